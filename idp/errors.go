@@ -1,0 +1,41 @@
+package idp
+
+// Refusal is a decision that somebody outside is told about. It is text, so
+// that a login can carry it to where the client is told, and its text is for
+// the log: what people and clients read is written in api/errors.go and
+// idp/provider/errors.go.
+type Refusal string
+
+// Error returns the reason.
+func (r Refusal) Error() string { return string(r) }
+
+// Refusals that callers act on.
+const (
+	ErrNotFound      Refusal = "not found"
+	ErrClientUnknown Refusal = "the client is not registered"
+	ErrRequest       Refusal = "the request cannot be read"
+	ErrRedirect      Refusal = "the redirect URI is not registered"
+	ErrScope         Refusal = "a scope is missing or not allowed"
+
+	// A login that cannot go on.
+	ErrLoginGone     Refusal = "the login is over or too old"
+	ErrOtherBrowser  Refusal = "the login was begun in another browser"
+	ErrCancelled     Refusal = "the person stopped signing in"
+	ErrLoginRequired Refusal = "a person must sign in"                      // OIDC Core §3.1.2.6
+	ErrInteraction   Refusal = "a page must be shown"                       // OIDC Core §3.1.2.6
+	ErrUnmet         Refusal = "no requested acr can be met"                // OIDC unmet_authentication_requirements §3
+	ErrOtherPerson   Refusal = "the session is not of the person asked for" // OIDC Core §3.1.2.1, login_hint
+	ErrAuthenticator Refusal = "the authenticator was refused"
+
+	// A person who may not use the application.
+	ErrProfileUnverified Refusal = "the profile is unverified"
+	ErrProfileRestricted Refusal = "the profile is restricted"
+	ErrProfileClosed     Refusal = "the profile is closed"
+	ErrNoRole            Refusal = "the person has no role"
+	ErrRole              Refusal = "the role is not one of the person's"
+
+	// A code or a token that is worth nothing.
+	ErrCode  Refusal = "the code is unknown, too old or of another client" // RFC 6749 §5.2
+	ErrUsed  Refusal = "this was used before"
+	ErrToken Refusal = "the access token is unknown, too old or revoked" // RFC 6750 §3.1
+)

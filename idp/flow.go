@@ -1,0 +1,201 @@
+package idp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/lanyard-id/lanyard/authenticators"
+)
+
+// Logins carries a login from the request to the code. It loads what a step
+// needs, lets the pure rules decide, and writes what was decided.
+type Logins struct {
+	Store     LoginStore
+	Sessions  SessionStore
+	Codes     Codes
+	People    People
+	Clients   Clients
+	LastRoles LastRoles
+	Journal   Journal
+	Ways      []Way
+	Now       func() time.Time
+}
+
+// View is where a login stands: what was asked, who is there, and what has to
+// happen next. Err is why the login cannot go on; with it Step is the step at
+// which it stopped.
+type View struct {
+	Login   Login
+	Client  Client
+	Session *Session
+	Person  Person
+	Role    RoleChoice
+	Step    Step
+	Err     error
+}
+
+// Begin keeps l, unless no way to sign in that this service offers could ever
+// answer it: ErrUnmet.
+func (ls *Logins) Begin(ctx context.Context, l Login, c Client) error {
+	if len(c.Ways(l, ls.Ways)) == 0 {
+		return ErrUnmet
+	}
+	return ls.Store.AddLogin(ctx, l)
+}
+
+// Look returns where l stands for the browser whose session has that key; ""
+// is no session.
+func (ls *Logins) Look(ctx context.Context, l Login, sessionKey string) (View, error) {
+	v := View{Login: l}
+	var err error
+	if v.Client, err = ls.Clients.Client(ctx, l.ClientID); err != nil {
+		return v, fmt.Errorf("client of login: %w", err)
+	}
+	if sessionKey != "" {
+		s, err := ls.Sessions.Session(ctx, sessionKey, ls.Now())
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return v, err
+		}
+		if err == nil {
+			v.Session = &s
+			if err := ls.meet(ctx, &v); err != nil {
+				return v, err
+			}
+		}
+	}
+	v.Step, v.Err = Next(v.Login, v.Client, v.Session, v.Role, ls.Now())
+	return v, nil
+}
+
+// meet fills in the person of v's session and what the role rules say of them.
+func (ls *Logins) meet(ctx context.Context, v *View) error {
+	p, err := ls.People.Person(ctx, v.Session.Subject)
+	if errors.Is(err, ErrNotFound) {
+		v.Session = nil // nobody is there any more
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("person of session: %w", err)
+	}
+	v.Person = p
+	if err := p.Admit(v.Client); err != nil {
+		v.Role = RoleChoice{Err: err}
+		return nil
+	}
+	last, err := ls.LastRoles.LastRole(ctx, p.UID, v.Client.ID)
+	if err != nil {
+		return fmt.Errorf("last role: %w", err)
+	}
+	v.Role = RoleFor(v.Login, v.Client, *v.Session, p, last, ls.Now())
+	return nil
+}
+
+// SignIn turns evidence into a session and returns it with the secret for the
+// browser's cookie. It takes the place of the session with key old, if any: a
+// new proof is a new session, and a new person inherits nothing.
+func (ls *Logins) SignIn(ctx context.Context, l Login, request string, e authenticators.Evidence, old string) (Session, string, error) {
+	c, err := ls.Clients.Client(ctx, l.ClientID)
+	if err != nil {
+		return Session{}, "", fmt.Errorf("client of login: %w", err)
+	}
+	p, err := ls.People.Person(ctx, e.Subject)
+	if err != nil {
+		return Session{}, "", fmt.Errorf("person who signed in: %w", err)
+	}
+	event := Event{At: ls.Now(), Kind: SignedIn, Request: request, Subject: p.UID, Client: c.ID,
+		Method: string(e.Method), Level: int(e.Level), Authenticator: e.Authenticator}
+	if no := p.Admit(c); no != nil {
+		return Session{}, "", ls.refused(ctx, event, no)
+	}
+	if _, no := c.Issue(l.Wants, e.Method, e.Level); no != nil {
+		return Session{}, "", ls.refused(ctx, event, no)
+	}
+
+	secret := NewSecret()
+	s := Session{ID: random(16), Key: Hash(secret), Subject: p.UID, Method: e.Method, Level: e.Level,
+		AuthTime: e.At, LastAct: ls.Now(), Login: l.ID}
+	event.Session = s.ID
+	if err := ls.Journal.Record(ctx, event, Fence{Kind: "challenge", Hash: e.Once}); err != nil {
+		return Session{}, "", fmt.Errorf("record sign-in: %w", err)
+	}
+	if err := ls.Sessions.SaveSession(ctx, s); err != nil {
+		return Session{}, "", err
+	}
+	if old != "" {
+		if err := ls.Sessions.EndSession(ctx, old); err != nil {
+			return Session{}, "", err
+		}
+	}
+	return s, secret, nil
+}
+
+// RefuseSignIn records that an authenticator was refused, and why.
+func (ls *Logins) RefuseSignIn(ctx context.Context, l Login, request string, reason error) error {
+	return ls.refused(ctx, Event{At: ls.Now(), Request: request, Client: l.ClientID}, reason)
+}
+
+// refused records a refusal and returns its reason.
+func (ls *Logins) refused(ctx context.Context, e Event, reason error) error {
+	e.Kind, e.Reason = SignInNo, reason.Error()
+	if err := ls.Journal.Record(ctx, e); err != nil {
+		return fmt.Errorf("record refusal: %w", err)
+	}
+	return reason
+}
+
+// ChooseRole makes position role the one that login v.Login works in. It
+// counts as an act of the person.
+func (ls *Logins) ChooseRole(ctx context.Context, v View, request, role string) error {
+	if v.Session == nil || v.Step == Authenticate {
+		return ErrLoginRequired
+	}
+	if _, ok := v.Person.Position(role, ls.Now()); !ok {
+		return ErrRole
+	}
+	l, s := v.Login, *v.Session
+	l.Role, s.Role, s.LastAct = role, role, ls.Now()
+	if err := ls.Journal.Record(ctx, Event{At: ls.Now(), Kind: RoleChosen, Request: request,
+		Subject: s.Subject, Client: l.ClientID, Session: s.ID, Role: role}); err != nil {
+		return fmt.Errorf("record role: %w", err)
+	}
+	if err := ls.Sessions.UpdateSession(ctx, s); err != nil {
+		return err
+	}
+	if err := ls.LastRoles.SaveLastRole(ctx, s.Subject, l.ClientID, role); err != nil {
+		return fmt.Errorf("save last role: %w", err)
+	}
+	return ls.Store.UpdateLogin(ctx, l)
+}
+
+// Refuse decides that the client of l is told no, and why.
+func (ls *Logins) Refuse(ctx context.Context, l Login, reason Refusal) error {
+	l.Refused = reason
+	return ls.Store.UpdateLogin(ctx, l)
+}
+
+// Finish ends a login that has come to its end, once, and returns the code
+// for the client. If the login was refused it returns why.
+func (ls *Logins) Finish(ctx context.Context, v View) (string, error) {
+	l, err := ls.Store.TakeLogin(ctx, v.Login.ID, ls.Now())
+	if err != nil {
+		return "", err
+	}
+	if v.Err != nil {
+		return "", v.Err
+	}
+	acr, err := v.Client.Issue(l.Wants, v.Session.Method, v.Session.Level)
+	if err != nil {
+		return "", err
+	}
+	family := newFamily()
+	g := Grant{Family: family, ClientID: l.ClientID, RedirectURI: l.RedirectURI, Challenge: l.Challenge,
+		Nonce: l.Nonce, Scopes: l.Scopes, Subject: v.Session.Subject, SessionID: v.Session.ID, ACR: acr,
+		Method: v.Session.Method, Level: v.Session.Level, AuthTime: v.Session.AuthTime, Role: v.Role.Role}
+	code := newInFamily(family)
+	if err := ls.Codes.SaveCode(ctx, code, g, ls.Now().Add(CodeLife)); err != nil {
+		return "", err
+	}
+	return code, nil
+}

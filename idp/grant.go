@@ -1,0 +1,71 @@
+package idp
+
+import (
+	"context"
+	"time"
+
+	"github.com/lanyard-id/lanyard/authenticators"
+)
+
+// How long what a login gives lives. CIS2 gives an hour; RFC 6749 §4.1.2 wants
+// codes short.
+const (
+	CodeLife  = 60 * time.Second
+	TokenLife = time.Hour
+)
+
+// Grant is what a person allowed a client by signing in: everything that its
+// tokens say, decided once.
+type Grant struct {
+	Family      string                `json:"family"` // names the code and every token that comes of it
+	ClientID    string                `json:"client_id"`
+	RedirectURI string                `json:"redirect_uri"`
+	Challenge   string                `json:"challenge,omitempty"` // RFC 7636
+	Nonce       string                `json:"nonce,omitempty"`
+	Scopes      []string              `json:"scopes"`
+	Subject     string                `json:"subject"`
+	SessionID   string                `json:"sid"`
+	ACR         ACR                   `json:"acr"`
+	Method      authenticators.Method `json:"method"`
+	Level       authenticators.Level  `json:"level"`
+	AuthTime    time.Time             `json:"auth_time"`
+	Role        string                `json:"role,omitempty"`
+}
+
+// Redemption is what a client shows to turn a code into tokens.
+type Redemption struct {
+	Code        string
+	ClientID    string
+	RedirectURI string
+	Verifier    string // RFC 7636 §4.1; empty if the client sent none
+	Token       string // the access token that it will get
+}
+
+// Codes is what the token endpoint asks of storage, and no more.
+type Codes interface {
+	// SaveCode records code, which stands for g until expires.
+	SaveCode(ctx context.Context, code string, g Grant, expires time.Time) error
+
+	// RedeemCode returns the grant the first time and lets r.Token stand for
+	// it until tokenExpires. It compares first: another client, redirect or
+	// verifier gets ErrCode, and the code stays. A second use gets ErrUsed,
+	// with the grant that it was, and ends the whole family (RFC 6749
+	// §4.1.2). It must decide in one atomic step: two servers may ask at the
+	// same instant.
+	RedeemCode(ctx context.Context, r Redemption, now, tokenExpires time.Time) (Grant, error)
+}
+
+// Tokens is what the userinfo endpoint asks of storage.
+type Tokens interface {
+	// TokenGrant returns what token stands for, or ErrToken.
+	TokenGrant(ctx context.Context, token string, now time.Time) (Grant, error)
+
+	// RevokeFamily ends every token of a family, and keeps those yet to come
+	// from living, until expires.
+	RevokeFamily(ctx context.Context, family string, expires time.Time) error
+}
+
+// Challenge returns the S256 code challenge of a verifier. RFC 7636 §4.2.
+func Challenge(verifier string) string {
+	return Hash(verifier)
+}

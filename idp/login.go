@@ -1,0 +1,116 @@
+package idp
+
+import (
+	"context"
+	"time"
+)
+
+// LoginLife is how long a person may take to sign in.
+const LoginLife = 330 * time.Second
+
+// Login is one authorization request on its way to a code: what was asked, and
+// what has been decided since. What was asked never changes.
+type Login struct {
+	ID      string `json:"id"`      // 256 random bits, base64url
+	Browser string `json:"browser"` // base64url SHA-256 of the secret in the cookie of the browser that began
+
+	ClientID     string         `json:"client_id"`
+	RedirectURI  string         `json:"redirect_uri"`
+	ResponseMode string         `json:"response_mode,omitempty"` // query or form_post
+	State        string         `json:"state,omitempty"`
+	Nonce        string         `json:"nonce,omitempty"`
+	Scopes       []string       `json:"scopes"`
+	Challenge    string         `json:"challenge,omitempty"` // RFC 7636, S256; empty if the client sent none
+	Wants        []ACR          `json:"wants"`               // in the client's order, cut down to what it may ask
+	Hint         string         `json:"hint,omitempty"`      // login_hint: a uid
+	MaxAge       *time.Duration `json:"max_age,omitempty"`
+	Silent       bool           `json:"silent,omitempty"` // prompt=none
+	Fresh        bool           `json:"fresh,omitempty"`  // prompt=login
+	StartedAt    time.Time      `json:"started_at"`
+
+	Role    string  `json:"role,omitempty"`    // the position chosen for this login
+	Refused Refusal `json:"refused,omitempty"` // why the client is told no
+}
+
+// Expires returns when l is over.
+func (l Login) Expires() time.Time { return l.StartedAt.Add(LoginLife) }
+
+// asksRole says whether the request asks for a role, and whether it must be
+// chosen anew (changedrole).
+func (l Login) asksRole() (asks, anew bool) {
+	for _, s := range l.Scopes {
+		asks = asks || s == "selectedrole" || s == "changedrole"
+		anew = anew || s == "changedrole"
+	}
+	return asks, anew
+}
+
+// LoginStore keeps logins in progress.
+type LoginStore interface {
+	// AddLogin keeps l until it expires.
+	AddLogin(ctx context.Context, l Login) error
+
+	// Login returns the login called id, or ErrLoginGone.
+	Login(ctx context.Context, id string, now time.Time) (Login, error)
+
+	// UpdateLogin replaces l if it is still there, and ErrLoginGone if not:
+	// a login that was taken must not come back.
+	UpdateLogin(ctx context.Context, l Login) error
+
+	// TakeLogin ends the login: the first caller gets it, and everybody after
+	// ErrLoginGone. It must decide in one atomic step.
+	TakeLogin(ctx context.Context, id string, now time.Time) (Login, error)
+}
+
+// Step is what has to happen next in a login.
+type Step int
+
+// The steps. After every one the browser comes back to GET /login.
+const (
+	Authenticate Step = iota // somebody must prove who they are
+	ChooseRole               // the person must say which role they work in
+	Return                   // the client gets its answer
+)
+
+// Next is the one place that decides what happens next in a login. s is the
+// session of the browser, or nil, and role what RoleFor decided for its person.
+func Next(l Login, c Client, s *Session, role RoleChoice, now time.Time) (Step, error) {
+	if l.Refused != "" {
+		return Return, l.Refused
+	}
+	step, err := next(l, c, s, role, now)
+	if err != nil || !l.Silent || step == Return {
+		return step, err
+	}
+	// OIDC Core §3.1.2.1: with prompt=none no page may be shown, so the
+	// client is told what page there would have been.
+	if step == Authenticate {
+		return step, ErrLoginRequired
+	}
+	return step, ErrInteraction
+}
+
+func next(l Login, c Client, s *Session, role RoleChoice, now time.Time) (Step, error) {
+	switch {
+	case s == nil, !s.Live(now):
+		return Authenticate, nil
+	case s.Login != l.ID && l.wantsAnother(*s, now):
+		return Authenticate, nil
+	case !c.met(l, s):
+		return Authenticate, nil
+	case role.Err != nil:
+		return Return, role.Err
+	case role.Ask:
+		return ChooseRole, nil
+	}
+	return Return, nil
+}
+
+// wantsAnother says whether l needs a sign-in of its own although session s,
+// which an earlier login made, is live. OIDC Core §3.1.2.1: prompt=login,
+// max_age, and login_hint when it names somebody else.
+func (l Login) wantsAnother(s Session, now time.Time) bool {
+	return l.Fresh ||
+		l.MaxAge != nil && now.Sub(s.AuthTime) > *l.MaxAge ||
+		l.Hint != "" && l.Hint != s.Subject
+}

@@ -1,0 +1,142 @@
+package idp
+
+import (
+	"context"
+	"strings"
+	"time"
+)
+
+// Profile is how far a person's identity has been verified.
+type Profile string
+
+// The states of a profile. Only a verified one reaches every application.
+const (
+	Verified   Profile = "verified"
+	Unverified Profile = "unverified" // only applications that accept it
+	Restricted Profile = "restricted" // none, until verified again
+	Closed     Profile = "closed"     // none
+)
+
+// Person is someone who cares for patients, as the registry knows them.
+type Person struct {
+	UID               string // 12 digits, never used again: the sub of every token
+	Name              Name
+	Email             string
+	IdentityAssurance int // 0 to 3
+	Profile           Profile
+	Professional      map[string]string // claim name to number: gmc_id, nmc_id, ...
+	Positions         []Position        // in the order of the registry
+	Memberships       []Membership      // of organisations, beside any position
+}
+
+// Name is a person's name in its parts.
+type Name struct {
+	Title, Given, Middle, Family, Display string
+}
+
+// Membership is a person's membership of an organisation beside
+// any position there.
+type Membership struct {
+	OrgPersonID  string
+	Organisation Organisation
+	GNC          string
+}
+
+// Organisation is where people work.
+type Organisation struct {
+	Code string // ODS code
+	Name string
+}
+
+// Position is work that a person is assigned to: a role at an organisation
+// between two days.
+type Position struct {
+	ID           string // person_roleid
+	OrgPersonID  string // person_orgid
+	Organisation Organisation
+	RoleCode     string // three codes joined by colons: S8000:G8000:R8000
+	RoleName     string // three quoted names joined by colons
+	Activities   []Coded
+	AreasOfWork  []Coded
+	Workgroups   []Coded
+	From, To     Date // first and last day, both included; empty is open
+}
+
+// Coded is a code with its name.
+type Coded struct {
+	Code, Name string
+}
+
+// IsUID says whether s has the form of a uid: 12 digits.
+func IsUID(s string) bool {
+	return len(s) == 12 && strings.IndexFunc(s, func(r rune) bool { return r < '0' || r > '9' }) < 0
+}
+
+// Current returns the positions that p holds on the day of now, in the order
+// of the registry.
+func (p Person) Current(now time.Time) []Position {
+	today := DateOf(now)
+	var current []Position
+	for _, pos := range p.Positions {
+		if pos.From <= today && (pos.To == "" || today <= pos.To) {
+			current = append(current, pos)
+		}
+	}
+	return current
+}
+
+// Position returns the position called id if p holds it on the day of now.
+func (p Person) Position(id string, now time.Time) (Position, bool) {
+	for _, pos := range p.Current(now) {
+		if pos.ID == id {
+			return pos, true
+		}
+	}
+	return Position{}, false
+}
+
+// Admit says whether p may use client c at all, whatever they proved: nil, or
+// the refusal that the person is told.
+func (p Person) Admit(c Client) error {
+	switch p.Profile {
+	case Verified:
+		return nil
+	case Unverified:
+		if c.AcceptsUnverified {
+			return nil
+		}
+		return ErrProfileUnverified
+	case Restricted:
+		return ErrProfileRestricted
+	}
+	return ErrProfileClosed
+}
+
+// Date is a day in London, as 2006-01-02, so that days compare as text.
+type Date string
+
+// DateOf returns the day in London at t.
+func DateOf(t time.Time) Date { return Date(t.In(london).Format(time.DateOnly)) }
+
+var london = mustLocation("Europe/London")
+
+func mustLocation(name string) *time.Location {
+	loc, err := time.LoadLocation(name)
+	if err != nil {
+		panic(err) // the zone is in the binary: see the import of time/tzdata
+	}
+	return loc
+}
+
+// People finds persons.
+type People interface {
+	// Person returns the person with that uid, or ErrNotFound.
+	Person(ctx context.Context, uid string) (Person, error)
+}
+
+// LastRoles remembers which position a person last used with a client.
+type LastRoles interface {
+	// LastRole returns the position's id, or "" if there is none.
+	LastRole(ctx context.Context, uid, client string) (string, error)
+	SaveLastRole(ctx context.Context, uid, client, position string) error
+}

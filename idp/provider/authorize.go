@@ -1,0 +1,247 @@
+package provider
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+
+	"github.com/lanyard-id/lanyard/idp"
+)
+
+// authorize takes an authorization request, by GET or POST, and sends the
+// browser to sign in. OIDC Core §3.1.2.1.
+func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	form, err := authorizeForm(r)
+	if err != nil {
+		p.Pages.Refuse(w, r, err)
+		return
+	}
+	// Until both are known to be right nothing may be sent anywhere: the
+	// person sees a page. RFC 6749 §4.1.2.1.
+	c, err := p.Clients.Client(r.Context(), form.Get("client_id"))
+	if err != nil {
+		p.Pages.Refuse(w, r, err)
+		return
+	}
+	if err := c.Redirect(form.Get("redirect_uri")); err != nil {
+		p.Pages.Refuse(w, r, err)
+		return
+	}
+
+	l, err := p.login(c, form)
+	if err == nil {
+		l.Browser = p.Browser.Bind(w, r, l.ID)
+		err = p.Logins.Begin(r.Context(), l, c)
+	}
+	if err != nil {
+		p.refuseClient(w, r, l, err)
+		return
+	}
+
+	http.Redirect(w, r, "/login?id="+l.ID, http.StatusSeeOther)
+}
+
+// callback ends a login that has come to its end: the client gets a code, or
+// why there is none. Only the browser that began may end it, and only once.
+func (p *Provider) callback(w http.ResponseWriter, r *http.Request) {
+	l, err := p.Logins.Store.Login(r.Context(), r.URL.Query().Get("id"), p.Logins.Now())
+	if err == nil {
+		err = p.Browser.Bound(r, l)
+	}
+	if err != nil {
+		p.Pages.Refuse(w, r, err)
+		return
+	}
+	v, err := p.Logins.Look(r.Context(), l, p.Browser.Session(r))
+	if err != nil {
+		p.Pages.Refuse(w, r, err)
+		return
+	}
+	if v.Err == nil && v.Step != idp.Return {
+		http.Redirect(w, r, "/login?id="+l.ID, http.StatusSeeOther) // not done yet
+		return
+	}
+
+	code, err := p.Logins.Finish(r.Context(), v)
+	if errors.Is(err, idp.ErrLoginGone) { // somebody else ended it this instant
+		p.Pages.Refuse(w, r, err)
+		return
+	}
+	p.Browser.Release(w, l.ID)
+	if err != nil {
+		p.refuseClient(w, r, l, err)
+		return
+	}
+	// CIS2 sends client_id beside RFC 9207's iss, and some clients look at it.
+	p.respond(w, r, l, url.Values{"code": {code}, "client_id": {l.ClientID}})
+}
+
+// refuseClient tells the client of l why there is no code. OIDC Core §3.1.2.6.
+func (p *Provider) refuseClient(w http.ResponseWriter, r *http.Request, l idp.Login, err error) {
+	told := p.told(r.Context(), err)
+	fields := url.Values{"error": {string(told.ErrorType)}}
+	if told.Description != "" {
+		fields.Set("error_description", told.Description)
+	}
+	p.respond(w, r, l, fields)
+}
+
+// respond sends fields to the client's redirect URI in the way that it asked
+// for, with its state and, against mix-up attacks, our name (RFC 9207 §2).
+func (p *Provider) respond(w http.ResponseWriter, r *http.Request, l idp.Login, fields url.Values) {
+	fields.Set("iss", p.Issuer)
+	if l.State != "" {
+		fields.Set("state", l.State)
+	}
+	if l.ResponseMode == "form_post" {
+		p.Pages.FormPost(w, r, l.RedirectURI, fields)
+		return
+	}
+	// A registered URI may have a query of its own, which stays as it is.
+	sep := "?"
+	if strings.Contains(l.RedirectURI, "?") {
+		sep = "&"
+	}
+	w.Header().Set("Referrer-Policy", "no-referrer")
+	// 303, so that a browser never posts again what a person typed (RFC 9700 §4.12).
+	w.Header().Set("Location", l.RedirectURI+sep+fields.Encode())
+	w.WriteHeader(http.StatusSeeOther)
+}
+
+// authorizeForm reads the parameters of an authorization request. One that
+// names its client or redirect URI twice has no client that could be told.
+func authorizeForm(r *http.Request) (url.Values, error) {
+	if err := r.ParseForm(); err != nil {
+		return nil, idp.ErrRequest
+	}
+	form := r.Form
+	if r.Method == http.MethodPost {
+		form = r.PostForm
+	}
+	if len(form["client_id"]) > 1 || len(form["redirect_uri"]) > 1 {
+		return nil, idp.ErrRequest
+	}
+	return form, nil
+}
+
+// login reads what the request asks of us. It is returned as far as it goes
+// even with an error, because the error's answer needs state and mode.
+func (p *Provider) login(c idp.Client, form url.Values) (idp.Login, error) {
+	l := idp.Login{
+		ID: idp.NewSecret(), ClientID: c.ID, RedirectURI: form.Get("redirect_uri"),
+		State: form.Get("state"), Nonce: form.Get("nonce"), StartedAt: p.Logins.Now(),
+	}
+	for _, read := range []func(*idp.Login, idp.Client, url.Values) error{
+		readMode, readUnsupported, readScopes, readPKCE, readPrompt, readAssurance,
+	} {
+		if err := read(&l, c, form); err != nil {
+			return l, err
+		}
+	}
+	return l, nil
+}
+
+func readMode(l *idp.Login, c idp.Client, form url.Values) error {
+	if name := repeated(form); name != "" {
+		return oidc.ErrInvalidRequest().WithDescription("a parameter is repeated")
+	}
+	switch mode := form.Get("response_mode"); mode {
+	case "", "query":
+	case "form_post":
+		if !slices.Contains(c.ResponseModes, mode) {
+			return oidc.ErrInvalidRequest().WithDescription("the client is not registered for this response_mode")
+		}
+		l.ResponseMode = mode
+	default:
+		return oidc.ErrInvalidRequest().WithDescription("response_mode must be query or form_post")
+	}
+	return nil
+}
+
+// readUnsupported refuses by name what is not offered: passing over it would
+// change what the client asked for. OIDC Core §3.1.2.6, §6.1, §6.2.
+func readUnsupported(_ *idp.Login, _ idp.Client, form url.Values) error {
+	switch {
+	case form.Has("request"):
+		return oidc.ErrRequestNotSupported()
+	case form.Has("request_uri"):
+		return &oidc.Error{ErrorType: "request_uri_not_supported"}
+	case form.Has("registration"):
+		return &oidc.Error{ErrorType: "registration_not_supported"}
+	case form.Get("response_type") == "":
+		return oidc.ErrInvalidRequest().WithDescription("response_type is missing")
+	case form.Get("response_type") != "code":
+		return &oidc.Error{ErrorType: "unsupported_response_type", Description: "response_type must be code"}
+	}
+	return nil
+}
+
+func readScopes(l *idp.Login, c idp.Client, form url.Values) (err error) {
+	l.Scopes, err = c.Allows(strings.Fields(form.Get("scope")))
+	return err
+}
+
+// readPKCE takes a challenge of S256 alone. RFC 7636 §4.3, RFC 9700 §2.1.1.
+func readPKCE(l *idp.Login, c idp.Client, form url.Values) error {
+	challenge, method := form.Get("code_challenge"), form.Get("code_challenge_method")
+	switch {
+	case challenge == "" && method == "":
+		if c.RequirePKCE || c.AuthMethod == idp.NoAuth {
+			return oidc.ErrInvalidRequest().WithDescription("code_challenge is required")
+		}
+	case method != "S256":
+		return oidc.ErrInvalidRequest().WithDescription("code_challenge_method must be S256")
+	case !isChallenge(challenge):
+		return oidc.ErrInvalidRequest().WithDescription("code_challenge must be the base64url SHA-256 of a verifier")
+	}
+	l.Challenge = challenge
+	return nil
+}
+
+// isChallenge says whether s could be a SHA-256 in base64url.
+func isChallenge(s string) bool {
+	return len(s) == 43 && strings.IndexFunc(s, func(r rune) bool {
+		return (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '_'
+	}) < 0
+}
+
+// readPrompt reads prompt and max_age. OIDC Core §3.1.2.1. Consent is given by
+// the terms of use, and whom to sign in as is asked wherever a sign-in is.
+func readPrompt(l *idp.Login, _ idp.Client, form url.Values) error {
+	prompts := strings.Fields(form.Get("prompt"))
+	l.Silent = slices.Contains(prompts, oidc.PromptNone)
+	if l.Silent && len(prompts) > 1 {
+		return oidc.ErrInvalidRequest().WithDescription("prompt=none must stand alone")
+	}
+	l.Fresh = slices.Contains(prompts, oidc.PromptLogin) || slices.Contains(prompts, oidc.PromptSelectAccount)
+	if form.Get("max_age") != "" {
+		seconds, err := strconv.ParseUint(form.Get("max_age"), 10, 31)
+		if err != nil {
+			return oidc.ErrInvalidRequest().WithDescription("max_age must be a number of seconds")
+		}
+		age := time.Duration(seconds) * time.Second
+		l.MaxAge = &age
+	}
+	return nil
+}
+
+// readAssurance reads acr_values and login_hint. A hint that is no uid is
+// somebody else's word and is passed over.
+func readAssurance(l *idp.Login, c idp.Client, form url.Values) (err error) {
+	if hint := form.Get("login_hint"); idp.IsUID(hint) {
+		l.Hint = hint
+	}
+	var requested []idp.ACR
+	for _, a := range strings.Fields(form.Get("acr_values")) {
+		requested = append(requested, idp.ACR(a))
+	}
+	l.Wants, err = c.Wants(requested)
+	return err
+}

@@ -1,0 +1,84 @@
+package provider
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+	"github.com/zitadel/oidc/v3/pkg/op"
+
+	"github.com/lanyard-id/lanyard/idp"
+)
+
+// VerifyClient implements op.Server: it authenticates the caller of the token
+// endpoint by the one method that the client is registered for (RFC 6749
+// §2.3). Whatever is wrong, the answer is the same, so that a stranger does
+// not learn which clients there are.
+func (p *Provider) VerifyClient(ctx context.Context, r *op.Request[op.ClientCredentials]) (op.Client, error) {
+	c, err := p.Clients.Client(ctx, r.Data.ClientID)
+	if err != nil {
+		return nil, p.answer(ctx, err)
+	}
+	if used(r) != c.AuthMethod {
+		return nil, p.answer(ctx, idp.ErrClientUnknown)
+	}
+	switch c.AuthMethod {
+	case idp.SecretBasic, idp.SecretPost:
+		if !c.CheckSecret(r.Data.ClientSecret) {
+			return nil, p.answer(ctx, idp.ErrClientUnknown)
+		}
+	case idp.NoAuth: // a public client proves itself by its code verifier
+	default:
+		return nil, p.answer(ctx, idp.ErrClientUnknown)
+	}
+	return client{c}, nil
+}
+
+// used says which method a request used. RFC 6749 §2.3.1.
+func used(r *op.Request[op.ClientCredentials]) idp.AuthMethod {
+	switch {
+	case r.Data.ClientAssertion != "":
+		return idp.PrivateKeyJWT
+	case r.Header.Get("Authorization") != "":
+		return idp.SecretBasic
+	case r.Form.Has("client_secret"):
+		return idp.SecretPost
+	}
+	return idp.NoAuth
+}
+
+// client shows an idp.Client to the library. It asks a client about grants
+// only: what is about redirects, scopes and lives is decided in package idp.
+type client struct{ idp.Client }
+
+// GetID implements op.Client, and so do the methods below.
+func (c client) GetID() string { return c.ID }
+
+// GrantTypes are what the library checks grant_type against. RFC 6749 §5.2.
+func (c client) GrantTypes() []oidc.GrantType {
+	var grants []oidc.GrantType
+	for _, g := range c.Grants {
+		grants = append(grants, oidc.GrantType(g))
+	}
+	return grants
+}
+
+func (c client) AuthMethod() oidc.AuthMethod         { return oidc.AuthMethod(c.Client.AuthMethod) }
+func (c client) RedirectURIs() []string              { return c.Client.RedirectURIs }
+func (c client) PostLogoutRedirectURIs() []string    { return c.Client.PostLogoutRedirectURIs }
+func (c client) ApplicationType() op.ApplicationType { return op.ApplicationTypeWeb }
+func (c client) ResponseTypes() []oidc.ResponseType {
+	return []oidc.ResponseType{oidc.ResponseTypeCode}
+}
+func (c client) LoginURL(string) string                                       { return "" }
+func (c client) AccessTokenType() op.AccessTokenType                          { return op.AccessTokenTypeBearer }
+func (c client) IDTokenLifetime() time.Duration                               { return idp.TokenLife }
+func (c client) DevMode() bool                                                { return false }
+func (c client) RestrictAdditionalIdTokenScopes() func([]string) []string     { return none }
+func (c client) RestrictAdditionalAccessTokenScopes() func([]string) []string { return none }
+func (c client) IsScopeAllowed(scope string) bool                             { return slices.Contains(c.Scopes, scope) }
+func (c client) IDTokenUserinfoClaimsAssertion() bool                         { return false }
+func (c client) ClockSkew() time.Duration                                     { return 0 }
+
+func none([]string) []string { return nil }

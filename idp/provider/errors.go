@@ -1,0 +1,72 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+	"github.com/zitadel/oidc/v3/pkg/op"
+
+	"github.com/lanyard-id/lanyard/idp"
+)
+
+// answers says, for each of our refusals, what a client is told: the error's
+// code and a description for its developer.
+var answers = []struct {
+	ours error
+	told oidc.Error
+}{
+	// authorize: OIDC Core §3.1.2.6, RFC 6749 §4.1.2.1
+	{idp.ErrScope, oidc.Error{ErrorType: oidc.InvalidScope, Description: "scope must hold openid and nothing that the client is not registered for"}},
+	{idp.ErrLoginRequired, oidc.Error{ErrorType: oidc.LoginRequired, Description: "nobody is signed in who meets the request"}},
+	{idp.ErrInteraction, oidc.Error{ErrorType: oidc.InteractionRequired, Description: "the person must be asked something first"}},
+	{idp.ErrUnmet, oidc.Error{ErrorType: "unmet_authentication_requirements", Description: "no requested acr can be met"}},
+	{idp.ErrCancelled, oidc.Error{ErrorType: oidc.AccessDenied, Description: "the person stopped signing in"}},
+	{idp.ErrAuthenticator, oidc.Error{ErrorType: oidc.AccessDenied, Description: "the authenticator cannot be used"}},
+	{idp.ErrProfileUnverified, deniedPerson},
+	{idp.ErrProfileRestricted, deniedPerson},
+	{idp.ErrProfileClosed, deniedPerson},
+	{idp.ErrNoRole, oidc.Error{ErrorType: oidc.AccessDenied, Description: "the person has no role to work in"}},
+
+	// token: RFC 6749 §5.2
+	{idp.ErrClientUnknown, oidc.Error{ErrorType: oidc.InvalidClient}},
+	{idp.ErrCode, oidc.Error{ErrorType: oidc.InvalidGrant, Description: "the code is unknown, expired, or of another client, redirect_uri or code_verifier"}},
+	{idp.ErrUsed, oidc.Error{ErrorType: oidc.InvalidGrant, Description: "the code was used before"}},
+
+	// userinfo: RFC 6750 §3.1
+	{idp.ErrToken, oidc.Error{ErrorType: "invalid_token", Description: "the access token is unknown, expired or revoked"}},
+}
+
+var deniedPerson = oidc.Error{ErrorType: oidc.AccessDenied, Description: "the person may not use this application"}
+
+// answer is the only door through which errors leave for clients. Anything
+// unknown becomes server_error without a description: the library puts the
+// text of a stray error into error_description, where the public can read it.
+// Here, and nowhere else, it is logged.
+func (p *Provider) answer(ctx context.Context, err error) error {
+	e := p.told(ctx, err)
+	switch e.ErrorType {
+	case oidc.InvalidClient, "invalid_token":
+		return op.NewStatusError(e, http.StatusUnauthorized)
+	}
+	return e
+}
+
+// told is what a client is told about err.
+func (p *Provider) told(ctx context.Context, err error) *oidc.Error {
+	var e *oidc.Error
+	if errors.As(err, &e) {
+		p.Log.InfoContext(ctx, "request refused", "error", e.ErrorType, "reason", e.Description)
+		return e
+	}
+	for _, a := range answers {
+		if errors.Is(err, a.ours) {
+			p.Log.InfoContext(ctx, "request refused", "error", a.told.ErrorType, "reason", err.Error())
+			told := a.told
+			return &told
+		}
+	}
+	p.Log.ErrorContext(ctx, "request failed", "error", err.Error())
+	return oidc.ErrServerError()
+}

@@ -1,0 +1,153 @@
+package provider
+
+import (
+	"mime"
+	"net/http"
+	"net/url"
+
+	"github.com/rs/cors"
+
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+	"github.com/zitadel/oidc/v3/pkg/op"
+)
+
+// maxForm bounds a request body: the largest, a client assertion, has 16 kB.
+const maxForm = 64 << 10
+
+// openToPages lets scripts of other origins call an endpoint, without
+// cookies: nothing here looks at one. Pages and authorize never get it.
+var openToPages = cors.New(cors.Options{
+	AllowedOrigins: []string{"*"},
+	AllowedMethods: []string{http.MethodGet, http.MethodPost},
+	AllowedHeaders: []string{"Authorization", "Content-Type"},
+	ExposedHeaders: []string{"WWW-Authenticate", "X-Request-Id"},
+	MaxAge:         3600,
+}).Handler
+
+// noStore keeps tokens and claims out of caches. RFC 6749 §5.1.
+func noStore(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("Pragma", "no-cache")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// cacheable lets clients keep metadata and keys for as long as a new key is
+// published before it is used.
+func cacheable(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "public, max-age=300")
+		next.ServeHTTP(w, r)
+	})
+}
+
+func readOnly(next http.Handler) http.Handler {
+	return methods(next, http.MethodGet, http.MethodHead)
+}
+
+func methods(next http.Handler, allowed ...string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for _, m := range allowed {
+			if r.Method == m {
+				next.ServeHTTP(w, r)
+				return
+			}
+		}
+		for _, m := range allowed {
+			w.Header().Add("Allow", m)
+		}
+		w.WriteHeader(http.StatusMethodNotAllowed)
+	})
+}
+
+// formOnly lets through what RFC 6749 §3.2 and §2.3.1 allow: a form that is
+// posted, with each parameter once and nothing in the URL. The library would
+// take secrets from the URL, where logs keep them.
+func formOnly(next http.Handler) http.Handler {
+	checked := func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != "application/x-www-form-urlencoded" {
+			refuse(w, r, "the request must be a form: application/x-www-form-urlencoded")
+			return
+		}
+		if r.URL.RawQuery != "" {
+			refuse(w, r, "parameters belong in the body, not in the URL")
+			return
+		}
+		if err := r.ParseForm(); err != nil {
+			refuse(w, r, "the form cannot be read or is too large")
+			return
+		}
+		if name := repeated(r.PostForm); name != "" {
+			refuse(w, r, "a parameter is repeated")
+			return
+		}
+		next.ServeHTTP(w, r)
+	}
+	return methods(http.HandlerFunc(checked), http.MethodPost)
+}
+
+// bearerOnly keeps access tokens out of URLs (RFC 6750 §2.3 is not offered)
+// and to one of the two ways that are.
+func bearerOnly(next http.Handler) http.Handler {
+	checked := func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		if r.URL.Query().Has("access_token") {
+			refuse(w, r, "an access token does not belong in the URL")
+			return
+		}
+		next.ServeHTTP(w, r)
+	}
+	return methods(http.HandlerFunc(checked), http.MethodGet, http.MethodPost)
+}
+
+// repeated returns the name of a parameter that comes more than once: RFC 6749
+// §3.1 forbids it, and what reads the first is fooled where another reads the
+// last.
+func repeated(form url.Values) string {
+	for name, values := range form {
+		if len(values) > 1 {
+			return name
+		}
+	}
+	return ""
+}
+
+func refuse(w http.ResponseWriter, r *http.Request, description string) {
+	op.WriteError(w, r, oidc.ErrInvalidRequest().WithDescription("%s", description), nil)
+}
+
+// challenge adds to a 401 how to do better. RFC 6749 §5.2, RFC 6750 §3.
+func challenge(with string) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			next.ServeHTTP(&challenger{ResponseWriter: w, with: with}, r)
+		})
+	}
+}
+
+// challengeBearer says, as RFC 6750 §3.1 wants, what was wrong with a token,
+// and nothing if none came.
+func challengeBearer(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		with := "Bearer"
+		if r.Header.Get("Authorization") != "" || r.Method == http.MethodPost {
+			with = `Bearer error="invalid_token"`
+		}
+		next.ServeHTTP(&challenger{ResponseWriter: w, with: with}, r)
+	})
+}
+
+type challenger struct {
+	http.ResponseWriter
+	with string
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (c *challenger) WriteHeader(status int) {
+	if status == http.StatusUnauthorized {
+		c.Header().Set("WWW-Authenticate", c.with)
+	}
+	c.ResponseWriter.WriteHeader(status)
+}

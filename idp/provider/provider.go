@@ -1,0 +1,150 @@
+// Package provider fits the rules of idp to zitadel/oidc, and is the only
+// importer of that library. It is cut by protocol step: authorize.go, token.go,
+// userinfo.go, and discovery.go for what clients read first.
+//
+// The library parses and routes the token, userinfo and discovery requests and
+// owns their types. Authorize and its callback are ours, because the library
+// answers their errors to the browser instead of the client, binds a callback
+// to no browser, and lets it make several codes. Where the library would be
+// too kind, guard.go stands before it. Nothing here decides who may sign in:
+// that is package idp.
+package provider
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+	"github.com/zitadel/oidc/v3/pkg/op"
+
+	"github.com/lanyard-id/lanyard/idp"
+)
+
+// Browser ties a login to the browser that began it, and knows the browser's
+// session.
+type Browser interface {
+	// Bind gives the browser a fresh secret for login id and returns the
+	// secret's base64url SHA-256, which the login keeps.
+	Bind(w http.ResponseWriter, r *http.Request, id string) string
+
+	// Bound says nil if r comes from the browser that began l, and
+	// idp.ErrOtherBrowser if not.
+	Bound(r *http.Request, l idp.Login) error
+
+	// Release takes the secret of login id from the browser.
+	Release(w http.ResponseWriter, id string)
+
+	// Session returns the key of the browser's session; "" is none.
+	Session(r *http.Request) string
+}
+
+// Pages are what people see of the protocol.
+type Pages interface {
+	// Refuse shows why a request cannot be answered to a client.
+	Refuse(w http.ResponseWriter, r *http.Request, err error)
+
+	// FormPost shows a page that posts fields to action. OAuth 2.0 Form Post
+	// Response Mode §2.
+	FormPost(w http.ResponseWriter, r *http.Request, action string, fields url.Values)
+}
+
+// Layout says under which paths the endpoints stand.
+type Layout string
+
+// The layouts: our own, and that of CIS2.
+const (
+	Standard Layout = "standard"
+	CIS2     Layout = "cis2"
+)
+
+// CIS2Path is the path of the issuer in the CIS2 layout.
+const CIS2Path = "/openam/oauth2/realms/root/realms/NHSIdentity/realms/Healthcare"
+
+// endpoints are paths below the issuer.
+type endpoints struct{ authorize, callback, token, userinfo, keys string }
+
+var layouts = map[Layout]endpoints{
+	Standard: {"/authorize", "/authorize/callback", "/token", "/userinfo", "/jwks"},
+	CIS2:     {"/authorize", "/authorize/callback", "/access_token", "/userinfo", "/connect/jwk_uri"},
+}
+
+// Config is what a provider is made of.
+type Config struct {
+	Issuer      string // to the letter, an explicit :443 included
+	Layout      Layout
+	Logins      *idp.Logins
+	Grants      *idp.Grants
+	Clients     idp.Clients
+	SigningKeys idp.Keys
+	Browser     Browser
+	Pages       Pages
+	RequestID   func(context.Context) string
+	Log         *slog.Logger
+}
+
+// Provider answers relying parties.
+type Provider struct {
+	Config
+	op.UnimplementedServer
+
+	path      string // of the issuer, without a slash at its end
+	paths     endpoints
+	signers   signers
+	discovery discovery
+	jwks      any
+}
+
+var _ op.Server = (*Provider)(nil)
+
+// New returns a provider, or says what is wrong with c.
+func New(c Config) (*Provider, error) {
+	u, err := url.Parse(c.Issuer)
+	if err != nil || u.Scheme == "" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
+		return nil, fmt.Errorf("issuer %q is not an http or https URL without query and fragment", c.Issuer)
+	}
+	paths, ok := layouts[c.Layout]
+	if !ok {
+		return nil, fmt.Errorf("unknown layout %q: standard or cis2", c.Layout)
+	}
+	if c.Layout == CIS2 && u.Path != CIS2Path {
+		return nil, fmt.Errorf("issuer of the cis2 layout must end in %s", CIS2Path)
+	}
+	p := &Provider{Config: c, path: trimSlash(u.Path), paths: paths}
+	if p.signers, p.jwks, err = newSigners(c.SigningKeys); err != nil {
+		return nil, err
+	}
+	p.discovery = p.discover()
+	return p, nil
+}
+
+// Mount puts the endpoints on r, each behind its guard.
+func (p *Provider) Mount(r chi.Router) {
+	library := http.StripPrefix(p.path, op.RegisterServer(p, op.Endpoints{
+		Token:    op.NewEndpoint(p.paths.token),
+		Userinfo: op.NewEndpoint(p.paths.userinfo),
+		JwksURI:  op.NewEndpoint(p.paths.keys),
+	}, op.WithServerCORSOptions(nil)))
+
+	at := func(path string) string { return p.path + path }
+	r.With(openToPages, readOnly, cacheable).Handle(at(oidc.DiscoveryEndpoint), library)
+	r.With(openToPages, readOnly, cacheable).Handle(at(p.paths.keys), library)
+	r.With(openToPages, noStore, formOnly, challenge(`Basic realm="token"`)).Handle(at(p.paths.token), library)
+	r.With(openToPages, noStore, bearerOnly, challengeBearer).Handle(at(p.paths.userinfo), library)
+	r.With(noStore).Get(at(p.paths.authorize), p.authorize)
+	r.With(noStore).Post(at(p.paths.authorize), p.authorize)
+	r.With(noStore).Get(at(p.paths.callback), p.callback)
+}
+
+// CallbackPath is where a login that has come to its end goes.
+func (p *Provider) CallbackPath() string { return p.path + p.paths.callback }
+
+func trimSlash(path string) string {
+	for len(path) > 0 && path[len(path)-1] == '/' {
+		path = path[:len(path)-1]
+	}
+	return path
+}

@@ -1,0 +1,50 @@
+package provider
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+	"github.com/zitadel/oidc/v3/pkg/op"
+
+	"github.com/lanyard-id/lanyard/idp"
+)
+
+// tokenResponse is what the token endpoint answers. RFC 6749 §5.1, OIDC Core
+// §3.1.3.3.
+type tokenResponse struct {
+	AccessToken string `json:"access_token"`
+	TokenType   string `json:"token_type"`
+	ExpiresIn   int    `json:"expires_in"` // seconds
+	Scope       string `json:"scope"`
+	IDToken     string `json:"id_token"`
+}
+
+// CodeExchange implements op.Server. The client is known by now; one signature
+// is made, for the ID token.
+func (p *Provider) CodeExchange(ctx context.Context, r *op.ClientRequest[oidc.AccessTokenRequest]) (*op.Response, error) {
+	c := r.Client.(client).Client // VerifyClient made it
+	if !slices.Contains(c.Grants, "authorization_code") {
+		return nil, p.answer(ctx, oidc.ErrUnauthorizedClient())
+	}
+	g, person, token, err := p.Grants.Redeem(ctx, idp.Redemption{
+		Code: r.Data.Code, ClientID: c.ID, RedirectURI: r.Data.RedirectURI, Verifier: r.Data.CodeVerifier,
+	}, p.RequestID(ctx))
+	if err != nil {
+		return nil, p.answer(ctx, err)
+	}
+
+	claims := idp.ClaimsFor(p.Issuer, person, g, p.Logins.Now()).IDToken
+	claims.ATHash = atHash(c.IDTokenAlg, token)
+	idToken, err := p.signers.sign(c.IDTokenAlg, claims)
+	if err != nil {
+		return nil, p.answer(ctx, err)
+	}
+
+	p.Log.InfoContext(ctx, "token issued", "client", c.ID, "subject", g.Subject, "sid", g.SessionID, "acr", g.ACR)
+	return op.NewResponse(tokenResponse{
+		AccessToken: token, TokenType: oidc.BearerToken, ExpiresIn: int(idp.TokenLife.Seconds()),
+		Scope: strings.Join(g.Scopes, " "), IDToken: idToken,
+	}), nil
+}

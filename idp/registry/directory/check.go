@@ -1,0 +1,105 @@
+package directory
+
+import (
+	"math/big"
+	"strings"
+)
+
+// lines says where the keys of one mapping are.
+type lines struct {
+	start int
+	keys  map[string]int
+}
+
+// of returns the line of key, and the first of the mapping if it is not there.
+func (l lines) of(key string) int {
+	if line, ok := l.keys[key]; ok {
+		return line
+	}
+	return l.start
+}
+
+// name is an identifier of some kind of thing.
+type name struct{ kind, id string }
+
+// ref is where an organisation is named that must be in the document.
+type ref struct {
+	code string
+	line int
+}
+
+// once refuses an identifier that another thing of its kind has. Empty ones
+// are missing, which has been said.
+func (r *reader) once(kind, key, id string, line int) {
+	if id == "" {
+		return
+	}
+	if first, taken := r.seen[name{kind, id}]; taken {
+		r.problems.add(line, "%q: %s is taken by the %s on line %d", key, shown(id), kind, first)
+		return
+	}
+	r.seen[name{kind, id}] = line
+}
+
+// needs asks for an organisation, which may stand further down.
+func (r *reader) needs(code string, line int) {
+	if code != "" {
+		r.refs = append(r.refs, ref{code, line})
+	}
+}
+
+// settle checks what can be known at the end only.
+func (r *reader) settle() {
+	for _, ref := range r.refs {
+		if _, ok := r.seen[name{"organisation", ref.code}]; !ok {
+			r.problems.add(ref.line, "there is no organisation %s in the document", shown(ref.code))
+		}
+	}
+}
+
+func (o *Organisation) check(r *reader, at lines) {
+	r.once("organisation", "code", o.Code, at.of("code"))
+	r.needs(o.Parent, at.of("parent"))
+	r.needs(o.Successor, at.of("successor"))
+}
+
+func (p *Person) check(r *reader, at lines) {
+	r.once("person", "uid", p.UID, at.of("uid"))
+}
+
+func (p *Position) check(r *reader, at lines) {
+	r.once("position", "id", p.ID, at.of("id"))
+	r.needs(p.Organisation, at.of("organisation"))
+	if p.From != "" && p.To != "" && p.To < p.From {
+		r.problems.add(at.of("to"), "the position ends before it begins")
+	}
+}
+
+func (m *Membership) check(r *reader, at lines) {
+	r.needs(m.Organisation, at.of("organisation"))
+}
+
+func (c *Card) check(r *reader, at lines) {
+	r.once("card", "serial", CardSerial(c.Serial), at.of("serial"))
+}
+
+func (c *Client) check(r *reader, at lines) {
+	r.once("client", "id", c.ID, at.of("id"))
+}
+
+// CardSerial returns the serial number of a card's certificate as the
+// certificate has it: the same number in upper-case hex with an even number of
+// digits. It is "" if serial is not such a number: RFC 5280 §4.1.2.2 wants it
+// positive and of no more than 20 octets.
+func CardSerial(serial string) string {
+	const digits = "0123456789abcdefABCDEF"
+	n, ok := new(big.Int).SetString(serial, 16)
+	if !ok || strings.Trim(serial, digits) != "" || n.Sign() <= 0 || n.BitLen() > 159 {
+		return ""
+	}
+	hex := strings.ToUpper(n.Text(16))
+	if len(hex)%2 == 1 {
+		hex = "0" + hex
+	}
+	return hex
+}

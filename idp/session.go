@@ -1,0 +1,62 @@
+package idp
+
+import (
+	"context"
+	"time"
+
+	"github.com/lanyard-id/lanyard/authenticators"
+)
+
+// Session is a person signed in at one browser. It is worth what made it and
+// never more.
+type Session struct {
+	ID       string                `json:"id"`  // sid: names the session to clients; opens nothing
+	Key      string                `json:"key"` // base64url SHA-256 of the secret in the cookie
+	Subject  string                `json:"subject"`
+	Method   authenticators.Method `json:"method"`
+	Level    authenticators.Level  `json:"level"`
+	AuthTime time.Time             `json:"auth_time"`
+	LastAct  time.Time             `json:"last_act"`       // of the person, not of a program
+	Login    string                `json:"login"`          // the login that made it: what counts as fresh
+	Role     string                `json:"role,omitempty"` // the position chosen last
+}
+
+// limits are how long a session lives: at most, and without an act of the
+// person. NIST SP 800-63B-3 §4.2.3, §4.3.3.
+type limits struct{ max, idle time.Duration }
+
+func (s Session) limits() limits {
+	if s.Level >= authenticators.AAL3 {
+		return limits{12 * time.Hour, 15 * time.Minute}
+	}
+	return limits{12 * time.Hour, 30 * time.Minute}
+}
+
+// Live says whether s has time left.
+func (s Session) Live(now time.Time) bool { return now.Before(s.Expires()) }
+
+// Expires returns when s ends if its person does nothing more.
+func (s Session) Expires() time.Time {
+	l := s.limits()
+	absolute, idle := s.AuthTime.Add(l.max), s.LastAct.Add(l.idle)
+	if idle.Before(absolute) {
+		return idle
+	}
+	return absolute
+}
+
+// SessionStore keeps sessions. Ending one there ends it everywhere at once.
+type SessionStore interface {
+	// SaveSession keeps s until it expires, under s.Key.
+	SaveSession(ctx context.Context, s Session) error
+
+	// Session returns the session with that key, or ErrNotFound.
+	Session(ctx context.Context, key string, now time.Time) (Session, error)
+
+	// UpdateSession replaces s if it is still there, and ErrNotFound if not:
+	// an ended session must not come back.
+	UpdateSession(ctx context.Context, s Session) error
+
+	// EndSession removes the session; ending one that is gone is no error.
+	EndSession(ctx context.Context, key string) error
+}

@@ -1,0 +1,101 @@
+package idp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Grants turns codes into tokens and tokens into claims.
+type Grants struct {
+	Codes   Codes
+	Tokens  Tokens
+	People  People
+	Clients Clients
+	Journal Journal
+	Now     func() time.Time
+}
+
+// Redeem turns a code into an access token: one step in the session store and
+// one transaction in the registry, which is the audit and the fence at once.
+// A second use, wherever the first happened and whatever was lost since, gets
+// ErrUsed and ends what the first use made (RFC 6749 §4.1.2).
+func (gs *Grants) Redeem(ctx context.Context, r Redemption, request string) (Grant, Person, string, error) {
+	now := gs.Now()
+	r.Token = newInFamily(FamilyOf(r.Code))
+	g, err := gs.Codes.RedeemCode(ctx, r, now, now.Add(TokenLife))
+	if errors.Is(err, ErrUsed) {
+		return Grant{}, Person{}, "", gs.reused(ctx, g, request)
+	}
+	if err != nil {
+		return Grant{}, Person{}, "", err
+	}
+	// From here on a failure leaves a token that nobody was given.
+	p, err := gs.person(ctx, g)
+	if errors.Is(err, ErrToken) {
+		return Grant{}, Person{}, "", ErrCode
+	}
+	if err != nil {
+		return Grant{}, Person{}, "", err
+	}
+	err = gs.Journal.Record(ctx, Event{At: now, Kind: TokenIssued, Request: request, Subject: g.Subject, Client: g.ClientID,
+		Session: g.SessionID, Family: g.Family, ACR: g.ACR, Level: int(g.Level), Role: g.Role}, Fence{Kind: "code", Hash: Hash(r.Code)})
+	if errors.Is(err, ErrUsed) {
+		return Grant{}, Person{}, "", gs.reused(ctx, g, request)
+	}
+	if err != nil {
+		return Grant{}, Person{}, "", fmt.Errorf("record token: %w", err)
+	}
+	return g, p, r.Token, nil
+}
+
+// reused ends the family of a code that came a second time.
+func (gs *Grants) reused(ctx context.Context, g Grant, request string) error {
+	if err := gs.Tokens.RevokeFamily(ctx, g.Family, gs.Now().Add(TokenLife)); err != nil {
+		return err
+	}
+	err := gs.Journal.Record(ctx, Event{At: gs.Now(), Kind: CodeReused, Request: request, Subject: g.Subject,
+		Client: g.ClientID, Session: g.SessionID, Family: g.Family})
+	if err != nil {
+		return fmt.Errorf("record reuse: %w", err)
+	}
+	return ErrUsed
+}
+
+// Holder returns what an access token stands for and its person as they are
+// now. ErrToken also when the person may not use the client any more.
+func (gs *Grants) Holder(ctx context.Context, token string) (Grant, Person, error) {
+	g, err := gs.Tokens.TokenGrant(ctx, token, gs.Now())
+	if err != nil {
+		return Grant{}, Person{}, err
+	}
+	p, err := gs.person(ctx, g)
+	if err != nil {
+		return Grant{}, Person{}, err
+	}
+	return g, p, nil
+}
+
+// person returns the person of g if they may still use its client, and
+// ErrToken if not.
+func (gs *Grants) person(ctx context.Context, g Grant) (Person, error) {
+	c, err := gs.Clients.Client(ctx, g.ClientID)
+	if errors.Is(err, ErrClientUnknown) {
+		return Person{}, ErrToken
+	}
+	if err != nil {
+		return Person{}, fmt.Errorf("client of grant: %w", err)
+	}
+	p, err := gs.People.Person(ctx, g.Subject)
+	if errors.Is(err, ErrNotFound) {
+		return Person{}, ErrToken
+	}
+	if err != nil {
+		return Person{}, fmt.Errorf("person of grant: %w", err)
+	}
+	if p.Admit(c) != nil {
+		return Person{}, ErrToken
+	}
+	return p, nil
+}
