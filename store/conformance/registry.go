@@ -1,0 +1,176 @@
+package conformance
+
+import (
+	"errors"
+	"reflect"
+	"testing"
+
+	"github.com/lanyard-id/lanyard/authenticators/smartcard"
+	"github.com/lanyard-id/lanyard/idp"
+	"github.com/lanyard-id/lanyard/idp/registry/directory"
+)
+
+// People checks one registry of people. open returns one that holds doc.
+func People(t *testing.T, open func(t *testing.T, doc directory.Document) idp.People) {
+	people := open(t, read(t, surgery))
+	ada := func(t *testing.T) idp.Person {
+		t.Helper()
+		p, err := people.Person(t.Context(), "555000000101")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	t.Run("own rule: a person is as the directory says", func(t *testing.T) {
+		org := idp.Organisation{Code: "5E1", Name: "Millbrook Trust"}
+		want := idp.Person{
+			UID:               "555000000101",
+			Name:              idp.Name{Title: "Ms", Given: "Ada", Middle: "Grace May", Family: "Cole", Display: "Ada Cole"},
+			Email:             "ada.cole@millbrook.example",
+			IdentityAssurance: 3,
+			Profile:           idp.Verified,
+			Professional:      map[string]string{"nmc_id": "98A7654E"},
+			Positions: []idp.Position{{
+				ID: "000000000201", OrgPersonID: "000000000301", Organisation: org,
+				RoleCode: "S8000:G8000:R8001", RoleName: `"A":"B":"Nurse"`,
+				Activities:  []idp.Coded{{Code: "B0360", Name: "View"}},
+				AreasOfWork: []idp.Coded{{Code: "P1", Name: "Area"}},
+				Workgroups:  []idp.Coded{{Code: "000000000401", Name: "Ward"}},
+				From:        "2024-01-01", To: "2034-01-01",
+			}},
+			Memberships: []idp.Membership{{OrgPersonID: "000000000301", Organisation: org, GNC: "G1"}},
+		}
+		if got := ada(t); !reflect.DeepEqual(got, want) {
+			t.Errorf("Person() = %+v, want %+v", got, want)
+		}
+	})
+	t.Run("own rule: identifiers are text, leading zeros and all", func(t *testing.T) {
+		p, err := people.Person(t.Context(), "000000000102")
+		if err != nil || p.UID != "000000000102" || p.Profile != idp.Closed {
+			t.Errorf("Person() = %+v, %v", p, err)
+		}
+		if _, err := people.Person(t.Context(), "102"); !errors.Is(err, idp.ErrNotFound) {
+			t.Errorf("Person(102): %v, want %v", err, idp.ErrNotFound)
+		}
+	})
+	t.Run("own rule: nobody unknown is found", func(t *testing.T) {
+		for _, uid := range []string{"", "555000000999", "555000000101 "} {
+			if p, err := people.Person(t.Context(), uid); !errors.Is(err, idp.ErrNotFound) || p.UID != "" {
+				t.Errorf("Person(%q) = %q, %v, want %v", uid, p.UID, err, idp.ErrNotFound)
+			}
+		}
+	})
+	t.Run("own rule: who gets a person cannot change the registry", func(t *testing.T) {
+		p := ada(t)
+		p.Professional["nmc_id"] = "x"
+		p.Positions[0].ID, p.Positions[0].Activities[0].Code, p.Memberships[0].GNC = "x", "x", "x"
+		if q := ada(t); q.Professional["nmc_id"] == "x" || q.Positions[0].ID == "x" ||
+			q.Positions[0].Activities[0].Code == "x" || q.Memberships[0].GNC == "x" {
+			t.Errorf("the registry was changed: %+v", q)
+		}
+	})
+}
+
+// Clients checks one registry of clients. open returns one that holds doc.
+func Clients(t *testing.T, open func(t *testing.T, doc directory.Document) idp.Clients) {
+	clients := open(t, read(t, surgery))
+	t.Run("own rule: a client is as the directory says, defaults included", func(t *testing.T) {
+		got, err := clients.Client(t.Context(), "ward")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(got.JWKS) == 0 {
+			got.JWKS = nil
+		}
+		want := read(t, surgery).Clients[0].IDP()
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("Client() = %+v, want %+v", got, want)
+		}
+	})
+	t.Run("own rule: a secret is kept as its hash", func(t *testing.T) {
+		c, err := clients.Client(t.Context(), "ward")
+		if err != nil || !c.CheckSecret("s") || c.CheckSecret("") || c.SecretHash == "s" {
+			t.Errorf("Client() = %+v, %v", c, err)
+		}
+		public, err := clients.Client(t.Context(), "0001")
+		if err != nil || public.CheckSecret("") {
+			t.Errorf("Client() = %+v, %v: a public client has no secret", public, err)
+		}
+	})
+	t.Run("own rule: an unregistered client is not found", func(t *testing.T) {
+		for _, id := range []string{"", "1", "WARD", "ward "} {
+			if _, err := clients.Client(t.Context(), id); !errors.Is(err, idp.ErrClientUnknown) {
+				t.Errorf("Client(%q): %v, want %v", id, err, idp.ErrClientUnknown)
+			}
+		}
+	})
+	t.Run("own rule: who gets a client cannot change the registry", func(t *testing.T) {
+		c, err := clients.Client(t.Context(), "ward")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.RedirectURIs[0], c.Scopes[0] = "x", "x"
+		if c, err = clients.Client(t.Context(), "ward"); err != nil || c.RedirectURIs[0] == "x" || c.Scopes[0] == "x" {
+			t.Errorf("Client() = %+v, %v", c, err)
+		}
+	})
+}
+
+// LastRoles checks one memory of positions. open returns one that holds doc
+// and remembers nothing.
+func LastRoles(t *testing.T, open func(t *testing.T, doc directory.Document) idp.LastRoles) {
+	const uid = "555000000101"
+	last := func(t *testing.T, roles idp.LastRoles, uid, client, want string) {
+		t.Helper()
+		if got, err := roles.LastRole(t.Context(), uid, client); err != nil || got != want {
+			t.Errorf("LastRole(%s, %s) = %q, %v, want %q", uid, client, got, err, want)
+		}
+	}
+	t.Run("own rule: the last position is kept per person and client", func(t *testing.T) {
+		roles := open(t, read(t, surgery))
+		last(t, roles, uid, "ward", "")
+		for _, position := range []string{"000000000202", "000000000201"} {
+			if err := roles.SaveLastRole(t.Context(), uid, "ward", position); err != nil {
+				t.Fatal(err)
+			}
+		}
+		last(t, roles, uid, "ward", "000000000201")
+		last(t, roles, uid, "0001", "")
+		last(t, roles, "000000000102", "ward", "")
+	})
+	t.Run("own rule: many who save at once leave one of theirs", func(t *testing.T) {
+		roles := open(t, read(t, surgery))
+		won := atOnce(func(int) bool { return roles.SaveLastRole(t.Context(), uid, "ward", "000000000201") == nil })
+		if won != racers {
+			t.Errorf("%d could save, want %d", won, racers)
+		}
+		last(t, roles, uid, "ward", "000000000201")
+	})
+}
+
+// Cards checks one registry of cards. open returns one that holds doc, whose
+// cards are of issuer.
+func Cards(t *testing.T, open func(t *testing.T, doc directory.Document, issuer string) smartcard.Cards) {
+	const issuer = "A1B2"
+	cards := open(t, read(t, surgery), issuer)
+	for _, tt := range []struct {
+		rule           string
+		issuer, serial string
+		want           smartcard.Card
+		err            error
+	}{
+		{"own rule: a card is found by its certificate", issuer, "0101", smartcard.Card{Serial: "0101", Series: 9, State: smartcard.Active, Holder: "555000000101"}, nil},
+		{"own rule: its state and series are told", issuer, "0ABC", smartcard.Card{Serial: "0ABC", Series: 5, State: smartcard.Blocked, Holder: "555000000101"}, nil},
+		{"own rule: an unregistered card is one that no one knows", issuer, "0102", smartcard.Card{}, smartcard.ErrNotRegistered},
+		{"own rule: an unknown serial number is no card", issuer, "0103", smartcard.Card{}, smartcard.ErrNotRegistered},
+		{"own rule: the same serial number of another authority is no card", "A1B3", "0101", smartcard.Card{}, smartcard.ErrNotRegistered},
+		{"own rule: a card without a serial number is no card", issuer, "", smartcard.Card{}, smartcard.ErrNotRegistered},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			got, err := cards.CardByCertificate(t.Context(), tt.issuer, tt.serial)
+			if got != tt.want || !errors.Is(err, tt.err) {
+				t.Errorf("CardByCertificate() = %+v, %v; want %+v, %v", got, err, tt.want, tt.err)
+			}
+		})
+	}
+}

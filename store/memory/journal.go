@@ -1,0 +1,78 @@
+package memory
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/lanyard-id/lanyard/idp"
+)
+
+const (
+	// maxEvents is how many events are remembered.
+	maxEvents = 10_000
+
+	// fenceLife is how long a fence stands. What it guards is worth nothing
+	// after a session's longest life, 12 hours, so nothing can get past it.
+	fenceLife = 13 * time.Hour
+)
+
+// journal holds the last events, and what was used lately.
+type journal struct {
+	mu     sync.Mutex
+	events []idp.Event // a ring once it is full
+	oldest int         // where it begins
+	fences map[idp.Fence]struct{}
+	raised []raised // in the order of raising
+}
+
+type raised struct {
+	fence idp.Fence
+	at    time.Time
+}
+
+// Record appends e and raises the fences, or does neither: idp.ErrUsed if one
+// of them stood already.
+func (s *Store) Record(_ context.Context, e idp.Event, fences ...idp.Fence) error {
+	j := &s.journal
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.forget(e.At)
+	for i, f := range fences {
+		if _, stands := j.fences[f]; stands || slices.Contains(fences[:i], f) {
+			return idp.ErrUsed
+		}
+	}
+
+	for _, f := range fences {
+		j.fences[f] = struct{}{}
+		j.raised = append(j.raised, raised{f, e.At})
+	}
+	if len(j.events) < maxEvents {
+		j.events = append(j.events, e)
+		return nil
+	}
+	j.events[j.oldest] = e
+	j.oldest = (j.oldest + 1) % maxEvents
+	return nil
+}
+
+// forget takes down the fences that are too old to guard anything. It stops at
+// the first that is not: events come nearly in order.
+func (j *journal) forget(now time.Time) {
+	n := 0
+	for n < len(j.raised) && now.Sub(j.raised[n].at) > fenceLife {
+		delete(j.fences, j.raised[n].fence)
+		n++
+	}
+	j.raised = j.raised[n:]
+}
+
+// Events returns the last 10,000 events, newest last.
+func (s *Store) Events() []idp.Event {
+	j := &s.journal
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return slices.Concat(j.events[j.oldest:], j.events[:j.oldest])
+}

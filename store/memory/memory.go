@@ -1,0 +1,199 @@
+// Package memory is the registry in memory, for `lanyard dev`.
+//
+// It holds one directory document and answers from it; what development
+// changes goes through Options.Save, so that it can outlive the process. What
+// happened (the journal) and who worked where last do not: a restart forgets
+// them. It never reads the clock, a file or the network.
+package memory
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/lanyard-id/lanyard/authenticators/smartcard"
+	"github.com/lanyard-id/lanyard/idp"
+	"github.com/lanyard-id/lanyard/idp/registry/directory"
+)
+
+// Store is the registry in memory. It is safe for concurrent use, and what it
+// returns is the caller's own.
+type Store struct {
+	issuer string
+	save   func(directory.Document) error
+	orgs   map[string]idp.Organisation
+	people map[string]int    // by uid, their place in the document
+	client map[string]int    // by id
+	cards  map[string]cardAt // by certificate serial
+
+	journal journal
+
+	saving sync.Mutex // held from before a change until it is kept
+
+	mu    sync.RWMutex
+	doc   directory.Document
+	roles map[lastRole]string
+}
+
+var (
+	_ idp.People      = (*Store)(nil)
+	_ idp.Clients     = (*Store)(nil)
+	_ idp.LastRoles   = (*Store)(nil)
+	_ idp.Journal     = (*Store)(nil)
+	_ smartcard.Cards = (*Store)(nil)
+)
+
+// Options are what a Store needs beside its document.
+type Options struct {
+	// CardIssuer is the upper-case hex SHA-256 of the public key of the
+	// authority that issued the cards of the document.
+	CardIssuer string
+
+	// Save keeps a changed document. If it fails the change is not made. Nil
+	// keeps nothing beyond the life of the process.
+	Save func(directory.Document) error
+}
+
+// cardAt is the place of a card in the document.
+type cardAt struct{ person, card int }
+
+type lastRole struct{ uid, client string }
+
+// New returns a registry that holds doc. It is an error if an identifier in
+// doc occurs twice, which directory.Read does not allow.
+func New(doc directory.Document, o Options) (*Store, error) {
+	s := &Store{
+		issuer:  o.CardIssuer,
+		save:    o.Save,
+		orgs:    doc.ByCode(),
+		people:  make(map[string]int, len(doc.People)),
+		client:  make(map[string]int, len(doc.Clients)),
+		cards:   map[string]cardAt{},
+		journal: journal{fences: map[idp.Fence]struct{}{}},
+		doc:     doc.Clone(),
+		roles:   map[lastRole]string{},
+	}
+	if s.save == nil {
+		s.save = func(directory.Document) error { return nil }
+	}
+	for i, p := range doc.People {
+		if _, taken := s.people[p.UID]; taken {
+			return nil, fmt.Errorf("two people have the uid %q", p.UID)
+		}
+		s.people[p.UID] = i
+		for j, c := range p.Cards {
+			serial := directory.CardSerial(c.Serial)
+			if _, taken := s.cards[serial]; taken || serial == "" {
+				return nil, fmt.Errorf("the card serial %q of %s is not one, or another card's", c.Serial, p.UID)
+			}
+			s.cards[serial] = cardAt{i, j}
+		}
+	}
+	for i, c := range doc.Clients {
+		if _, taken := s.client[c.ID]; taken {
+			return nil, fmt.Errorf("two clients have the id %q", c.ID)
+		}
+		s.client[c.ID] = i
+	}
+	return s, nil
+}
+
+// Person returns the person with that uid, or idp.ErrNotFound.
+func (s *Store) Person(_ context.Context, uid string) (idp.Person, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	i, ok := s.people[uid]
+	if !ok {
+		return idp.Person{}, idp.ErrNotFound
+	}
+	return s.doc.People[i].IDP(s.orgs), nil
+}
+
+// Client returns the client with that id, or idp.ErrClientUnknown.
+func (s *Store) Client(_ context.Context, id string) (idp.Client, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	i, ok := s.client[id]
+	if !ok {
+		return idp.Client{}, idp.ErrClientUnknown
+	}
+	return s.doc.Clients[i].IDP(), nil
+}
+
+// CardByCertificate returns the card with that certificate, or
+// smartcard.ErrNotRegistered.
+func (s *Store) CardByCertificate(_ context.Context, issuer, serial string) (smartcard.Card, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	at, ok := s.cards[serial]
+	if !ok || issuer != s.issuer {
+		return smartcard.Card{}, smartcard.ErrNotRegistered
+	}
+	holder := &s.doc.People[at.person]
+	card := holder.Cards[at.card]
+	if !card.Registered {
+		return smartcard.Card{}, smartcard.ErrNotRegistered
+	}
+	return smartcard.Card{
+		Serial: serial,
+		Series: card.Series,
+		State:  smartcard.State(card.State),
+		Holder: holder.UID,
+	}, nil
+}
+
+// LastRole returns the position that a person last used with a client, or "".
+func (s *Store) LastRole(_ context.Context, uid, client string) (string, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.roles[lastRole{uid, client}], nil
+}
+
+// SaveLastRole keeps the position that a person used with a client.
+func (s *Store) SaveLastRole(_ context.Context, uid, client, position string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.roles[lastRole{uid, client}] = position
+	return nil
+}
+
+// Document returns a copy of the document as it is now.
+func (s *Store) Document() directory.Document {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.doc.Clone()
+}
+
+// SetCardTries writes down how many tries of its passcode the card with that
+// serial has left. The serial may be as the document or as the certificate has
+// it. idp.ErrNotFound if there is no such card.
+func (s *Store) SetCardTries(serial string, tries int) error {
+	if tries < 0 || tries > directory.MaxTries {
+		return fmt.Errorf("a card cannot have %d tries left", tries)
+	}
+	at, ok := s.cards[directory.CardSerial(serial)]
+	if !ok {
+		return idp.ErrNotFound
+	}
+	return s.change(func(d *directory.Document) {
+		d.People[at.person].Cards[at.card].TriesLeft = tries
+	})
+}
+
+// change makes one change and keeps it. Changes are saved one after the other,
+// so the last to be saved is the last that was made; readers never wait for
+// the saving.
+func (s *Store) change(edit func(*directory.Document)) error {
+	s.saving.Lock()
+	defer s.saving.Unlock()
+	changed := s.Document()
+	edit(&changed)
+	if err := s.save(changed.Clone()); err != nil {
+		return fmt.Errorf("save the directory: %w", err)
+	}
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.doc = changed
+	return nil
+}

@@ -1,0 +1,30 @@
+package memory
+
+import (
+	"testing"
+
+	"github.com/lanyard-id/lanyard/authenticators/smartcard"
+	"github.com/lanyard-id/lanyard/idp"
+	"github.com/lanyard-id/lanyard/idp/registry/directory"
+	"github.com/lanyard-id/lanyard/store/conformance"
+)
+
+func open(t *testing.T, doc directory.Document, issuer string) *Store {
+	t.Helper()
+	s, err := New(doc, Options{CardIssuer: issuer})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestStore(t *testing.T) {
+	conformance.People(t, func(t *testing.T, d directory.Document) idp.People { return open(t, d, "") })
+	conformance.Clients(t, func(t *testing.T, d directory.Document) idp.Clients { return open(t, d, "") })
+	conformance.LastRoles(t, func(t *testing.T, d directory.Document) idp.LastRoles { return open(t, d, "") })
+	conformance.Cards(t, func(t *testing.T, d directory.Document, i string) smartcard.Cards { return open(t, d, i) })
+	conformance.Journal(t, func(t *testing.T) (idp.Journal, func() []idp.Event) {
+		s := open(t, directory.Document{}, "")
+		return s, s.Events
+	})
+}

@@ -1,0 +1,122 @@
+package redis
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/lanyard-id/lanyard/idp"
+)
+
+// A code, its tokens and their family share a hash tag, the family's name,
+// which is also the beginning of every code and token: so one script may touch
+// all three on a cluster, and nothing else need be looked up.
+
+func codeKey(code string) string     { return "code:{" + idp.FamilyOf(code) + "}:" + idp.Hash(code) }
+func tokenKey(token string) string   { return "token:{" + idp.FamilyOf(token) + "}:" + idp.Hash(token) }
+func familyKey(family string) string { return "family:{" + family + "}" }
+
+// redeem compares before it consumes, so that a wrong guess costs the rightful
+// client nothing. A used code stays, to tell a second use from an unknown
+// code: the second use ends the family.
+var redeem = goredis.NewScript(`
+local code, family, token = KEYS[1], KEYS[2], KEYS[3]
+local now, client, redirect, challenge, expires, life = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+local c = redis.call('HMGET', code, 'grant', 'client', 'redirect', 'challenge', 'expires', 'used')
+if not c[1] or c[2] ~= client or c[3] ~= redirect or c[4] ~= challenge then
+  return {'unknown'}
+end
+if c[6] then
+  redis.call('SET', family, 'ended', 'PX', life)
+  return {'used', c[1]}
+end
+if tonumber(c[5]) <= now or redis.call('EXISTS', family) == 1 then
+  return {'unknown'}
+end
+redis.call('HSET', code, 'used', '1')
+redis.call('PEXPIRE', code, life)
+redis.call('HSET', token, 'grant', c[1], 'expires', expires)
+redis.call('PEXPIRE', token, life)
+return {'ok', c[1]}
+`)
+
+// lookup gives what a token stands for, unless its family was ended.
+var lookup = goredis.NewScript(`
+local t = redis.call('HMGET', KEYS[1], 'grant', 'expires')
+if not t[1] or tonumber(t[2]) <= tonumber(ARGV[1]) or redis.call('EXISTS', KEYS[2]) == 1 then
+  return false
+end
+return t[1]
+`)
+
+// SaveCode implements idp.Codes.
+func (s *Store) SaveCode(ctx context.Context, code string, g idp.Grant, expires time.Time) error {
+	b, err := json.Marshal(g)
+	if err != nil {
+		return fmt.Errorf("encode grant: %w", err)
+	}
+	key := codeKey(code)
+	_, err = s.rdb.TxPipelined(ctx, func(p goredis.Pipeliner) error {
+		p.HSet(ctx, key, "grant", b, "client", g.ClientID, "redirect", g.RedirectURI,
+			"challenge", g.Challenge, "expires", ms(expires))
+		p.PExpire(ctx, key, s.life(expires))
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("save code: %w", err)
+	}
+	return nil
+}
+
+// RedeemCode implements idp.Codes.
+func (s *Store) RedeemCode(ctx context.Context, r idp.Redemption, now, tokenExpires time.Time) (idp.Grant, error) {
+	if idp.FamilyOf(r.Code) == "" {
+		return idp.Grant{}, idp.ErrCode
+	}
+	challenge := ""
+	if r.Verifier != "" {
+		challenge = idp.Challenge(r.Verifier)
+	}
+	keys := []string{codeKey(r.Code), familyKey(idp.FamilyOf(r.Code)), tokenKey(r.Token)}
+	answer, err := redeem.Run(ctx, s.rdb, keys,
+		ms(now), r.ClientID, r.RedirectURI, challenge, ms(tokenExpires), s.life(tokenExpires).Milliseconds()).StringSlice()
+	if err != nil {
+		return idp.Grant{}, fmt.Errorf("redeem code: %w", err)
+	}
+	if answer[0] == "unknown" {
+		return idp.Grant{}, idp.ErrCode
+	}
+	var g idp.Grant
+	if err := json.Unmarshal([]byte(answer[1]), &g); err != nil {
+		return idp.Grant{}, fmt.Errorf("decode grant: %w", err)
+	}
+	if answer[0] == "used" {
+		return g, idp.ErrUsed
+	}
+	return g, nil
+}
+
+// TokenGrant implements idp.Tokens.
+func (s *Store) TokenGrant(ctx context.Context, token string, now time.Time) (idp.Grant, error) {
+	if idp.FamilyOf(token) == "" {
+		return idp.Grant{}, idp.ErrToken
+	}
+	keys := []string{tokenKey(token), familyKey(idp.FamilyOf(token))}
+	answer, err := lookup.Run(ctx, s.rdb, keys, ms(now)).Text()
+	var g idp.Grant
+	if err := decode([]byte(answer), err, &g, idp.ErrToken); err != nil {
+		return idp.Grant{}, fmt.Errorf("read token: %w", err)
+	}
+	return g, nil
+}
+
+// RevokeFamily implements idp.Tokens.
+func (s *Store) RevokeFamily(ctx context.Context, family string, expires time.Time) error {
+	if err := s.rdb.Set(ctx, familyKey(family), "ended", s.life(expires)).Err(); err != nil {
+		return fmt.Errorf("end family: %w", err)
+	}
+	return nil
+}

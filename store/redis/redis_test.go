@@ -1,0 +1,74 @@
+package redis_test
+
+import (
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/lanyard-id/lanyard/authenticators/smartcard"
+	"github.com/lanyard-id/lanyard/idp"
+	"github.com/lanyard-id/lanyard/store/conformance"
+	"github.com/lanyard-id/lanyard/store/redis"
+)
+
+// TestStore holds both Redises to the same promises: the one inside `lanyard
+// dev`, and the real one.
+func TestStore(t *testing.T) {
+	for name, start := range map[string]func(*testing.T) *goredis.Client{"miniredis": inProcess, "redis-server": server} {
+		t.Run(name, func(t *testing.T) {
+			rdb := start(t)
+			open := func(t *testing.T) *redis.Store {
+				if err := rdb.FlushAll(t.Context()).Err(); err != nil {
+					t.Fatal(err)
+				}
+				return redis.New(rdb, time.Now)
+			}
+			t.Run("codes", func(t *testing.T) {
+				conformance.Codes(t, func(t *testing.T) conformance.CodeStore { return open(t) })
+			})
+			t.Run("logins", func(t *testing.T) {
+				conformance.Logins(t, func(t *testing.T) idp.LoginStore { return open(t) })
+			})
+			t.Run("sessions", func(t *testing.T) {
+				conformance.Sessions(t, func(t *testing.T) idp.SessionStore { return open(t) })
+			})
+			t.Run("transactions", func(t *testing.T) {
+				conformance.Transactions(t, func(t *testing.T) smartcard.Transactions { return open(t) })
+			})
+			t.Run("own rule: no secret is kept, and every key ends", func(t *testing.T) { secrets(t, rdb, open(t)) })
+		})
+	}
+}
+
+func inProcess(t *testing.T) *goredis.Client {
+	rdb := goredis.NewClient(&goredis.Options{Addr: miniredis.RunT(t).Addr()})
+	t.Cleanup(func() { _ = rdb.Close() })
+	return rdb
+}
+
+// server starts a redis-server of its own on a socket in a folder of its own.
+func server(t *testing.T) *goredis.Client {
+	path, err := exec.LookPath("redis-server")
+	if err != nil {
+		t.Fatal("redis-server is not installed: `make test` installs it")
+	}
+	dir := t.TempDir()
+	socket := filepath.Join(dir, "r.sock")
+	cmd := exec.Command(path, "--port", "0", "--unixsocket", socket, "--dir", dir, "--save", "", "--appendonly", "no")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	rdb := goredis.NewClient(&goredis.Options{Network: "unix", Addr: socket})
+	t.Cleanup(func() { _ = rdb.Close() })
+	for deadline := time.Now().Add(10 * time.Second); rdb.Ping(t.Context()).Err() != nil; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("redis-server did not answer in 10 s")
+		}
+	}
+	return rdb
+}

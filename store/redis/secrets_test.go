@@ -1,0 +1,50 @@
+package redis_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/lanyard-id/lanyard/authenticators/smartcard"
+	"github.com/lanyard-id/lanyard/idp"
+	"github.com/lanyard-id/lanyard/store/redis"
+)
+
+// secrets writes one of everything and looks through all that Redis holds.
+func secrets(t *testing.T, rdb *goredis.Client, s *redis.Store) {
+	ctx, now := t.Context(), time.Now()
+	code := "family-abcd" + strings.Repeat("C", 43)
+	token := "family-abcd" + strings.Repeat("T", 43)
+	for _, err := range []error{
+		s.SaveCode(ctx, code, idp.Grant{Family: "family-abcd", ClientID: "c"}, now.Add(time.Minute)),
+		s.Open(ctx, smartcard.Transaction{ID: "tx", Expires: now.Add(time.Minute)}, "the-handle", now.Add(time.Minute)),
+		s.SaveSession(ctx, idp.Session{Key: idp.Hash("cookie-secret"), AuthTime: now, LastAct: now}),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.RedeemCode(ctx, idp.Redemption{Code: code, ClientID: "c", Token: token}, now, now.Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	keys := rdb.Keys(ctx, "*").Val()
+	if len(keys) != 5 {
+		t.Errorf("%d keys, want 5: %v", len(keys), keys)
+	}
+	for _, key := range keys {
+		held := key + rdb.Get(ctx, key).Val()
+		for field, value := range rdb.HGetAll(ctx, key).Val() {
+			held += field + value
+		}
+		for _, secret := range []string{code, token, "the-handle", "cookie-secret"} {
+			if strings.Contains(held, secret) {
+				t.Errorf("%s holds the secret %s", key, secret)
+			}
+		}
+		if rdb.TTL(ctx, key).Val() <= 0 {
+			t.Errorf("%s never ends", key)
+		}
+	}
+}
