@@ -1,0 +1,157 @@
+package smartcard
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/lanyard-id/lanyard/authenticators"
+	"github.com/lanyard-id/lanyard/authenticators/smartcard/challenge"
+)
+
+// skew is how far the time of a message may lie outside the life of its
+// question. The agent is told the server's clock, so little is enough.
+const skew = 60 * time.Second
+
+// Agent is the program at the desk that redeems a handle. All but its key is
+// its own account of itself.
+type Agent struct {
+	Name          string
+	Version       string
+	OS            string
+	KeyThumbprint string // RFC 7638, of the key that it made for this run
+}
+
+// Redeem gives the question to the agent that shows its handle first, within
+// a minute of Begin, and ties it to the agent's key. ErrAnswer to everybody
+// else, and to an agent whose account of itself cannot be put into a message,
+// which leaves the handle as it was.
+func (r *Room) Redeem(ctx context.Context, handle string, a Agent) (challenge.Question, error) {
+	self := challenge.Agent{Name: a.Name, Version: a.Version, OS: a.OS}
+	if self.Check() != nil || !challenge.IsDigest(a.KeyThumbprint) {
+		return challenge.Question{}, fmt.Errorf("redeem handle: agent's account of itself: %w", authenticators.ErrAnswer)
+	}
+	now := r.now()
+
+	t, err := r.transactions.Redeem(ctx, handle, a.KeyThumbprint, now)
+	if err != nil {
+		return challenge.Question{}, fmt.Errorf("redeem handle: %w", err)
+	}
+
+	return challenge.Question{
+		Transaction: t.ID,
+		Issuer:      r.issuer,
+		Origin:      r.origin,
+		ClientID:    t.ClientID,
+		ClientName:  t.ClientName,
+		Browser:     t.Browser,
+		DisplayCode: t.DisplayCode,
+		Act:         t.Act,
+		ServerNonce: t.ServerNonce,
+		Now:         now.Unix(),
+		Expires:     t.Expires.Unix(),
+		Algs:        slices.Clone(r.algs),
+	}, nil
+}
+
+// Respond judges the card's signature on the question tx, with the card's
+// certificate first in x5c (DER; what follows is ignored, since paths are built
+// from configured certificates alone). It returns a completion code, good for
+// one Finish within a minute, which must reach nobody but the agent.
+//
+// The question is taken before anything is looked at, so it can be answered
+// once, rightly or wrongly. Refusals are the card's own (ErrExpired and its
+// like), and ErrAnswer for everything else.
+func (r *Room) Respond(ctx context.Context, tx string, jws []byte, x5c [][]byte) (string, error) {
+	now := r.now()
+	t, err := r.transactions.Answer(ctx, tx, now)
+	if err != nil {
+		return "", fmt.Errorf("take question: %w", err)
+	}
+	card, serial, err := r.judge(ctx, t, jws, x5c, now)
+	if err != nil {
+		return "", err
+	}
+
+	completion, err := r.random()
+	if err != nil {
+		return "", fmt.Errorf("make completion code: %w", err)
+	}
+	asked := sha256.Sum256([]byte(t.ServerNonce))
+	e := authenticators.Evidence{
+		Subject:       card.Holder,
+		Method:        authenticators.Smartcard,
+		Level:         authenticators.AAL3,
+		At:            now,
+		Authenticator: "card:" + serial,
+		Once:          base64.RawURLEncoding.EncodeToString(asked[:]),
+	}
+	if err := r.transactions.Settle(ctx, t, completion, e, now.Add(completionLife)); err != nil {
+		return "", fmt.Errorf("settle question: %w", err)
+	}
+	return completion, nil
+}
+
+// judge returns the card that signed the message for t, and its certificate's
+// serial number.
+func (r *Room) judge(ctx context.Context, t Transaction, jws []byte, x5c [][]byte, now time.Time) (Card, string, error) {
+	m, err := challenge.Parse(jws)
+	if err != nil {
+		return Card{}, "", refuse(err)
+	}
+	leaf, err := parseLeaf(x5c)
+	if err != nil {
+		return Card{}, "", err
+	}
+	issuer, err := r.trust.judge(leaf, now)
+	if err != nil {
+		return Card{}, "", err
+	}
+
+	if m.Header.Certificate != challenge.CertificateThumbprint(leaf) {
+		return Card{}, "", refuse(errors.New("x5t#S256 is of another certificate"))
+	}
+	if err := m.Verify(leaf.PublicKey, r.algs); err != nil {
+		return Card{}, "", refuse(err)
+	}
+	serial := challenge.Serial(leaf)
+	if !r.asked(m.Payload, t, now) || m.Payload.Card.Serial != serial {
+		return Card{}, "", refuse(errors.New("a member is not as it was asked"))
+	}
+
+	card, err := r.card(ctx, issuer, serial)
+	return card, serial, err
+}
+
+// asked says whether p answers t: every member that the server owns must be
+// as it was asked, at a time within the question's life. (v was compared when
+// the message was read.)
+func (r *Room) asked(p challenge.Payload, t Transaction, now time.Time) bool {
+	same := 1
+	for _, member := range []struct{ got, want string }{
+		{p.Act, t.Act},
+		{p.Issuer, r.issuer},
+		{p.Origin, r.origin},
+		{p.ClientID, t.ClientID},
+		{p.Transaction, t.ID},
+		{p.ServerNonce, t.ServerNonce},
+		{p.Browser, t.Browser},
+		{p.AgentKey, t.AgentKey},
+	} {
+		same &= subtle.ConstantTimeCompare([]byte(member.got), []byte(member.want))
+	}
+
+	issued := time.Unix(p.IssuedAt, 0)
+	return same == 1 &&
+		p.Expires == t.Expires.Unix() && now.Before(t.Expires) &&
+		!issued.Before(t.Expires.Add(-questionLife-skew)) && !issued.After(now.Add(skew))
+}
+
+// refuse is ErrAnswer with a cause for the log. The cause must hold nothing
+// of what was sent.
+func refuse(cause error) error { return fmt.Errorf("%w: %w", authenticators.ErrAnswer, cause) }

@@ -1,0 +1,95 @@
+// Package smartcard asks a card to sign one question and judges the answer.
+//
+// It is the server's side of desk-auth/1 without its HTTP: Begin opens a
+// transaction, the desk agent redeems its handle, shows the card's signature
+// with Respond, and gets a completion code that only the browser which began
+// can use (Finish). The message that is signed is in package challenge, which
+// the agent shares. It never sees a passcode, and it trusts nothing that an
+// agent says about a card: only the certificate and the signature count.
+package smartcard
+
+import (
+	"context"
+	"time"
+
+	"github.com/lanyard-id/lanyard/authenticators"
+)
+
+// Transaction is one question on its way through desk-auth/1.
+type Transaction struct {
+	ID          string    `json:"id"`           // public: names the transaction in every call
+	Login       string    `json:"login"`        // the login it belongs to
+	Browser     string    `json:"browser"`      // bsh: base64url SHA-256 of the browser's secret
+	ClientID    string    `json:"client_id"`    // the application that asks
+	ClientName  string    `json:"client_name"`  // its name, for the prompt
+	Act         string    `json:"act"`          // what the signature is for: "login"
+	ServerNonce string    `json:"sn"`           // 256 random bits, base64url
+	DisplayCode string    `json:"display_code"` // four digits that page and prompt both show
+	AgentKey    string    `json:"agent_key"`    // RFC 7638 thumbprint of the agent's key; empty until redeemed
+	Expires     time.Time `json:"expires"`
+}
+
+// Transactions keeps questions until they are answered or too old. Every
+// method decides in one atomic step: two servers may ask at the same instant.
+// Handles and completion codes are kept as hashes only.
+type Transactions interface {
+	// Open keeps t until t.Expires. Its handle works once, before handleExpires.
+	Open(ctx context.Context, t Transaction, handle string, handleExpires time.Time) error
+
+	// Redeem gives the transaction to the first who shows its handle, and
+	// writes agentKey into it; everybody else gets authenticators.ErrAnswer.
+	Redeem(ctx context.Context, handle, agentKey string, now time.Time) (Transaction, error)
+
+	// Answer takes the question of transaction id: the first gets it, and
+	// everybody after gets authenticators.ErrAnswer. A transaction that was
+	// not redeemed has no question to take.
+	Answer(ctx context.Context, id string, now time.Time) (Transaction, error)
+
+	// Settle keeps what the answer to t proved until expires, for whoever
+	// shows the completion code.
+	Settle(ctx context.Context, t Transaction, completion string, e authenticators.Evidence, expires time.Time) error
+
+	// Complete gives the evidence of transaction id once. A wrong completion
+	// code, login or browser ends the transaction: authenticators.ErrAnswer.
+	Complete(ctx context.Context, id, completion string, login authenticators.Login, now time.Time) (authenticators.Evidence, error)
+}
+
+// Card is what the registry knows of a card.
+type Card struct {
+	Serial string // the certificate's serial number, upper-case hex, as registered
+	Series int
+	State  State
+	Holder string // the person's uid
+}
+
+// State says whether a card may be used.
+type State string
+
+// The states of a card.
+const (
+	Active    State = "active"
+	Suspended State = "suspended"
+	Blocked   State = "blocked"
+	Revoked   State = "revoked"
+)
+
+// Cards finds a card by what its certificate says.
+type Cards interface {
+	// CardByCertificate returns the card with that certificate: issuer is the
+	// upper-case hex SHA-256 of the issuing authority's public key
+	// (SubjectPublicKeyInfo), serial the certificate's serial number in
+	// upper-case hex, an even number of digits. ErrNotRegistered if there is
+	// none. Never by a name: names repeat.
+	CardByCertificate(ctx context.Context, issuer, serial string) (Card, error)
+}
+
+// Refusals of a card. Each has a text of its own for the person.
+const (
+	ErrNotRegistered authenticators.Refusal = "the card is not registered"
+	ErrSuspended     authenticators.Refusal = "the card is suspended"
+	ErrBlocked       authenticators.Refusal = "the card is blocked"
+	ErrRevoked       authenticators.Refusal = "the card is revoked"
+	ErrExpired       authenticators.Refusal = "the card's certificate has ended"
+	ErrNotYetValid   authenticators.Refusal = "the card's certificate is not valid yet"
+	ErrUntrusted     authenticators.Refusal = "the card's certificate is not of a trusted authority or not for signing in"
+)
