@@ -1,0 +1,94 @@
+// Package api is the HTTP that people see: parse, decide, render.
+//
+// It signs people in and shows them what went wrong. What may happen is
+// decided in package idp and in the rooms of authenticators; nothing here is a
+// rule. routes.go has every URL, errors.go is the only place where an error
+// becomes a page, browser.go ties a login to the browser that began it.
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/lanyard-id/lanyard/api/ops"
+	"github.com/lanyard-id/lanyard/authenticators"
+	"github.com/lanyard-id/lanyard/idp"
+	"github.com/lanyard-id/lanyard/web"
+)
+
+// Config is what the pages are made of.
+type Config struct {
+	Logins   *idp.Logins
+	Browser  *Browser
+	Rooms    map[string]authenticators.Room // by the name of their way
+	Protocol Protocol
+	Site     *web.Site
+	Metrics  *ops.Metrics
+	Log      *slog.Logger
+
+	// Development only; nil in production.
+	Development *Development
+}
+
+// Protocol is what relying parties talk to.
+type Protocol interface {
+	// Mount puts the protocol's endpoints on r.
+	Mount(r chi.Router)
+
+	// CallbackPath is where a login that has come to its end goes, as ?id=.
+	CallbackPath() string
+}
+
+// Development is what a development service has beside.
+type Development struct {
+	Cards   VirtualCards
+	Auto    func(context.Context, authenticators.Login) (json.RawMessage, error) // nil: no automatic sign-in
+	DemoURL string                                                               // the demo application
+	Facts   []web.Detail                                                         // what a developer copies
+}
+
+// Server answers the browsers of people.
+type Server struct{ Config }
+
+// New returns a server, whose Protocol may be set before Routes is called.
+func New(c Config) *Server { return &Server{c} }
+
+// frame fills in what every page needs.
+func (s *Server) frame(r *http.Request) web.Page {
+	return web.Page{Lang: language(r), Development: s.Development != nil, RequestID: RequestID(r.Context())}
+}
+
+// framed is frame for a page of a login.
+func (s *Server) framed(r *http.Request, c idp.Client) web.Page {
+	p := s.frame(r)
+	p.Application = c.Name
+	return p
+}
+
+// language is the language of the words.
+func language(*http.Request) string { return "en" }
+
+// render writes a page.
+func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, name string, page any) error {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	return s.Site.Render(w, language(r), name, page)
+}
+
+// mayPostTo opens the page's policy to where its form may end: browsers hold
+// the redirects after a form to form-action too, and an application may send
+// the person on to an address of its own that nobody registered, so any https
+// address is let through beside the registered one.
+func mayPostTo(w http.ResponseWriter, redirectURI string) {
+	targets := []string{"https:"}
+	if u, err := url.Parse(redirectURI); err == nil && u.Scheme != "https" {
+		targets = append(targets, strings.TrimSuffix(u.Scheme+"://"+u.Host, "//"))
+	}
+	w.Header().Set("Content-Security-Policy", web.Policy(targets...))
+}

@@ -1,0 +1,42 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"github.com/lanyard-id/lanyard/authenticators"
+	"github.com/lanyard-id/lanyard/idp"
+)
+
+// question is what a room may know of a login.
+func question(v idp.View) authenticators.Login {
+	return authenticators.Login{ID: v.Login.ID, Browser: v.Login.Browser, ClientID: v.Client.ID, ClientName: v.Client.Name}
+}
+
+// accept lets the room of a way judge an answer and signs the person in. The
+// browser gets a new session whatever it had before.
+func (s *Server) accept(w http.ResponseWriter, r *http.Request, v idp.View, way string, answer json.RawMessage) (idp.Session, error) {
+	evidence, err := s.Rooms[way].Finish(r.Context(), question(v), answer)
+	if err != nil {
+		return idp.Session{}, s.refusedSignIn(r, v, err)
+	}
+	session, secret, err := s.Logins.SignIn(r.Context(), v.Login, RequestID(r.Context()), evidence, s.Browser.Session(r))
+	if err != nil {
+		return idp.Session{}, err
+	}
+	s.Browser.SignIn(w, secret)
+	s.Log.InfoContext(r.Context(), "signed in", "method", evidence.Method, "client", v.Client.ID, "subject", session.Subject, "sid", session.ID)
+	return session, nil
+}
+
+// refusedSignIn puts a room's refusal into the audit, and returns it. An
+// outage is not a refusal.
+func (s *Server) refusedSignIn(r *http.Request, v idp.View, err error) error {
+	if !refusedByRoom(err) {
+		return err
+	}
+	return s.Logins.RefuseSignIn(r.Context(), v.Login, RequestID(r.Context()), err)
+}
+
+func refusedByRoom(err error) bool { return errors.Is(err, authenticators.ErrRefused) }

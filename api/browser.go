@@ -1,0 +1,96 @@
+package api
+
+import (
+	"crypto/subtle"
+	"net/http"
+	"strings"
+
+	"github.com/lanyard-id/lanyard/idp"
+)
+
+// Browser ties logins and sessions to the browser that holds their secrets.
+// The secrets are in cookies that no script can read, each login with a cookie
+// of its own so that two tabs do not disturb each other; only their hashes are
+// kept.
+type Browser struct {
+	Secure bool // the issuer is https: cookies are, too, and take the __Host- prefix
+}
+
+const (
+	loginCookie   = "login-"  // and the beginning of the login's id
+	sessionCookie = "session" //
+	idLetters     = 12        // of a login's id, in its cookie's name
+
+	// maxLogins is how many logins a browser may have open. More is a client
+	// in a circle, whose cookies would soon be too long to send.
+	maxLogins = 12
+)
+
+// Bind implements provider.Browser.
+func (b *Browser) Bind(w http.ResponseWriter, r *http.Request, id string) string {
+	var open []string
+	for _, c := range r.Cookies() {
+		if strings.HasPrefix(c.Name, b.name(loginCookie)) {
+			open = append(open, c.Name)
+		}
+	}
+	if len(open) >= maxLogins {
+		for _, name := range open {
+			http.SetCookie(w, b.cookie(name, "", -1))
+		}
+	}
+	secret := idp.NewSecret()
+	http.SetCookie(w, b.cookie(b.loginName(id), secret, int(idp.LoginLife.Seconds())))
+	return idp.Hash(secret)
+}
+
+// Bound implements provider.Browser.
+func (b *Browser) Bound(r *http.Request, l idp.Login) error {
+	c, err := r.Cookie(b.loginName(l.ID))
+	if err != nil || subtle.ConstantTimeCompare([]byte(idp.Hash(c.Value)), []byte(l.Browser)) != 1 {
+		return idp.ErrOtherBrowser
+	}
+	return nil
+}
+
+// Release implements provider.Browser.
+func (b *Browser) Release(w http.ResponseWriter, id string) {
+	http.SetCookie(w, b.cookie(b.loginName(id), "", -1))
+}
+
+// Session implements provider.Browser.
+func (b *Browser) Session(r *http.Request) string {
+	c, err := r.Cookie(b.name(sessionCookie))
+	if err != nil || c.Value == "" {
+		return ""
+	}
+	return idp.Hash(c.Value)
+}
+
+// SignIn gives the browser the secret of its session. The cookie ends with the
+// browser; the session's own limits are kept by the server.
+func (b *Browser) SignIn(w http.ResponseWriter, secret string) {
+	http.SetCookie(w, b.cookie(b.name(sessionCookie), secret, 0))
+}
+
+func (b *Browser) loginName(id string) string {
+	if len(id) > idLetters {
+		id = id[:idLetters]
+	}
+	return b.name(loginCookie + id)
+}
+
+func (b *Browser) name(name string) string {
+	if b.Secure {
+		return "__Host-" + name
+	}
+	return name
+}
+
+// cookie makes a cookie for this host alone that no other site's form brings
+// along. Lax, not Strict: an application's link to authorize must bring the
+// session. maxAge is in seconds; 0 is until the browser closes.
+func (b *Browser) cookie(name, value string, maxAge int) *http.Cookie {
+	return &http.Cookie{Name: name, Value: value, Path: "/", MaxAge: maxAge,
+		Secure: b.Secure, HttpOnly: true, SameSite: http.SameSiteLaxMode}
+}

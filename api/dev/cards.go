@@ -1,0 +1,249 @@
+package dev
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/lanyard-id/lanyard/api"
+	"github.com/lanyard-id/lanyard/authenticators"
+	"github.com/lanyard-id/lanyard/authenticators/smartcard"
+	"github.com/lanyard-id/lanyard/authenticators/smartcard/cardca"
+	"github.com/lanyard-id/lanyard/authenticators/smartcard/virtualagent"
+	"github.com/lanyard-id/lanyard/authenticators/smartcard/virtualcard"
+	"github.com/lanyard-id/lanyard/idp"
+	"github.com/lanyard-id/lanyard/idp/registry/directory"
+	"github.com/lanyard-id/lanyard/web"
+)
+
+// Registry is where the drawer's cards are written down.
+type Registry interface {
+	Document() directory.Document
+
+	// SetCardTries keeps how many tries of its passcode a card has left.
+	SetCardTries(serial string, tries int) error
+}
+
+// Drawer holds a virtual card for every card of the directory. A card is made
+// when it is first used, because making a key takes time.
+type Drawer struct {
+	Authority *cardca.Authority
+	Registry  Registry
+	Room      *smartcard.Room
+	Agent     virtualagent.Agent
+	Now       func() time.Time
+
+	mu    sync.Mutex
+	cards map[string]*virtualcard.Card // by serial
+}
+
+var _ api.VirtualCards = (*Drawer)(nil)
+
+// listing is a card and its holder, as the directory has them.
+type listing struct {
+	person directory.Person
+	card   directory.Card
+}
+
+func (d *Drawer) find(serial string) (listing, error) {
+	for _, p := range d.Registry.Document().People {
+		for _, c := range p.Cards {
+			if c.Serial == serial {
+				return listing{p, c}, nil
+			}
+		}
+	}
+	return listing{}, idp.ErrNotFound
+}
+
+// Cards implements api.VirtualCards.
+func (d *Drawer) Cards() []web.VirtualCard {
+	var list []web.VirtualCard
+	for _, p := range d.Registry.Document().People {
+		for _, c := range p.Cards {
+			list = append(list, d.shown(listing{p, c}))
+		}
+	}
+	return list
+}
+
+// Show implements api.VirtualCards.
+func (d *Drawer) Show(ctx context.Context, serial string) (web.VirtualCard, string, int, error) {
+	l, err := d.find(serial)
+	if err != nil {
+		return web.VirtualCard{}, "", 0, smartcard.ErrNotRegistered
+	}
+	card, err := d.card(l)
+	if err != nil {
+		return web.VirtualCard{}, "", 0, err
+	}
+	if err := d.Room.Inspect(ctx, card.Certificate()); err != nil {
+		return web.VirtualCard{}, "", 0, err
+	}
+	if card.TriesLeft() == 0 {
+		return web.VirtualCard{}, "", 0, smartcard.ErrBlocked
+	}
+	return d.shown(l), orElse(l.card.Passcode, defaultPasscode), card.TriesLeft(), nil
+}
+
+// Sign implements api.VirtualCards.
+func (d *Drawer) Sign(ctx context.Context, login authenticators.Login, serial, passcode string) (json.RawMessage, error) {
+	l, err := d.find(serial)
+	if err != nil {
+		return nil, smartcard.ErrNotRegistered
+	}
+	card, err := d.card(l)
+	if err != nil {
+		return nil, err
+	}
+	asked, err := d.Room.Begin(ctx, login)
+	if err != nil {
+		return nil, err
+	}
+	var question struct {
+		Handle string `json:"handle"`
+	}
+	if err := json.Unmarshal(asked, &question); err != nil {
+		return nil, fmt.Errorf("read question: %w", err)
+	}
+	tx, completion, err := d.Agent.Sign(ctx, question.Handle, card, passcode)
+	var wrong virtualcard.PINError
+	if errors.As(err, &wrong) {
+		return nil, &api.WrongPasscode{TriesLeft: wrong.TriesLeft}
+	}
+	if errors.Is(err, virtualcard.ErrBlocked) {
+		return nil, smartcard.ErrBlocked
+	}
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(map[string]string{"tx": tx, "completion": completion})
+}
+
+// Auto returns what signs the person uid in by themself: with their first card
+// and its passcode. It is idp.ErrNotFound if there is no such person.
+func (d *Drawer) Auto(uid string) (func(context.Context, authenticators.Login) (json.RawMessage, error), error) {
+	for _, p := range d.Registry.Document().People {
+		if p.UID != uid {
+			continue
+		}
+		return func(ctx context.Context, login authenticators.Login) (json.RawMessage, error) {
+			if len(p.Cards) == 0 {
+				return nil, smartcard.ErrNotRegistered
+			}
+			return d.Sign(ctx, login, p.Cards[0].Serial, orElse(p.Cards[0].Passcode, defaultPasscode))
+		}, nil
+	}
+	return nil, idp.ErrNotFound
+}
+
+// card returns the virtual card of l.
+func (d *Drawer) card(l listing) (*virtualcard.Card, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if c, ok := d.cards[l.card.Serial]; ok {
+		return c, nil
+	}
+	c, err := d.make(l)
+	if err != nil {
+		return nil, fmt.Errorf("make virtual card %s: %w", l.card.Serial, err)
+	}
+	if d.cards == nil {
+		d.cards = map[string]*virtualcard.Card{}
+	}
+	d.cards[l.card.Serial] = c
+	return c, nil
+}
+
+// make makes a key and a certificate and puts both on a card.
+func (d *Drawer) make(l listing) (*virtualcard.Card, error) {
+	key, err := virtualcard.GenerateKey(virtualcard.P256)
+	if err != nil {
+		return nil, err
+	}
+	from, to := life(l.card.Certificate, d.Now())
+	certificate, err := d.Authority.Issue(cardca.Request{
+		Key: key.Public(), Serial: l.card.Serial, UID: l.person.UID, NotBefore: from, NotAfter: to,
+	})
+	if err != nil {
+		return nil, err
+	}
+	guid := sha256.Sum256([]byte("guid " + l.card.Serial))
+	tries := min(l.card.TriesLeft, virtualcard.Tries)
+	return virtualcard.New(virtualcard.Config{
+		Key: key, Certificate: certificate, GUID: [16]byte(guid[:16]), TriesLeft: &tries,
+		Passcode: orElse(l.card.Passcode, defaultPasscode), PUK: orElse(l.card.PUK, defaultPUK),
+		OnTries: func(left int) { _ = d.Registry.SetCardTries(l.card.Serial, left) }, // the card keeps count by itself
+	})
+}
+
+// What a card of the directory has that says nothing of its own.
+const (
+	defaultPasscode = "123456"
+	defaultPUK      = "12345678"
+)
+
+// life returns the dates of a certificate in the given state: two years, as
+// the cards of the NHS have.
+func life(state directory.Certificate, now time.Time) (from, to time.Time) {
+	const day, years = 24 * time.Hour, 730
+	to = now.Add(years / 2 * day)
+	if days, ok := state.ExpiresIn(); ok {
+		to = now.Add(time.Duration(days) * day)
+	}
+	if state == "expired" {
+		to = now.Add(-day)
+	}
+	return to.Add(-years * day), to
+}
+
+// shown is how a card is listed, with what it is there to show.
+func (d *Drawer) shown(l listing) web.VirtualCard {
+	hint, refused := d.hint(l)
+	return web.VirtualCard{Serial: l.card.Serial, Holder: holder(l.person), Hint: hint, Refused: refused}
+}
+
+func holder(p directory.Person) string {
+	if p.Name.Display != "" {
+		return p.Name.Display
+	}
+	return p.Name.Given + " " + p.Name.Family
+}
+
+func (d *Drawer) hint(l listing) (hint string, refused bool) {
+	switch {
+	case !l.card.Registered:
+		return "Card not registered", true
+	case l.card.State != "active":
+		return "Card " + string(l.card.State), true
+	case l.card.Certificate == "expired":
+		return "Certificate expired", true
+	case l.card.TriesLeft == 0:
+		return "Passcode locked", true
+	case l.person.Profile != idp.Verified:
+		return "Profile " + string(l.person.Profile), true
+	}
+	if days, ok := l.card.Certificate.ExpiresIn(); ok {
+		return "Certificate ends in " + strconv.Itoa(days) + " days", false
+	}
+	switch n := len(l.person.Positions); n {
+	case 0:
+		return "No role", false
+	case 1:
+		return "One role", false
+	default:
+		return strconv.Itoa(n) + " roles", false
+	}
+}
+
+func orElse(s, otherwise string) string {
+	if s != "" {
+		return s
+	}
+	return otherwise
+}

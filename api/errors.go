@@ -1,0 +1,149 @@
+package api
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+
+	"github.com/lanyard-id/lanyard/authenticators"
+	"github.com/lanyard-id/lanyard/authenticators/smartcard"
+	"github.com/lanyard-id/lanyard/idp"
+	"github.com/lanyard-id/lanyard/web"
+)
+
+// Refusals of this package: an address that is none.
+const (
+	errNoPage idp.Refusal = "there is no such page"
+	errMethod idp.Refusal = "the method is not allowed here"
+	errForged idp.Refusal = "the form came from another site"
+
+	// errNoPasscode says that the field was left empty: no try is used up.
+	errNoPasscode idp.Refusal = "no passcode was entered"
+)
+
+// messages says, for each error, which message of the catalogue a person
+// reads, and the status that goes with it. The words are in web/text.
+var messages = []struct {
+	err    error
+	code   string
+	status int
+}{
+	{idp.ErrClientUnknown, "REQ-01", http.StatusBadRequest},
+	{idp.ErrRequest, "REQ-02", http.StatusBadRequest},
+	{idp.ErrRedirect, "REQ-02", http.StatusBadRequest},
+	{errNoPage, "NOT-01", http.StatusNotFound},
+	{errMethod, "NOT-01", http.StatusMethodNotAllowed},
+	{idp.ErrLoginGone, "SES-01", http.StatusBadRequest},
+	{idp.ErrOtherBrowser, "SES-02", http.StatusBadRequest},
+	{errForged, "SES-02", http.StatusForbidden},
+	{idp.ErrProfileClosed, "PRF-01", http.StatusForbidden},
+	{idp.ErrProfileRestricted, "PRF-02", http.StatusForbidden},
+	{idp.ErrProfileUnverified, "PRF-03", http.StatusForbidden},
+	{idp.ErrNoRole, "ROL-01", http.StatusForbidden},
+	{idp.ErrRole, "ROL-03", http.StatusBadRequest},
+	{errNoPasscode, "PAS-04", http.StatusBadRequest},
+	{idp.ErrUnmet, "AAL-01", http.StatusForbidden},
+	{smartcard.ErrNotRegistered, "CRT-04", http.StatusForbidden},
+	{smartcard.ErrSuspended, "CRD-06", http.StatusForbidden},
+	{smartcard.ErrBlocked, "PAS-03", http.StatusForbidden},
+	{smartcard.ErrRevoked, "CRT-03", http.StatusForbidden},
+	{smartcard.ErrExpired, "CRT-01", http.StatusForbidden},
+	{smartcard.ErrUntrusted, "CRD-03", http.StatusForbidden},
+	{smartcard.ErrNotYetValid, "CRT-06", http.StatusForbidden},
+	{authenticators.ErrAnswer, "SES-03", http.StatusBadRequest},
+}
+
+// unknown is what a person reads of an error that is none of these: our own
+// fault, or that of something we stand on.
+const unknown = "ERR-01"
+
+// message returns what a person reads of err in login v.
+func (s *Server) message(r *http.Request, v idp.View, err error) (int, web.Message) {
+	lang := language(r)
+	if wrong, ok := asWrongPasscode(err); ok {
+		switch wrong.TriesLeft {
+		case 0:
+			return http.StatusForbidden, s.Site.Message(lang, "PAS-03")
+		case 1:
+			return http.StatusBadRequest, s.Site.Message(lang, "PAS-02")
+		}
+		return http.StatusBadRequest, s.Site.Message(lang, "PAS-01", "tries", s.Site.Count(lang, "try", wrong.TriesLeft))
+	}
+	for _, m := range messages {
+		if errors.Is(err, m.err) {
+			return m.status, s.Site.Message(lang, m.code, "application", v.Client.Name)
+		}
+	}
+	return http.StatusInternalServerError, s.Site.Message(lang, unknown)
+}
+
+func asWrongPasscode(err error) (*WrongPasscode, bool) {
+	var wrong *WrongPasscode
+	ok := errors.As(err, &wrong)
+	return wrong, ok
+}
+
+// fail is the only door through which an error becomes a page of its own. It
+// is logged here and nowhere else.
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, c idp.Client, err error) {
+	s.failIn(w, r, idp.View{Client: c}, err)
+}
+
+func (s *Server) failIn(w http.ResponseWriter, r *http.Request, v idp.View, err error) {
+	status, m := s.message(r, v, err)
+	if status == http.StatusInternalServerError {
+		s.Log.ErrorContext(r.Context(), "page failed", "code", m.Code, "error", err.Error())
+	} else {
+		s.Log.InfoContext(r.Context(), "page refused", "code", m.Code, "reason", err.Error())
+	}
+	page := web.Failure{Page: s.framed(r, v.Client), Message: m, Details: details(r, m.Code)}
+	if v.Login.ID != "" {
+		page.Link = &web.Link{Href: "/login?id=" + url.QueryEscape(v.Login.ID),
+			Label: s.Site.Text(language(r), "link.back", "application", v.Client.Name)}
+	}
+	if err := s.render(w, r, status, "failure", page); err != nil {
+		s.Log.ErrorContext(r.Context(), "page failed", "error", err.Error())
+	}
+}
+
+// details are what the developer of an application needs to see their
+// mistake: only what their own request brought.
+func details(r *http.Request, code string) []web.Detail {
+	if code != "REQ-01" && code != "REQ-02" {
+		return nil
+	}
+	var list []web.Detail
+	for _, name := range []string{"client_id", "redirect_uri"} {
+		for _, value := range r.Form[name] {
+			list = append(list, web.Detail{Name: name, Value: clip(value)})
+		}
+	}
+	return list
+}
+
+// clip keeps what a stranger sent from filling the page.
+func clip(s string) string {
+	if len(s) > 200 {
+		return s[:200] + "…"
+	}
+	return s
+}
+
+// Refuse implements provider.Pages.
+func (s *Server) Refuse(w http.ResponseWriter, r *http.Request, err error) {
+	s.fail(w, r, idp.Client{}, err)
+}
+
+// FormPost implements provider.Pages.
+func (s *Server) FormPost(w http.ResponseWriter, r *http.Request, action string, fields url.Values) {
+	page := web.FormPost{Page: s.frame(r), Action: action}
+	for name, values := range fields {
+		for _, value := range values {
+			page.Fields = append(page.Fields, web.Detail{Name: name, Value: value})
+		}
+	}
+	mayPostTo(w, action)
+	if err := s.render(w, r, http.StatusOK, "form-post", page); err != nil {
+		s.Log.ErrorContext(r.Context(), "page failed", "error", err.Error())
+	}
+}

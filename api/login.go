@@ -1,0 +1,164 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/lanyard-id/lanyard/idp"
+	"github.com/lanyard-id/lanyard/web"
+)
+
+// login is where the browser comes back to after every step: it sends it to
+// the next one.
+func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
+	v, err := s.look(r)
+	if err != nil {
+		return err
+	}
+	if s.automatic() {
+		v = s.signInAutomatically(w, r, v)
+	}
+
+	s.Metrics.Step(v.Step, v.Err)
+	switch {
+	case v.Err != nil && s.forClient(v):
+		return s.refuse(w, r, v.Login, v.Err)
+	case v.Err != nil:
+		return s.dismiss(w, r, v, v.Err)
+	case v.Step == idp.ChooseRole:
+		redirect(w, r, "/login/role", v.Login)
+	case v.Step == idp.Return:
+		redirect(w, r, s.Protocol.CallbackPath(), v.Login)
+	default:
+		return s.showWays(w, r, http.StatusOK, v, nil)
+	}
+	return nil
+}
+
+// look loads the login that the request names, for the browser that began it.
+func (s *Server) look(r *http.Request) (idp.View, error) {
+	id := r.URL.Query().Get("id")
+	if r.Method == http.MethodPost {
+		id = r.PostFormValue("id")
+	}
+	l, err := s.Logins.Store.Login(r.Context(), id, s.Logins.Now())
+	if err != nil {
+		return idp.View{}, err
+	}
+	if err := s.Browser.Bound(r, l); err != nil {
+		return idp.View{}, err
+	}
+	return s.Logins.Look(r.Context(), l, s.Browser.Session(r))
+}
+
+// forClient says whether the client is told of v.Err at once, without a page:
+// where no page may be shown, and where no page could help.
+func (s *Server) forClient(v idp.View) bool {
+	return v.Login.Silent || v.Login.Refused != "" || s.automatic() || errors.Is(v.Err, idp.ErrUnmet)
+}
+
+// refuse tells the client no.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, l idp.Login, reason error) error {
+	var refusal idp.Refusal
+	if !errors.As(reason, &refusal) {
+		return reason
+	}
+	if err := s.Logins.Refuse(r.Context(), l, refusal); err != nil {
+		return err
+	}
+	redirect(w, r, s.Protocol.CallbackPath(), l)
+	return nil
+}
+
+// dismiss shows the person why the login cannot go on. From there they go
+// back to the application, which is told too.
+func (s *Server) dismiss(w http.ResponseWriter, r *http.Request, v idp.View, reason error) error {
+	var refusal idp.Refusal
+	if errors.As(reason, &refusal) {
+		if err := s.Logins.Refuse(r.Context(), v.Login, refusal); err != nil {
+			return err
+		}
+	}
+	mayPostTo(w, v.Login.RedirectURI)
+	s.failIn(w, r, v, reason)
+	return nil
+}
+
+// cancel is the person's own wish to stop.
+func (s *Server) cancel(w http.ResponseWriter, r *http.Request) error {
+	v, err := s.look(r)
+	if err != nil {
+		return err
+	}
+	return s.refuse(w, r, v.Login, idp.ErrCancelled)
+}
+
+// showWays offers the ways to sign in that could answer the login.
+func (s *Server) showWays(w http.ResponseWriter, r *http.Request, status int, v idp.View, m *web.Message) error {
+	page := web.Ways{Page: s.framed(r, v.Client), LoginID: v.Login.ID, Message: m}
+	page.Error = m != nil
+	for _, way := range v.Client.Ways(v.Login, s.Logins.Ways) {
+		if way.Name == smartcardWay && s.Development != nil {
+			page.Cards = s.Development.Cards.Cards() // in place of a reader
+			continue
+		}
+		page.Ways = append(page.Ways, web.Way{Name: way.Name})
+	}
+	mayPostTo(w, v.Login.RedirectURI)
+	return s.render(w, r, status, "ways", page)
+}
+
+func (s *Server) automatic() bool { return s.Development != nil && s.Development.Auto != nil }
+
+// signInAutomatically does what the person would do: sign in afresh with their
+// virtual card, and take the first of several positions.
+func (s *Server) signInAutomatically(w http.ResponseWriter, r *http.Request, v idp.View) idp.View {
+	if v.Login.Refused == "" && (v.Session == nil || v.Session.Login != v.Login.ID) {
+		v = s.automaticCard(w, r, v)
+	}
+	if v.Step == idp.ChooseRole && (v.Err == nil || errors.Is(v.Err, idp.ErrInteraction)) {
+		first := slices.MinFunc(v.Role.Offers, func(a, b idp.Position) int { return strings.Compare(a.ID, b.ID) })
+		v.Err = s.Logins.ChooseRole(r.Context(), v, RequestID(r.Context()), first.ID)
+		v.Step = idp.Return
+	}
+	return v
+}
+
+func (s *Server) automaticCard(w http.ResponseWriter, r *http.Request, v idp.View) idp.View {
+	failed := func(err error) idp.View {
+		v.Err = s.knownRefusal(r.Context(), err)
+		return v
+	}
+	answer, err := s.Development.Auto(r.Context(), question(v))
+	if err != nil {
+		return failed(err)
+	}
+	session, err := s.accept(w, r, v, smartcardWay, answer)
+	if err != nil {
+		return failed(err)
+	}
+	again, err := s.Logins.Look(r.Context(), v.Login, session.Key)
+	if err != nil {
+		return failed(err)
+	}
+	return again
+}
+
+// knownRefusal turns a room's refusal into one that a client can be told.
+func (s *Server) knownRefusal(ctx context.Context, err error) error {
+	if refusedByRoom(err) {
+		s.Log.InfoContext(ctx, "authenticator refused", "reason", err.Error())
+		return idp.ErrAuthenticator
+	}
+	return err
+}
+
+// redirect sends the browser to path for login l, with 303 so that nothing
+// is posted twice.
+func redirect(w http.ResponseWriter, r *http.Request, path string, l idp.Login) {
+	http.Redirect(w, r, path+"?id="+url.QueryEscape(l.ID), http.StatusSeeOther)
+}

@@ -1,0 +1,87 @@
+// Package ops is what operators ask of a server: whether it lives, whether it
+// is ready for people, and what it counts. It stands on a listener of its own.
+package ops
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/lanyard-id/lanyard/idp"
+)
+
+// Metrics are what is counted. No label holds what a stranger can choose.
+type Metrics struct {
+	registry *prometheus.Registry
+	steps    *prometheus.CounterVec
+	requests *prometheus.HistogramVec
+}
+
+// NewMetrics returns metrics that have counted nothing.
+func NewMetrics() *Metrics {
+	m := &Metrics{
+		registry: prometheus.NewRegistry(),
+		steps: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "lanyard_login_step_total",
+			Help: "What had to happen next in a login each time it was looked at, and whether it could.",
+		}, []string{"step", "result"}),
+		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "lanyard_http_request_seconds",
+			Help:    "How long requests took, by route pattern.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5},
+		}, []string{"route", "method", "status"}),
+	}
+	m.registry.MustRegister(m.steps, m.requests,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+var stepNames = map[idp.Step]string{idp.Authenticate: "authenticate", idp.ChooseRole: "choose_role", idp.Return: "return"}
+
+// Step counts a decision of idp.Next.
+func (m *Metrics) Step(step idp.Step, err error) {
+	result := "ok"
+	if err != nil {
+		result = "refused"
+	}
+	m.steps.WithLabelValues(stepNames[step], result).Inc()
+}
+
+// Request counts a request. A method that HTTP does not know counts as other.
+func (m *Metrics) Request(route, method string, status int, took time.Duration) {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodOptions:
+	default:
+		method = "other"
+	}
+	m.requests.WithLabelValues(route, method, strconv.Itoa(status)).Observe(took.Seconds())
+}
+
+// Handler answers /healthz, which asks nobody, /readyz, which asks what the
+// server needs, and /metrics.
+func (m *Metrics) Handler(ready func(context.Context) error) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), time.Second)
+		defer cancel()
+		if ready(ctx) != nil {
+			answer(w, http.StatusServiceUnavailable, "not ready")
+			return
+		}
+		answer(w, http.StatusOK, "ready")
+	})
+	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
+	return mux
+}
+
+func answer(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(text + "\n")) // the asker has gone: nobody to tell
+}

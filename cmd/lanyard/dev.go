@@ -1,0 +1,224 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lanyard-id/lanyard/api"
+	"github.com/lanyard-id/lanyard/api/dev"
+	"github.com/lanyard-id/lanyard/authenticators/smartcard/cardca"
+	"github.com/lanyard-id/lanyard/authenticators/smartcard/virtualagent"
+	"github.com/lanyard-id/lanyard/cmd/lanyard/demo"
+	"github.com/lanyard-id/lanyard/idp"
+	"github.com/lanyard-id/lanyard/idp/provider"
+	"github.com/lanyard-id/lanyard/web"
+)
+
+// devOptions are the flags of `lanyard dev`.
+type devOptions struct {
+	listen, rpListen, opsListen string
+	issuer                      string
+	layout                      string
+	seed, state                 string
+	autoLogin                   string
+}
+
+func devCommand() *cobra.Command {
+	var o devOptions
+	cmd := &cobra.Command{
+		Use:   "dev",
+		Short: "Run the whole service for development: nothing to install, nothing to configure",
+		Long: "Runs the provider, a demo directory, virtual smartcards and a demo application in one process.\n" +
+			"It listens on this computer alone and keeps nothing, unless --state names a file.",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if err := cobra.NoArgs(cmd, args); err != nil {
+				return exit{exitUsage, err}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runDev(cmd.Context(), o, cmd.OutOrStdout(), os.Stderr)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.listen, "listen", "localhost:8080", "`address` of the provider; port 0 takes a free one")
+	f.StringVar(&o.rpListen, "rp-listen", "localhost:8081", "`address` of the demo application")
+	f.StringVar(&o.opsListen, "ops-listen", "localhost:8082", "`address` of health and metrics")
+	f.StringVar(&o.issuer, "issuer", "", "issuer `URL`, when it differs from what is listened on")
+	f.StringVar(&o.layout, "layout", "standard", "paths of the endpoints: standard or cis2")
+	f.StringVar(&o.seed, "seed", "", "directory `file` to start with, in place of the demo directory")
+	f.StringVar(&o.state, "state", "", "`file` to keep changes in between runs")
+	f.StringVar(&o.autoLogin, "auto-login", "", "sign everybody in as the person with this `uid`, without a page")
+	return cmd
+}
+
+// runDev runs the service until ctx is done. It prints one line to out when
+// people can come.
+func runDev(ctx context.Context, o devOptions, out io.Writer, logTo *os.File) error {
+	if err := refuseProduction(os.Environ()); err != nil {
+		return exit{exitUsage, err}
+	}
+	listeners, err := listenAll(o.listen, o.rpListen, o.opsListen)
+	if err != nil {
+		return err
+	}
+	idpURL, rpURL, opsURL := listeners[0].url, listeners[1].url, listeners[2].url
+	if o.issuer == "" {
+		o.issuer = idpURL
+		if o.layout == string(provider.CIS2) {
+			o.issuer += provider.CIS2Path
+		}
+	}
+
+	log := newLog(logTo)
+	s, err := wireDev(o, rpURL, log)
+	if err != nil {
+		return errors.Join(err, closeAll(listeners))
+	}
+	defer s.close()
+	rp, err := s.demoApplication(o.issuer, rpURL, log)
+	if err != nil {
+		return errors.Join(err, closeAll(listeners))
+	}
+
+	served := make(chan error, 1)
+	go func() {
+		served <- serve(ctx, site{listeners[0], s.pages.Routes()}, site{listeners[1], rp}, site{listeners[2], s.ops})
+	}()
+	welcome(logTo, o.issuer, rpURL)
+	fmt.Fprintf(out, "ready issuer=%s rp=%s ops=%s\n", o.issuer, rpURL, opsURL)
+	return <-served
+}
+
+// devService is a service with what stands in for the world.
+type devService struct {
+	*service
+	close func()
+}
+
+// wireDev puts the service together on a registry in memory and a Redis in
+// process.
+func wireDev(o devOptions, rpURL string, log *slog.Logger) (*devService, error) {
+	now := time.Now
+	authority, err := cardca.New(now())
+	if err != nil {
+		return nil, err
+	}
+	people, err := openRegistry(o, rpURL, authority.IssuerID())
+	if err != nil {
+		return nil, err
+	}
+	keys, err := idp.GenerateKeys()
+	if err != nil {
+		return nil, err
+	}
+	rdb, closeRedis, err := inProcessRedis()
+	if err != nil {
+		return nil, err
+	}
+	s, err := wire(parts{issuer: o.issuer, layout: provider.Layout(o.layout), registry: people, rdb: rdb,
+		keys: keys, cards: authority, now: now, log: log})
+	if err != nil {
+		closeRedis()
+		return nil, exit{exitUsage, err}
+	}
+
+	drawer := &dev.Drawer{Authority: authority, Registry: people, Room: s.room, Now: now,
+		Agent: virtualagent.Agent{Desk: s.room, Issuer: o.issuer, Origin: origin(o.issuer)}}
+	s.pages.Development = &api.Development{Cards: drawer, DemoURL: rpURL, Facts: facts(o.issuer)}
+	if o.autoLogin != "" {
+		if s.pages.Development.Auto, err = drawer.Auto(o.autoLogin); err != nil {
+			closeRedis()
+			return nil, exit{exitNotFound, fmt.Errorf("nobody has the uid %q", o.autoLogin)}
+		}
+	}
+	return &devService{service: s, close: closeRedis}, nil
+}
+
+// demoApplication is the relying party that the service shows itself with.
+func (s *devService) demoApplication(issuer, url string, log *slog.Logger) (http.Handler, error) {
+	return demo.NewRP(demo.RPConfig{
+		Issuer: issuer, ClientID: demoClient, ClientSecret: demoSecret, BaseURL: url,
+		Site: s.pages.Site, Now: time.Now, Log: log,
+	})
+}
+
+// refuseProduction keeps a development service from ever standing where a
+// production service was meant to.
+func refuseProduction(environ []string) error {
+	for _, e := range environ {
+		for _, setting := range []string{"LANYARD_POSTGRES_", "LANYARD_REDIS_", "LANYARD_KEYS_"} {
+			if strings.HasPrefix(e, setting) {
+				name, _, _ := strings.Cut(e, "=")
+				return fmt.Errorf("%s is a production setting: `lanyard dev` is not for production", name)
+			}
+		}
+	}
+	return nil
+}
+
+// listening is a listener with the URL that leads to it.
+type listening struct {
+	net.Listener
+	url string
+}
+
+// listenAll takes every address, which must be of this computer alone.
+func listenAll(addresses ...string) ([]listening, error) {
+	var all []listening
+	for _, address := range addresses {
+		host, _, err := net.SplitHostPort(address)
+		if err != nil {
+			return nil, errors.Join(exit{exitUsage, fmt.Errorf("address %q: %w", address, err)}, closeAll(all))
+		}
+		if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+			return nil, errors.Join(exit{exitUsage, fmt.Errorf("address %q: a development service listens on this computer alone", address)}, closeAll(all))
+		}
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("listen: %w", err), closeAll(all))
+		}
+		_, port, _ := net.SplitHostPort(l.Addr().String())
+		all = append(all, listening{l, "http://" + net.JoinHostPort(host, port)})
+	}
+	return all, nil
+}
+
+func closeAll(listeners []listening) error {
+	var errs []error
+	for _, l := range listeners {
+		errs = append(errs, l.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func facts(issuer string) []web.Detail {
+	return []web.Detail{
+		{Name: "Issuer", Value: issuer},
+		{Name: "Client ID", Value: demoClient},
+		{Name: "Client secret", Value: demoSecret},
+	}
+}
+
+// welcome tells the developer at the terminal where to go.
+func welcome(w io.Writer, issuer, rpURL string) {
+	fmt.Fprintf(w, `
+Lanyard for development: not secure, no real people.
+
+  demo application   %s
+  issuer             %s
+  discovery          %s/.well-known/openid-configuration
+  client             %s, secret %s
+
+`, rpURL, issuer, strings.TrimSuffix(issuer, "/"), demoClient, demoSecret)
+}

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/lanyard-id/lanyard/cmd/lanyard/demo"
+	"github.com/lanyard-id/lanyard/idp"
+	"github.com/lanyard-id/lanyard/idp/registry/directory"
+	"github.com/lanyard-id/lanyard/store/memory"
+)
+
+// The demo application's registration, which every development service has.
+const (
+	demoClient = "demo-rp"
+	demoSecret = "demo-secret" //nolint:gosec // no secret: it is printed at every start
+)
+
+// openRegistry returns the registry that a development service starts with:
+// the state of the last run, the seed, or the demo directory.
+func openRegistry(o devOptions, rpURL, cardIssuer string) (*memory.Store, error) {
+	doc, err := firstDocument(o.state, o.seed)
+	if err != nil {
+		return nil, err
+	}
+	if err := putDemoClient(&doc, rpURL); err != nil {
+		return nil, err
+	}
+	options := memory.Options{CardIssuer: cardIssuer}
+	if o.state != "" {
+		options.Save = func(d directory.Document) error { return saveDocument(o.state, d) }
+	}
+	return memory.New(doc, options)
+}
+
+func firstDocument(state, seed string) (directory.Document, error) {
+	if state != "" {
+		doc, err := readDocument(state)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return doc, err
+		}
+	}
+	if seed != "" {
+		return readDocument(seed)
+	}
+	return demo.Directory()
+}
+
+func readDocument(path string) (directory.Document, error) {
+	f, err := os.Open(path) //nolint:gosec // the file that the developer named
+	if err != nil {
+		return directory.Document{}, exit{exitUsage, err}
+	}
+	defer func() { _ = f.Close() }()
+	doc, err := directory.Read(f)
+	if err != nil {
+		return directory.Document{}, exit{exitUsage, fmt.Errorf("%s: %w", path, err)}
+	}
+	return doc, nil
+}
+
+// saveDocument replaces the file in one step, so that a crash leaves the old
+// one or the new one and never half of either.
+func saveDocument(path string, d directory.Document) error {
+	var b bytes.Buffer
+	if err := directory.Write(&b, d); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".lanyard-state-*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b.Bytes())
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return os.Rename(f.Name(), path)
+}
+
+// putDemoClient makes sure that the demo application is registered, with the
+// address and the secret that it really has.
+func putDemoClient(doc *directory.Document, rpURL string) error {
+	at := slices.IndexFunc(doc.Clients, func(c directory.Client) bool { return c.ID == demoClient })
+	if at < 0 {
+		standard, err := demo.Directory()
+		if err != nil {
+			return err
+		}
+		from := slices.IndexFunc(standard.Clients, func(c directory.Client) bool { return c.ID == demoClient })
+		doc.Clients = append(doc.Clients, standard.Clients[from])
+		at = len(doc.Clients) - 1
+	}
+	c := &doc.Clients[at]
+	c.SecretHash, c.AuthMethod = directory.SecretHash(idp.HashSecret(demoSecret)), idp.SecretBasic
+	c.RedirectURIs = []string{rpURL + "/callback"}
+	c.PostLogoutRedirectURIs = []string{rpURL + "/"}
+	c.BackchannelLogoutURI = rpURL + "/backchannel-logout"
+	return nil
+}
+
+// tick is how often the clock of the Redis in process moves on: it does not
+// run by itself.
+const tick = 50 * time.Millisecond
+
+// inProcessRedis starts a Redis that lives and dies with this process. Others
+// on this computer could reach its port, so it has a password.
+func inProcessRedis() (goredis.UniversalClient, func(), error) {
+	m := miniredis.NewMiniRedis()
+	password := idp.NewSecret()
+	m.RequireAuth(password)
+	if err := m.Start(); err != nil {
+		return nil, nil, fmt.Errorf("start Redis in process: %w", err)
+	}
+	rdb := goredis.NewClient(&goredis.Options{Addr: m.Addr(), Password: password})
+	stop := make(chan struct{})
+	go func() {
+		t := time.NewTicker(tick)
+		defer t.Stop()
+		for {
+			select {
+			case <-t.C:
+				m.FastForward(tick)
+			case <-stop:
+				return
+			}
+		}
+	}()
+	return rdb, func() { close(stop); _ = rdb.Close(); m.Close() }, nil
+}

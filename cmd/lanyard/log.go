@@ -1,0 +1,43 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+
+	"github.com/lanyard-id/lanyard/api"
+)
+
+// newLog returns the log of the service: text where a person reads along, JSON
+// otherwise. Every line of a request has the request's id.
+func newLog(f *os.File) *slog.Logger {
+	var h slog.Handler = slog.NewJSONHandler(f, nil)
+	if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+		h = slog.NewTextHandler(f, nil)
+	}
+	// The OIDC library and net/http log to the default. What matters there is
+	// said by our own doors, once and with its cause.
+	slog.SetDefault(slog.New(slog.DiscardHandler))
+	return slog.New(withRequest{h})
+}
+
+// withRequest adds the request's id to what is logged in its context.
+type withRequest struct{ slog.Handler }
+
+// Handle implements slog.Handler.
+func (h withRequest) Handle(ctx context.Context, r slog.Record) error {
+	if id := api.RequestID(ctx); id != "" {
+		r.AddAttrs(slog.String("request_id", id))
+	}
+	return h.Handler.Handle(ctx, r)
+}
+
+// WithAttrs implements slog.Handler.
+func (h withRequest) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return withRequest{h.Handler.WithAttrs(attrs)}
+}
+
+// WithGroup implements slog.Handler.
+func (h withRequest) WithGroup(name string) slog.Handler {
+	return withRequest{h.Handler.WithGroup(name)}
+}

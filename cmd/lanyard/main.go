@@ -1,0 +1,70 @@
+// Command lanyard is the sign-in service: an OpenID Connect provider for
+// people who care for patients. One file holds one command; wire.go puts the
+// service together, and nothing but this package knows all the others.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	_ "time/tzdata" // days begin at midnight in London, wherever this runs
+)
+
+// What the command ends with. Scripts act on these.
+const (
+	exitFailed   = 1
+	exitUsage    = 2
+	exitNotFound = 3
+)
+
+// exit is an error that decides what the command ends with.
+type exit struct {
+	status int
+	err    error
+}
+
+func (e exit) Error() string { return e.err.Error() }
+func (e exit) Unwrap() error { return e.err }
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:]))
+}
+
+// run runs one command and returns what the program ends with.
+func run(ctx context.Context, args []string) int {
+	root := &cobra.Command{
+		Use:           "lanyard",
+		Short:         "Sign-in service for people who care for patients",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_ = cmd.Help()
+			return exit{exitUsage, errors.New("name a command")}
+		},
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return exit{exitUsage, err} })
+	root.AddCommand(devCommand())
+	root.SetArgs(args)
+
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintln(os.Stderr, "lanyard:", err)
+	if e, ok := errors.AsType[exit](err); ok {
+		return e.status
+	}
+	if _, _, find := root.Find(args); find != nil {
+		return exitUsage // cobra's own error for a command that is none
+	}
+	return exitFailed
+}

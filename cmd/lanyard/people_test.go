@@ -1,0 +1,386 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/lanyard-id/lanyard/idp/registry/directory"
+)
+
+func TestSigningIn(t *testing.T) {
+	s := start(t, nil)
+	t.Run("role: one is taken silently, several are asked, the last is offered", func(t *testing.T) {
+		role := url.Values{"scope": {"openid selectedrole"}}
+		p := newPerson(t)
+		p.open(s.authorizeURL("basic", role))
+		p.signIn(fiveRoles)
+		p.wantPage(http.StatusOK, "Choose a role to work in")
+		p.send("/login/role", nil)
+		p.wantPage(http.StatusBadRequest, "There is a problem")
+		p.send("/login/role", url.Values{"role": {"555000000201"}}) // another person's
+		p.wantPage(http.StatusBadRequest, "There is a problem")
+		var first string
+		for in := range p.all("input") {
+			if attr(in, "type") == "radio" && first == "" {
+				first = attr(in, "value")
+			}
+		}
+		p.send("/login/role", url.Values{"role": {first}})
+		p.wantCode()
+
+		p.open(s.authorizeURL("basic", role)) // the session remembers
+		p.wantCode()
+		p.open(s.authorizeURL("basic", url.Values{"scope": {"openid changedrole"}}))
+		p.wantPage(http.StatusOK, "Choose a role to work in")
+
+		p = newPerson(t)
+		p.open(s.authorizeURL("basic", role))
+		p.signIn(fiveRoles)
+		p.wantPage(http.StatusOK, "Continue as")
+		p.link("other=1")
+		p.wantPage(http.StatusOK, "Choose a role to work in")
+	})
+	t.Run("role: none is legal, unless the application needs one", func(t *testing.T) {
+		p := newPerson(t)
+		p.open(s.authorizeURL("basic", url.Values{"scope": {"openid selectedrole"}}))
+		p.signIn(noRole)
+		p.wantCode()
+		p.open(s.authorizeURL("needs-role", nil))
+		p.wantPage(http.StatusForbidden, "ROL-01")
+		p.link("/login?id=")
+		p.wantError("access_denied")
+	})
+	t.Run("P14: prompt=login and max_age sign in afresh, prompt=none does not", func(t *testing.T) {
+		p := newPerson(t)
+		p.open(s.authorizeURL("basic", nil))
+		p.signIn(oneRole)
+		p.wantCode()
+		for name, silent := range map[string]url.Values{"nothing": nil, "none": {"prompt": {"none"}}, "max_age": {"max_age": {"10000"}}, "hint": {"login_hint": {oneRole}}} {
+			p.open(s.authorizeURL("basic", silent))
+			if p.answer().Get("code") == "" {
+				t.Errorf("%s: %s", name, p.seen())
+			}
+		}
+		for name, afresh := range map[string]url.Values{"login": {"prompt": {"login"}}, "select": {"prompt": {"select_account"}}, "max_age": {"max_age": {"0"}}, "hint": {"login_hint": {fiveRoles}}} {
+			p.open(s.authorizeURL("basic", afresh))
+			if p.answer() != nil {
+				t.Errorf("%s: the client got %v without a sign-in", name, p.answer())
+				continue
+			}
+			p.signIn(oneRole)
+			p.wantCode()
+		}
+		p.open(s.authorizeURL("basic", url.Values{"prompt": {"none"}, "login_hint": {fiveRoles}}))
+		p.wantError("login_required")
+	})
+	t.Run("OIDC Core §3.1.2.6: who stops signing in is gone", func(t *testing.T) {
+		p := newPerson(t)
+		p.open(s.authorizeURL("basic", nil))
+		p.send("/login/cancel", nil)
+		p.wantError("access_denied")
+	})
+}
+
+func TestProfiles(t *testing.T) {
+	s := start(t, nil)
+	for _, tt := range []struct{ rule, uid, client, code string }{
+		{"assurance: an unverified profile reaches no ordinary application", unverified, "basic", "PRF-03"},
+		{"assurance: a restricted profile reaches none", restricted, "finder", "PRF-02"},
+		{"assurance: a closed profile reaches none", closed, "finder", "PRF-01"},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			p := newPerson(t)
+			p.open(s.authorizeURL(tt.client, nil))
+			p.signIn(tt.uid)
+			p.wantPage(http.StatusForbidden, tt.code)
+			p.link("/login?id=")
+			p.wantError("access_denied")
+			p.open(s.authorizeURL(tt.client, url.Values{"prompt": {"none"}}))
+			p.wantError("login_required")
+		})
+	}
+	t.Run("assurance: an unverified profile reaches an application that accepts it", func(t *testing.T) {
+		p := newPerson(t)
+		p.open(s.authorizeURL("finder", nil))
+		p.signIn(unverified)
+		p.wantCode()
+		p.open(s.authorizeURL("basic", nil)) // and no other through the same session
+		p.wantPage(http.StatusForbidden, "PRF-03")
+	})
+}
+
+func TestCards(t *testing.T) {
+	s := start(t, nil)
+	t.Run("smartcard: a card that cannot be used is refused before its passcode is asked", func(t *testing.T) {
+		for uid, code := range map[string]string{expired: "CRT-01", unknown: "CRT-04", "555000000109": "CRT-03", "555000000108": "PAS-03", "555000000112": "CRD-06"} {
+			p := newPerson(t)
+			p.open(s.authorizeURL("basic", nil))
+			p.link("card=" + card(uid))
+			if p.status != http.StatusForbidden || !strings.Contains(p.html(), code) || strings.Contains(p.html(), `name="passcode"`) {
+				t.Errorf("%s: %d, want %s: %s", uid, p.status, code, p.text())
+			}
+		}
+	})
+	t.Run("smartcard: a wrong passcode counts, a right one resets, the third locks", func(t *testing.T) {
+		p := newPerson(t)
+		p.open(s.authorizeURL("basic", nil))
+		p.link("card=" + card(fiveRoles))
+		try := func(passcode string) {
+			p.send("/login/smartcard/virtual", url.Values{"passcode": {passcode}})
+		}
+		try("000000")
+		p.wantPage(http.StatusBadRequest, "2 tries")
+		try("")
+		p.wantPage(http.StatusBadRequest, "Enter the passcode of this card")
+		try("12345678")
+		p.wantPage(http.StatusBadRequest, "One try left")
+		try(passcode)
+		p.wantCode()
+
+		p = newPerson(t)
+		p.open(s.authorizeURL("basic", nil))
+		p.link("card=" + card(fiveRoles))
+		for range 3 {
+			try("999999")
+		}
+		p.wantPage(http.StatusForbidden, "locked")
+		p.link("card=" + card(fiveRoles))
+		p.wantPage(http.StatusForbidden, "locked")
+		p.link("card=" + card(oneRole)) // another card is not
+		try(passcode)
+		p.wantCode()
+	})
+}
+
+func TestBrowsers(t *testing.T) {
+	s := start(t, nil)
+	t.Run("S2, X10: a login goes on only in the browser that began it", func(t *testing.T) {
+		p, thief := newPerson(t), newPerson(t)
+		p.open(s.authorizeURL("basic", nil))
+		login := p.at.String()
+		thief.open(login)
+		thief.wantPage(http.StatusBadRequest, "SES-02")
+		thief.at, _ = url.Parse(login)
+		thief.page = p.page
+		thief.send("/login/cancel", nil)
+		thief.wantPage(http.StatusBadRequest, "SES-02")
+		thief.open(s.issuer + "/authorize/callback?" + p.at.RawQuery)
+		thief.wantPage(http.StatusBadRequest, "SES-02")
+
+		p.signIn(oneRole)
+		p.wantCode()
+		thief.open(s.issuer + "/authorize/callback?" + p.hops[1][strings.Index(p.hops[1], "?")+1:])
+		thief.wantPage(http.StatusBadRequest, "SES-01")
+	})
+	t.Run("P4: a login gives one code", func(t *testing.T) {
+		p := newPerson(t)
+		p.open(s.authorizeURL("basic", nil))
+		p.signIn(oneRole)
+		p.wantCode()
+		p.open(s.issuer + p.hops[1])
+		p.wantPage(http.StatusBadRequest, "SES-01")
+	})
+	t.Run("own rule: a callback before the sign-in leads back to it", func(t *testing.T) {
+		p := newPerson(t)
+		p.open(s.authorizeURL("basic", nil))
+		p.open(s.issuer + "/authorize/callback?" + p.at.RawQuery)
+		p.wantPage(http.StatusOK, "Sign in to Ward list")
+	})
+	t.Run("S2: every sign-in has a session of its own, and the old one is dead", func(t *testing.T) {
+		p := newPerson(t)
+		at, err := url.Parse(s.issuer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		session := func() *http.Cookie {
+			for _, c := range p.http.Jar.Cookies(at) {
+				if c.Name == "session" {
+					return c
+				}
+			}
+			return &http.Cookie{}
+		}
+		p.http.Jar.SetCookies(at, []*http.Cookie{{Name: "session", Value: "planted", Path: "/"}})
+		p.open(s.authorizeURL("basic", nil))
+		p.signIn(oneRole)
+		first := session()
+		if first.Value == "planted" || len(first.Value) < 43 {
+			t.Errorf("the session's cookie is %q", first.Value)
+		}
+		p.open(s.authorizeURL("basic", url.Values{"prompt": {"login"}}))
+		p.signIn(fiveRoles)
+		if session().Value == first.Value {
+			t.Error("the second sign-in has the first one's session")
+		}
+		thief := newPerson(t)
+		thief.http.Jar.SetCookies(at, []*http.Cookie{first})
+		thief.open(s.authorizeURL("basic", url.Values{"prompt": {"none"}}))
+		thief.wantError("login_required")
+	})
+	t.Run("own rule: two tabs do not disturb each other", func(t *testing.T) {
+		p := newPerson(t)
+		p.open(s.authorizeURL("basic", url.Values{"state": {"one"}}))
+		one := p.at.String()
+		p.open(s.authorizeURL("basic", url.Values{"state": {"two"}}))
+		p.signIn(oneRole)
+		if got := p.answer().Get("state"); got != "two" {
+			t.Errorf("the second tab got %q", got)
+		}
+		p.open(one)
+		if got := p.answer().Get("state"); got != "one" {
+			t.Errorf("the first tab got %q: %s", got, p.seen())
+		}
+	})
+	t.Run("P22: a form that another site posts is refused", func(t *testing.T) {
+		p := newPerson(t)
+		p.open(s.authorizeURL("basic", nil))
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.issuer+"/login/cancel", strings.NewReader(p.at.RawQuery))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		req.Header.Set("Sec-Fetch-Site", "cross-site")
+		req.Header.Set("Origin", "https://evil.example")
+		resp, err := p.http.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != http.StatusForbidden {
+			t.Errorf("status %d, want 403", resp.StatusCode)
+		}
+	})
+}
+
+func TestEveryPage(t *testing.T) {
+	s := start(t, nil)
+	t.Run("P10: policy, frames, referrer and caches on every page", func(t *testing.T) {
+		p := newPerson(t)
+		check := func() {
+			t.Helper()
+			h := p.header
+			policy := h.Get("Content-Security-Policy")
+			if !strings.Contains(policy, "default-src 'none'") || !strings.Contains(policy, "frame-ancestors 'none'") || strings.Contains(policy, "unsafe") ||
+				h.Get("Cache-Control") != "no-store" || h.Get("Referrer-Policy") != "same-origin" || h.Get("X-Content-Type-Options") != "nosniff" ||
+				len(h.Get("X-Request-Id")) != 26 {
+				t.Errorf("%s: %v", p.at, h)
+			}
+		}
+		for _, address := range []string{"/", "/nothing", "/login", "/login?id=x", "/login/role?id=x", "/authorize", "/authorize/callback"} {
+			p.open(s.issuer + address)
+			check()
+		}
+		p.open(s.authorizeURL("basic", url.Values{"scope": {"openid selectedrole"}}))
+		check()
+		p.link("card=" + card(fiveRoles))
+		check()
+		p.send("/login/smartcard/virtual", url.Values{"passcode": {passcode}})
+		check()
+	})
+	t.Run("own rule: the reference on a page is the beginning of its request's id", func(t *testing.T) {
+		p := newPerson(t)
+		p.open(s.issuer + "/login?id=x")
+		p.wantPage(http.StatusBadRequest, p.header.Get("X-Request-Id")[:8])
+	})
+	t.Run("P20: other origins' scripts reach the protocol alone, and never with cookies", func(t *testing.T) {
+		for path, open := range map[string]bool{"/.well-known/openid-configuration": true, "/jwks": true, "/token": true, "/userinfo": true,
+			"/authorize": false, "/authorize/callback": false, "/login": false, "/": false, "/login/cancel": false} {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodOptions, s.issuer+path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("Origin", "https://app.example")
+			req.Header.Set("Access-Control-Request-Method", "POST")
+			a := do(t, req)
+			if got := a.header.Get("Access-Control-Allow-Origin") == "*"; got != open || a.header.Get("Access-Control-Allow-Credentials") != "" {
+				t.Errorf("%s: %v", path, a.header)
+			}
+		}
+	})
+}
+
+func TestSecretsStayOut(t *testing.T) {
+	s := start(t, nil)
+	p := newPerson(t)
+	p.open(s.authorizeURL("post", nil))
+	login := p.at.Query().Get("id")
+	p.link("card=" + card(oneRole))
+	p.send("/login/smartcard/virtual", url.Values{"passcode": {"654321"}})
+	p.send("/login/smartcard/virtual", url.Values{"passcode": {passcode}})
+	code := p.wantCode()
+	tokens := s.redeem(t, "", code, url.Values{"client_id": {"post"}, "client_secret": {clientSecret}})
+	tokens.wantOK(t)
+	token, _ := tokens.body["access_token"].(string)
+	s.userinfo(t, token).wantOK(t)
+	at, err := url.Parse(s.issuer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secrets := []string{"654321", `"` + passcode, code, token, clientSecret, login, verifier}
+	for _, c := range p.http.Jar.Cookies(at) {
+		secrets = append(secrets, c.Value)
+	}
+	logged, err := os.ReadFile(s.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.ops+"/metrics", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	counted, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Run("own rule: nothing secret is in a log or a metric", func(t *testing.T) {
+		for _, secret := range secrets {
+			if strings.Contains(string(logged), secret) || strings.Contains(string(counted), secret) {
+				t.Errorf("%q is in a log or a metric", secret)
+			}
+		}
+		if !strings.Contains(string(logged), `"signed in"`) || !strings.Contains(string(logged), `"request_id"`) ||
+			!strings.Contains(string(counted), "lanyard_login_step_total") {
+			t.Error("the log or the metrics are not there at all")
+		}
+	})
+}
+
+func TestState(t *testing.T) {
+	t.Run("own rule: tries of a passcode outlast the service", func(t *testing.T) {
+		file := t.TempDir() + "/state.yaml"
+		keep := func(o *devOptions) { o.state = file }
+		t.Run("first run", func(t *testing.T) {
+			s := start(t, keep)
+			p := newPerson(t)
+			p.open(s.authorizeURL("basic", nil))
+			p.link("card=" + card(oneRole))
+			p.send("/login/smartcard/virtual", url.Values{"passcode": {"999999"}})
+			p.wantPage(http.StatusBadRequest, "2 tries")
+		})
+		t.Run("second run", func(t *testing.T) {
+			s := start(t, keep)
+			p := newPerson(t)
+			p.open(s.authorizeURL("basic", nil))
+			p.link("card=" + card(oneRole))
+			p.send("/login/smartcard/virtual", url.Values{"passcode": {"999999"}})
+			p.wantPage(http.StatusBadRequest, "One try left")
+		})
+		f, err := os.Open(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = f.Close() }()
+		if _, err := directory.Read(f); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/lanyard-id/lanyard/api"
+	"github.com/lanyard-id/lanyard/api/ops"
+	"github.com/lanyard-id/lanyard/authenticators"
+	"github.com/lanyard-id/lanyard/authenticators/smartcard"
+	"github.com/lanyard-id/lanyard/authenticators/smartcard/cardca"
+	"github.com/lanyard-id/lanyard/idp"
+	"github.com/lanyard-id/lanyard/idp/provider"
+	"github.com/lanyard-id/lanyard/store/redis"
+	"github.com/lanyard-id/lanyard/web"
+)
+
+// registry is everything that the service asks of the store of people.
+type registry interface {
+	idp.People
+	idp.Clients
+	idp.LastRoles
+	idp.Journal
+	smartcard.Cards
+}
+
+// parts are what a service is put together from.
+type parts struct {
+	issuer   string
+	layout   provider.Layout
+	registry registry
+	rdb      goredis.UniversalClient
+	keys     idp.Keys
+	cards    *cardca.Authority
+	now      func() time.Time
+	log      *slog.Logger
+}
+
+// service is one server, ready to listen.
+type service struct {
+	room  *smartcard.Room
+	pages *api.Server
+	ops   http.Handler
+}
+
+// ways are the ways to sign in that this service offers: one line each.
+var ways = []idp.Way{
+	{Name: "smartcard", Method: authenticators.Smartcard, Level: authenticators.AAL3},
+}
+
+// wire puts a service together, from the stores at the bottom to the pages.
+func wire(p parts) (*service, error) {
+	live := redis.New(p.rdb, p.now)
+
+	room, err := smartcard.New(smartcard.Config{
+		Issuer: p.issuer, Origin: origin(p.issuer), Roots: p.cards.Pool(), Intermediates: p.cards.Intermediates(),
+		Transactions: live, Cards: p.registry, Now: p.now,
+	})
+	if err != nil {
+		return nil, err
+	}
+
+	logins := &idp.Logins{
+		Store: live, Sessions: live, Codes: live, People: p.registry, Clients: p.registry,
+		LastRoles: p.registry, Journal: p.registry, Ways: ways, Now: p.now,
+	}
+	grants := &idp.Grants{
+		Codes: live, Tokens: live, People: p.registry, Clients: p.registry, Journal: p.registry, Now: p.now,
+	}
+
+	site, err := web.New()
+	if err != nil {
+		return nil, err
+	}
+	metrics := ops.NewMetrics()
+	browser := &api.Browser{Secure: isHTTPS(p.issuer)}
+	pages := api.New(api.Config{
+		Logins: logins, Browser: browser, Rooms: map[string]authenticators.Room{"smartcard": room},
+		Site: site, Metrics: metrics, Log: p.log,
+	})
+	pages.Protocol, err = provider.New(provider.Config{
+		Issuer: p.issuer, Layout: p.layout, Logins: logins, Grants: grants, Clients: p.registry,
+		SigningKeys: p.keys, Browser: browser, Pages: pages, RequestID: api.RequestID, Log: p.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	ready := func(ctx context.Context) error { return live.Ping(ctx) }
+	return &service{room: room, pages: pages, ops: metrics.Handler(ready)}, nil
+}
+
+// origin is the web origin of the pages, which stand at the root of the
+// issuer's host. Browsers leave a scheme's own port out of it.
+func origin(issuer string) string {
+	u, err := url.Parse(issuer)
+	if err != nil {
+		return ""
+	}
+	host := u.Host
+	if u.Scheme == "https" && u.Port() == "443" || u.Scheme == "http" && u.Port() == "80" {
+		host = u.Hostname()
+	}
+	return u.Scheme + "://" + host
+}
+
+func isHTTPS(issuer string) bool {
+	u, err := url.Parse(issuer)
+	return err == nil && u.Scheme == "https"
+}

@@ -1,0 +1,199 @@
+package web
+
+import (
+	"slices"
+	"strings"
+)
+
+// Page is what the frame of every page needs. Every page's own struct embeds
+// it. The title comes from the catalogue, by the page's template.
+type Page struct {
+	Lang        string // the language of the words; Render fills it in when empty
+	Development bool   // shows the banner that nothing here is real
+	RequestID   string // of this request, for whoever is asked for help
+	Application string // name of the application that asks, or ""
+	Error       bool   // the title begins with "Error: "
+}
+
+// referenceLength is how much of a request ID a person reads out: short enough
+// to say over the telephone, long enough to be found in the log.
+const referenceLength = 8
+
+// Reference returns the first eight letters and digits of the request ID.
+func (p Page) Reference() string {
+	id := strings.ReplaceAll(p.RequestID, "-", "")
+	if len(id) > referenceLength {
+		return id[:referenceLength]
+	}
+	return id
+}
+
+// Message is one thing that went wrong, in words for people: what happened,
+// and the one thing to do. Site.Message makes one from the catalogue.
+type Message struct {
+	Code    string // for example PAS-01: the same in the log, the audit and the metrics
+	Heading string
+	Text    string
+	Action  string // what to do now; may be empty
+}
+
+// Ways is the page "ways": choose how to sign in.
+type Ways struct {
+	Page
+	LoginID string
+	Ways    []Way
+	Cards   []VirtualCard // development only; shown under the way called smartcard
+	Message *Message      // why the last try failed, or nil
+}
+
+// Has says whether the way called name is offered.
+func (w Ways) Has(name string) bool {
+	return slices.ContainsFunc(w.Ways, func(way Way) bool { return way.Name == name })
+}
+
+// CardsThat returns the virtual cards that are refused, or those that are not.
+func (w Ways) CardsThat(refused bool) []VirtualCard {
+	return slices.DeleteFunc(slices.Clone(w.Cards), func(c VirtualCard) bool { return c.Refused != refused })
+}
+
+// Choice is a virtual card to choose for one login.
+type Choice struct {
+	VirtualCard
+	LoginID string
+}
+
+// Choice returns c as a choice of w's login.
+func (w Ways) Choice(c VirtualCard) Choice { return Choice{c, w.LoginID} }
+
+// Way is one way of signing in: a button that posts LoginID, as id, to
+// /login/{Name}/begin. Label and Hint are catalogue keys; an empty one means
+// way.{Name}.label and way.{Name}.hint.
+type Way struct {
+	Name  string
+	Label string
+	Hint  string
+}
+
+// LabelKey returns the catalogue key of the way's name.
+func (w Way) LabelKey() string { return orKey(w.Label, "way."+w.Name+".label") }
+
+// HintKey returns the catalogue key of what the way needs.
+func (w Way) HintKey() string { return orKey(w.Hint, "way."+w.Name+".hint") }
+
+// VirtualCard is a card in software that a developer may sign in with.
+type VirtualCard struct {
+	Serial  string
+	Holder  string
+	Hint    string // what it shows: "One role", "Card expired"
+	Refused bool   // it is there to be refused: listed apart
+}
+
+// Passcode is the page "passcode": a virtual card asks for its passcode.
+type Passcode struct {
+	Page
+	LoginID   string
+	Serial    string
+	Holder    string
+	Hint      string // the passcode itself, shown in development; "" shows none
+	TriesLeft int    // shown when it is below three and there is no Problem
+	Problem   *Message
+}
+
+// triesToTell is how few tries are left when a page says so unasked.
+const triesToTell = 2
+
+// Warns says whether to tell how many tries are left.
+func (p Passcode) Warns() bool {
+	return p.Problem == nil && p.TriesLeft > 0 && p.TriesLeft <= triesToTell
+}
+
+// Describes names what describes the passcode field to a screen reader.
+func (p Passcode) Describes() string {
+	var ids []string
+	if p.Hint != "" || p.Warns() {
+		ids = append(ids, "answer-hint")
+	}
+	if p.Problem != nil {
+		ids = append(ids, "answer-error")
+	}
+	return strings.Join(ids, " ")
+}
+
+// Role is the page "role": choose a role to work in.
+type Role struct {
+	Page
+	LoginID string
+	Roles   []RoleOption // those that fit Query
+	Query   string       // what the person searches for
+	Total   int          // how many roles there are without Query; 0 means len(Roles)
+	Problem *Message     // nothing was chosen, or what was chosen cannot be
+}
+
+// SearchFrom is how many roles it takes before the page offers a search box.
+const SearchFrom = 6
+
+// Search says whether the page offers a search box.
+func (r Role) Search() bool { return r.All() >= SearchFrom }
+
+// All returns how many roles there are without the search.
+func (r Role) All() int { return max(r.Total, len(r.Roles)) }
+
+// RoleOption is one position to choose.
+type RoleOption struct {
+	ID           string
+	Role         string // the last part of the role's name
+	Organisation string
+	Code         string // the organisation's
+}
+
+// RoleConfirm is the page "role-confirm": go on with the role used last?
+type RoleConfirm struct {
+	Page
+	LoginID string
+	Role    RoleOption
+}
+
+// Failure is the page "failure": something went wrong and this is where it
+// ends, or where Link leads on.
+type Failure struct {
+	Page
+	Message
+	Link    *Link
+	Details []Detail // for the developer of the application that asked
+}
+
+// Link is where a person can go from a page. Label is the words themselves.
+type Link struct {
+	Href  string
+	Label string
+}
+
+// Detail is one fact for a developer.
+type Detail struct {
+	Name  string
+	Value string
+}
+
+// FormPost is the page "form-post": it hands the answer to the application by
+// a form that submits itself, or by its button where there is no script.
+// OAuth 2.0 Form Post Response Mode §2.
+type FormPost struct {
+	Page
+	Action string
+	Fields []Detail
+}
+
+// Home is the page "home": what stands at the root of the service.
+type Home struct {
+	Page
+	DemoURL string   // the demo application, in development
+	Facts   []Detail // issuer, client and whatever else a developer copies
+	Cards   []VirtualCard
+}
+
+func orKey(key, otherwise string) string {
+	if key != "" {
+		return key
+	}
+	return otherwise
+}

@@ -1,0 +1,80 @@
+package web
+
+import "fmt"
+
+// sample is one page with data for it, named after what it shows.
+type sample struct {
+	name, page string
+	data       any
+}
+
+func aPage() Page {
+	return Page{Development: true, RequestID: "7f3k9qpd-2m1x-8c4v", Application: "Riverside demo application"}
+}
+
+// sampleCards are as many, and as different, as in the demo directory.
+func sampleCards() []VirtualCard {
+	cards := []VirtualCard{
+		{Serial: "0000101", Holder: "Dr Asha Smith", Hint: "One role"},
+		{Serial: "0000102", Holder: "Ben Okafor", Hint: "Five roles"},
+		{Serial: "0000103", Holder: "Prof Carys Llewellyn-Featherstonehaugh", Hint: "Forty roles at eleven organisations"},
+		{Serial: "0000104", Holder: "Dewi Parry", Hint: "No role"},
+		{Serial: "0000106", Holder: "Farah Aziz", Hint: "Certificate ends in 12 days"},
+		{Serial: "0000107", Holder: "Grace Mensah", Hint: "Registration authority manager"},
+		{Serial: "0000108", Holder: "Hugo Brandt", Hint: "Unverified profile"},
+		{Serial: "0000109", Holder: "Iris Chan", Hint: "Two tries left"},
+	}
+	for i, hint := range []string{"Certificate expired", "Card locked", "Card cancelled", "Card suspended", "Card type stopped working", "Card not registered", "Profile restricted", "Profile closed", "Certificate revoked", "Cannot be checked"} {
+		cards = append(cards, VirtualCard{Serial: fmt.Sprintf("00002%02d", i), Holder: "Jamie Example-Person", Hint: hint, Refused: true})
+	}
+	return cards
+}
+
+func sampleRoles(n int) []RoleOption {
+	names := []string{"Clinical Practitioner Access Role", "Nurse Access Role", "Admin/Clinical Support Access Role", "Receptionist Access Role"}
+	places := []string{"Riverside Surgery", "Northgate and Eastfield Community Hospital NHS Trust Example", "Hill Top Pharmacy"}
+	roles := make([]RoleOption, n)
+	for i := range roles {
+		roles[i] = RoleOption{ID: fmt.Sprintf("5550000002%02d", i), Role: names[i%len(names)], Organisation: places[i%len(places)], Code: fmt.Sprintf("A9A%02d", i)}
+	}
+	return roles
+}
+
+func sampleWays() []Way {
+	return []Way{{Name: "smartcard"}, {Name: "passkey"}, {Name: "totp"}, {Name: "federated"}}
+}
+
+// samples are every page in every shape that it has.
+func samples(s *Site) []sample {
+	message := func(code string, args ...any) *Message {
+		m := s.Message(english, code, args...)
+		return &m
+	}
+	bare := Page{RequestID: "7f3k9qpd-2m1x-8c4v"}
+	return []sample{
+		{"ways", "ways", Ways{Page: aPage(), LoginID: "l0g1n", Ways: sampleWays()[:1], Cards: sampleCards()}},
+		{"ways-all", "ways", Ways{Page: bare, LoginID: "l0g1n", Ways: sampleWays()}},
+		{"ways-message", "ways", Ways{Page: aPage(), LoginID: "l0g1n", Ways: sampleWays(), Message: message("CRT-01", "date", "3 March 2026")}},
+		{"ways-cards-only", "ways", Ways{Page: aPage(), LoginID: "l0g1n", Cards: sampleCards()[:3]}},
+		{"ways-none", "ways", Ways{Page: Page{}, LoginID: "l0g1n"}},
+		{"passcode", "passcode", Passcode{Page: aPage(), LoginID: "l0g1n", Serial: "0000101", Holder: "Dr Asha Smith", Hint: "123456", TriesLeft: 3}},
+		{"passcode-warned", "passcode", Passcode{Page: aPage(), LoginID: "l0g1n", Serial: "0000101", Holder: "Dr Asha Smith", TriesLeft: 1}},
+		{"passcode-wrong", "passcode", Passcode{Page: aPage(), LoginID: "l0g1n", Serial: "0000101", Holder: "Dr Asha Smith", Hint: "123456", TriesLeft: 2,
+			Problem: message("PAS-01", "tries", s.Count(english, "try", 2))}},
+		{"role", "role", Role{Page: aPage(), LoginID: "l0g1n", Roles: sampleRoles(3)}},
+		{"role-many", "role", Role{Page: aPage(), LoginID: "l0g1n", Roles: sampleRoles(12)}},
+		{"role-search", "role", Role{Page: aPage(), LoginID: "l0g1n", Roles: sampleRoles(2), Query: "hill", Total: 40}},
+		{"role-none-found", "role", Role{Page: aPage(), LoginID: "l0g1n", Query: "zzz", Total: 40}},
+		{"role-problem", "role", Role{Page: aPage(), LoginID: "l0g1n", Roles: sampleRoles(7), Problem: message("ROL-03")}},
+		{"role-confirm", "role-confirm", RoleConfirm{Page: aPage(), LoginID: "l0g1n", Role: sampleRoles(1)[0]}},
+		{"failure", "failure", Failure{Page: aPage(), Message: *message("REQ-02"), Details: []Detail{
+			{"error", "invalid_request"}, {"field", "redirect_uri"}, {"received", "http://localhost:3000/callback/of/an/application?with=something&long=yes"}, {"registered", "http://localhost:3000/cb"}}}},
+		{"failure-link", "failure", Failure{Page: bare, Message: *message("SES-01"), Link: &Link{Href: "/login", Label: s.Text(english, "link.again")}}},
+		{"failure-bare", "failure", Failure{Message: Message{Heading: "Heading", Text: "Text."}}},
+		{"form-post", "form-post", FormPost{Page: aPage(), Action: "http://localhost:8081/callback", Fields: []Detail{{"code", `a"b<c`}, {"state", "s"}, {"submit", "1"}}}},
+		{"form-post-bare", "form-post", FormPost{Page: bare, Action: "http://localhost:8081/callback"}},
+		{"home", "home", Home{Page: Page{Development: true, RequestID: "7f3k9qpd-2m1x-8c4v"}, DemoURL: "http://localhost:8081", Cards: sampleCards(),
+			Facts: []Detail{{"Issuer", "http://localhost:8080"}, {"Discovery", "http://localhost:8080/.well-known/openid-configuration"}, {"Client", "demo-rp"}, {"Secret", "demo-secret"}}}},
+		{"home-production", "home", Home{Page: bare}},
+	}
+}

@@ -1,0 +1,77 @@
+// Makes pages quicker to use. Every page works without it.
+
+document.body.classList.add("js-enabled");
+if ("noModule" in HTMLScriptElement.prototype) {
+  document.body.classList.add("nhsuk-frontend-supported");
+}
+
+// A page that says what went wrong takes the focus there, so that it is read
+// out and seen first.
+document.querySelector(".nhsuk-error-summary")?.focus();
+
+// A form is sent once. Coming back to the page by the back button opens it
+// again.
+for (const form of document.querySelectorAll('form[method="post"]')) {
+  form.addEventListener("submit", (event) => {
+    if (form.dataset.sent) {
+      event.preventDefault();
+      return;
+    }
+    form.dataset.sent = "yes";
+  });
+}
+addEventListener("pageshow", (event) => {
+  if (!event.persisted) return;
+  for (const form of document.querySelectorAll("form[data-sent]")) {
+    delete form.dataset.sent;
+  }
+});
+
+// The answer to an application goes by itself, and as if its button had been
+// pressed, so that pressing it too sends nothing twice: a code that comes twice
+// is taken for stolen. The method is taken from the prototype because a field
+// of that name would hide it.
+const answer = document.querySelector("form[data-lanyard-submit]");
+if (answer) HTMLFormElement.prototype.requestSubmit.call(answer);
+
+// Typing in the search box hides what does not fit. What is chosen stays in
+// sight, so nobody continues with a role that they cannot see.
+const query = document.querySelector("input[data-lanyard-filter]");
+if (query) {
+  const items = [...document.getElementById(query.dataset.lanyardFilter).children];
+  const found = document.querySelector("[data-lanyard-found]");
+  const filter = () => {
+    const words = query.value.toLowerCase().split(/\s+/).filter(Boolean);
+    let shown = 0;
+    for (const item of items) {
+      const text = item.textContent.toLowerCase();
+      const fits = words.every((word) => text.includes(word));
+      item.hidden = !fits && !item.querySelector("input").checked;
+      if (!item.hidden) shown++;
+    }
+    const say = found.dataset;
+    found.textContent = shown
+      ? say.lanyardFound.replace("[found]", shown)
+      : say.lanyardNone;
+  };
+  query.addEventListener("input", filter);
+  // Enter searches here and now; a list that the server has already cut down
+  // needs the server again.
+  if (query.defaultValue === "") {
+    query.form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      filter();
+    });
+    for (const button of document.querySelectorAll(".lanyard-search__button")) button.hidden = true;
+  }
+}
+
+for (const button of document.querySelectorAll("button[data-lanyard-copy]")) {
+  if (!navigator.clipboard) continue;
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(document.getElementById(button.dataset.lanyardCopy).textContent.trim());
+    button.textContent = button.dataset.lanyardCopied;
+    document.getElementById("copied").textContent = button.dataset.lanyardCopied;
+  });
+}

@@ -1,0 +1,200 @@
+// A client library that knows nothing of us, openid-client as its authors
+// publish it, signs people in. What it checks by itself (state, nonce, PKCE,
+// iss of RFC 9207, signature, times) is not checked again here.
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import * as client from "openid-client";
+import { Browser, folder, start } from "./harness.mjs";
+
+const home = "http://localhost:9/callback"; // nobody listens: the browser stops there
+
+const person = (uid, serial, positions) => `
+  - uid: "${uid}"
+    name: {title: Dr, given: Asha, middle: Jo, family: Smith, display: Dr Asha Smith}
+    email: asha.smith@riverside.example
+    identity_assurance: 3
+    profile: verified
+    positions:${positions.map((id) => `
+      - {id: "${id}", org_person_id: "555000000301", organisation: A9A5A, role_code: "S8000:G8000:R8000",
+         role_name: '"Clinical":"Clinical Provision":"Clinical Practitioner Access Role"', from: 2024-01-01}`).join("")}
+    cards:
+      - {serial: "${serial}", series: 9, state: active, certificate: valid, passcode: "123456", tries_left: 3}`;
+
+const scopes = "openid profile email nhsperson nationalrbacaccess associatedorgs selectedrole";
+
+const registration = (id, more) => `
+  - {id: ${id}, name: ${id}, redirect_uris: ["${home}"], scopes: [${scopes.replaceAll(" ", ", ")}],
+     response_modes: [query, form_post], ${more}}`;
+
+const directory = `organisations:
+  - {code: A9A5A, name: Riverside Surgery}
+people:${person("555000000101", "0000101", ["555000000201"])}${person("555000000102", "0000102", ["555000000202", "555000000203"])}
+clients:${registration("basic", "secret: basic-secret, auth_method: client_secret_basic")}${
+  registration("post", "secret: post-secret, auth_method: client_secret_post")}${
+  registration("pkce", "secret: pkce-secret, require_pkce: true")}${
+  registration("es256", "secret: es256-secret, id_token_alg: ES256")}
+  - {id: program, name: program, auth_method: none, redirect_uris: ["http://127.0.0.1/callback"], scopes: [${scopes.replaceAll(" ", ", ")}]}
+`;
+
+const seed = join(folder(), "directory.yaml");
+writeFileSync(seed, directory);
+
+for (const layout of ["standard", "cis2"]) {
+  describe(`layout ${layout}`, () => {
+    let lanyard;
+    before(async () => {
+      lanyard = await start(["--layout", layout, "--seed", seed]);
+    });
+    after(() => lanyard.stop());
+
+    // discover makes the library's configuration of one client, with every
+    // check on that it leaves off by itself.
+    const discover = async (id, method = client.ClientSecretBasic(`${id}-secret`), metadata = {}) => {
+      const config = await client.discovery(new URL(lanyard.issuer), id, metadata, method,
+        { execute: [client.allowInsecureRequests, client.enableNonRepudiationChecks] });
+      assert.equal(config.serverMetadata().issuer, lanyard.issuer);
+      return config;
+    };
+
+    // signIn takes one person through a whole sign-in. checks are what the
+    // library is to check besides, parameters what it is to ask for.
+    const signIn = async (config, { browser = new Browser(home), redirect = home, pkce = true, card, role, checks = {}, ...parameters } = {}) => {
+      const state = client.randomState();
+      const nonce = client.randomNonce();
+      const verifier = pkce ? client.randomPKCECodeVerifier() : undefined;
+      const url = client.buildAuthorizationUrl(config, {
+        redirect_uri: redirect, scope: scopes, state, nonce, ...parameters,
+        ...(pkce && { code_challenge: await client.calculatePKCECodeChallenge(verifier), code_challenge_method: "S256" }),
+      });
+      const { did, end } = await browser.signIn(url, { card, role });
+      assert.ok(end.values, `the sign-in ended on a page: ${end.status} ${end.text}`);
+      assert.equal(end.values.get("iss"), lanyard.issuer, "RFC 9207 §2: iss comes with every answer");
+
+      const tokens = await client.authorizationCodeGrant(config, end.request,
+        { expectedState: state, expectedNonce: nonce, pkceCodeVerifier: verifier, idTokenExpected: true, ...checks });
+      const claims = tokens.claims();
+      const userinfo = await client.fetchUserInfo(config, tokens.access_token, claims.sub);
+      return { did, end, tokens, claims, userinfo, browser };
+    };
+
+    const checkClaims = ({ claims, userinfo, tokens }, id) => {
+      assert.equal(claims.iss, lanyard.issuer);
+      assert.equal(claims.aud, id, "aud is one string");
+      assert.equal(claims.azp, id);
+      assert.equal(claims.sub, "555000000101");
+      assert.equal(claims.acr, "AAL3_ANY");
+      assert.deepEqual(claims.amr, ["CIS2_SMARTCARD"]);
+      assert.equal(typeof claims.sid, "string");
+      assert.equal(typeof claims.auth_time, "number");
+      assert.equal(claims.authentication_assurance_level, "3", "levels are digits in text");
+      assert.equal(claims.id_assurance_level, "3");
+      assert.equal(claims.idassurancelevel, "3");
+      assert.equal(claims.selected_roleid, "555000000201");
+      assert.equal(claims.exp - claims.iat, 3600);
+      assert.equal(tokens.expires_in, 3600);
+      assert.equal(tokens.token_type, "bearer"); // as the library spells it
+
+      assert.equal(userinfo.sub, claims.sub);
+      assert.equal(userinfo.uid, claims.sub);
+      assert.equal(userinfo.name, "Asha Smith");
+      assert.equal(userinfo.email, "asha.smith@riverside.example");
+      assert.equal(userinfo.selected_roleid, claims.selected_roleid);
+      assert.deepEqual(userinfo.nhsid_user_orgs, [{ org_name: "Riverside Surgery", org_code: "A9A5A" }]);
+      assert.equal(userinfo.nhsid_nrbac_roles[0].person_roleid, claims.selected_roleid);
+    };
+
+    for (const [name, id, method, options, metadata] of [
+      ["client_secret_basic with PKCE", "basic", client.ClientSecretBasic("basic-secret"), {}],
+      ["client_secret_basic without PKCE", "basic", client.ClientSecretBasic("basic-secret"), { pkce: false }],
+      ["client_secret_post with PKCE", "post", client.ClientSecretPost("post-secret"), {}],
+      ["client_secret_post without PKCE", "post", client.ClientSecretPost("post-secret"), { pkce: false }],
+      ["a client that must use PKCE", "pkce", client.ClientSecretBasic("pkce-secret"), {}],
+      ["response_mode=form_post", "basic", client.ClientSecretBasic("basic-secret"), { response_mode: "form_post" }],
+      ["ID tokens signed with ES256", "es256", client.ClientSecretBasic("es256-secret"), {}, { id_token_signed_response_alg: "ES256" }],
+    ]) {
+      test(`${name} signs in`, async () => {
+        const config = await discover(id, method, metadata);
+        const result = await signIn(config, options);
+        checkClaims(result, id);
+        assert.deepEqual(result.did, options.response_mode ? ["card", "passcode", "return"] : ["card", "passcode"]);
+        const header = JSON.parse(Buffer.from(result.tokens.id_token.split(".")[0], "base64url"));
+        assert.equal(header.alg, metadata?.id_token_signed_response_alg ?? "RS256");
+      });
+    }
+
+    test("RFC 8252 §7.3: a public client on this computer signs in from any port", async () => {
+      for (const redirect of ["http://127.0.0.1/callback", "http://127.0.0.1:49152/callback"]) {
+        const result = await signIn(await discover("program", client.None()), { redirect, browser: new Browser(redirect) });
+        checkClaims(result, "program");
+      }
+    });
+
+    test("own rule: of two roles the chosen one is in the tokens, and is offered the next time", async () => {
+      const config = await discover("basic");
+      const first = await signIn(config, { card: "0000102", role: "555000000203" });
+      assert.deepEqual(first.did, ["card", "passcode", "role"]);
+      assert.equal(first.claims.selected_roleid, "555000000203");
+      const second = await signIn(config, { card: "0000102" });
+      assert.equal(second.claims.selected_roleid, "555000000203");
+    });
+
+    test("OIDC Core §3.1.2.1: prompt=login asks again, max_age only when it has passed", async () => {
+      const config = await discover("basic");
+      const first = await signIn(config);
+      const { browser } = first;
+
+      const again = await signIn(config, { browser, max_age: "300", checks: { maxAge: 300 } });
+      assert.deepEqual(again.did, [], "a live session needs no page");
+      assert.equal(again.claims.sid, first.claims.sid);
+      assert.equal(again.claims.auth_time, first.claims.auth_time);
+
+      const fresh = await signIn(config, { browser, prompt: "login" });
+      assert.deepEqual(fresh.did, ["card", "passcode"]);
+      assert.ok(fresh.claims.auth_time >= first.claims.auth_time);
+      assert.notEqual(fresh.claims.sid, first.claims.sid);
+    });
+
+    test("own rule: acr is the first requested value that was met, as requested", async () => {
+      const config = await discover("basic");
+      for (const [asked, got] of [["AAL2_OR_AAL3_ANY", "AAL2_OR_AAL3_ANY"], ["AAL3_FIDO2 AAL3_CIS2_SMARTCARD", "AAL3_CIS2_SMARTCARD"]]) {
+        const { claims } = await signIn(config, { acr_values: asked });
+        assert.equal(claims.acr, got);
+      }
+    });
+
+    // refused expects the library to be told no, with an OAuth error code. Of
+    // an answer with a challenge (RFC 6749 §5.2) the library reads no further.
+    const refused = async (promise, error) => {
+      const told = await promise.then(() => assert.fail("was not refused"), (e) => e);
+      if (told instanceof client.WWWAuthenticateChallengeError) {
+        assert.equal(told.status, 401);
+        assert.equal((await told.response.json()).error, error);
+      } else {
+        assert.equal(told.error, error, told.stack);
+      }
+    };
+
+    test("OIDC Core §3.1.2.6: what cannot be is told to the client", async () => {
+      const config = await discover("basic");
+      await refused(signIn(config, { acr_values: "AAL3_FIDO2" }), "unmet_authentication_requirements");
+      await refused(signIn(config, { prompt: "none" }), "login_required");
+      await refused(signIn(await discover("pkce"), { pkce: false }), "invalid_request"); // RFC 7636 §4.4.1
+      await refused(signIn(config, { scope: "profile" }), "invalid_scope");
+    });
+
+    test("RFC 6749 §5.2: a wrong secret, a wrong verifier and a used code bring no token", async () => {
+      await refused(signIn(await discover("basic", client.ClientSecretBasic("wrong"))), "invalid_client");
+      await refused(signIn(await discover("post", client.ClientSecretPost("wrong"))), "invalid_client");
+      const config = await discover("basic");
+      await refused(signIn(config, { checks: { pkceCodeVerifier: client.randomPKCECodeVerifier() } }), "invalid_grant");
+
+      const { end, tokens, claims } = await signIn(config, { pkce: false });
+      await refused(client.authorizationCodeGrant(config, end.request,
+        { expectedState: end.values.get("state"), expectedNonce: claims.nonce }), "invalid_grant");
+      // RFC 6749 §4.1.2: the second use takes back what the first one gave.
+      await assert.rejects(client.fetchUserInfo(config, tokens.access_token, claims.sub), client.WWWAuthenticateChallengeError);
+    });
+  });
+}

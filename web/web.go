@@ -1,0 +1,177 @@
+// Package web holds the pages that people see: templates, words and static
+// files, parsed once when the server starts and rendered by name.
+//
+// It knows no HTTP beyond serving static files, and nothing of logins: a
+// handler decides, fills one of the structs in pages.go and calls Render. All
+// words for people are in text/, one catalogue a language, so that a
+// translation touches no template. Nothing in a page is inline and nothing
+// comes from another site, so the policy in policy.go can forbid both.
+//
+// The look is nhsuk-frontend in our own colours. Its files are put into
+// static/vendor by build.mjs; a binary built without them uses plain.css.
+package web
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"html/template"
+	"io"
+	"io/fs"
+	"net/http"
+	"path"
+	"strings"
+)
+
+//go:embed templates/*.html
+var templateFiles embed.FS
+
+// frame is the file that every page is set into; parts are what pages share.
+const (
+	frame = "templates/frame.html"
+	parts = "templates/parts.html"
+)
+
+// Site renders pages and serves what they load. It never changes after New,
+// so any number of requests may use it at once.
+type Site struct {
+	words  catalogues
+	assets *assets
+	pages  map[string]map[string]*template.Template // by language and name
+}
+
+// New parses every template for every language. It fails if a template names
+// words that the English catalogue does not have.
+func New() (*Site, error) { return build(staticFiles) }
+
+// build makes a Site with the static files of files.
+func build(files fs.FS) (*Site, error) {
+	words, err := loadCatalogues(textFiles)
+	if err != nil {
+		return nil, err
+	}
+	assets, err := loadAssets(files)
+	if err != nil {
+		return nil, err
+	}
+	s := &Site{words: words, assets: assets, pages: map[string]map[string]*template.Template{}}
+	for lang := range words {
+		if s.pages[lang], err = s.parse(lang); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// parse makes the templates of one language, by page name.
+func (s *Site) parse(lang string) (map[string]*template.Template, error) {
+	base, err := template.New("frame.html").Funcs(s.funcs(lang)).ParseFS(templateFiles, frame, parts)
+	if err != nil {
+		return nil, fmt.Errorf("parse the frame: %w", err)
+	}
+	files, err := fs.Glob(templateFiles, "templates/*.html")
+	if err != nil {
+		return nil, fmt.Errorf("list templates: %w", err)
+	}
+	pages := map[string]*template.Template{}
+	for _, file := range files {
+		if file == frame || file == parts {
+			continue
+		}
+		page, err := template.Must(base.Clone()).ParseFS(templateFiles, file)
+		if err != nil {
+			return nil, fmt.Errorf("parse %s: %w", file, err)
+		}
+		for _, key := range keysIn(page) {
+			if _, ok := s.words.text(lang, key); !ok {
+				return nil, fmt.Errorf("%s names the words %q, which no catalogue has", file, key)
+			}
+		}
+		pages[strings.TrimSuffix(path.Base(file), ".html")] = page
+	}
+	return pages, nil
+}
+
+// funcs are what templates may call.
+func (s *Site) funcs(lang string) template.FuncMap {
+	return template.FuncMap{
+		"text": func(key string, args ...any) (string, error) {
+			t, ok := s.words.text(lang, key)
+			if !ok {
+				return "", fmt.Errorf("no words for %q", key)
+			}
+			return fill(t, args...), nil
+		},
+		"count":   func(key string, n int) string { return s.Count(lang, key, n) },
+		"lang":    func() string { return lang },
+		"url":     s.URL,
+		"styles":  s.Styles,
+		"scripts": s.Scripts,
+		"same":    func(a, b string) bool { return a == b },
+	}
+}
+
+// Render writes the page called name, in lang or in English where there is no
+// such catalogue. It writes everything or, on an error, nothing at all.
+func (s *Site) Render(w io.Writer, lang, name string, page any) error {
+	pages, ok := s.pages[lang]
+	if !ok {
+		pages = s.pages[english]
+	}
+	t, ok := pages[name]
+	if !ok {
+		return fmt.Errorf("render %s: no such page", name)
+	}
+	var buf bytes.Buffer
+	if err := t.Execute(&buf, page); err != nil {
+		return fmt.Errorf("render %s: %w", name, err)
+	}
+	if _, err := buf.WriteTo(w); err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	return nil
+}
+
+// Static serves the files under /static/. An address holds a hash of what is
+// served, so browsers may keep it for ever.
+func (s *Site) Static() http.Handler { return s.assets }
+
+// URL returns the address of a static file, such as "lanyard.css".
+func (s *Site) URL(name string) string { return s.assets.url(name) }
+
+// Styles returns the addresses of the stylesheets, in order.
+func (s *Site) Styles() []string { return s.assets.styles }
+
+// Scripts returns the addresses of the module scripts, in order.
+func (s *Site) Scripts() []string { return s.assets.scripts }
+
+// Text returns the words for key, with args as pairs of placeholder and value.
+// Words that are missing show their key: better than a page that does not come.
+func (s *Site) Text(lang, key string, args ...any) string {
+	t, ok := s.words.text(lang, key)
+	if !ok {
+		return key
+	}
+	return fill(t, args...)
+}
+
+// Count returns the words for n things, such as "2 minutes" for "minute".
+func (s *Site) Count(lang, key string, n int) string {
+	form := ".other"
+	if n == 1 {
+		form = ".one"
+	}
+	return s.Text(lang, key+form, "n", n)
+}
+
+// Message returns the words for a code of the message catalogue, with args as
+// pairs of placeholder and value.
+func (s *Site) Message(lang, code string, args ...any) Message {
+	m := Message{Code: code}
+	for part, to := range map[string]*string{".heading": &m.Heading, ".text": &m.Text, ".action": &m.Action} {
+		if t, ok := s.words.text(lang, code+part); ok {
+			*to = fill(t, args...)
+		}
+	}
+	return m
+}
