@@ -69,18 +69,20 @@ func (s *Server) message(r *http.Request, v idp.View, err error) (int, web.Messa
 		}
 		return http.StatusBadRequest, s.Site.Message(lang, "PAS-01", "tries", s.Site.Count(lang, "try", wrong.TriesLeft))
 	}
+	args := []any{"application", orElse(v.Client.Name, s.Site.Text(lang, "application.unnamed"))}
+	if ended, ok := errors.AsType[smartcard.Ended](err); ok {
+		args = append(args, "date", s.Site.Date(lang, ended.At))
+	}
 	for _, m := range messages {
 		if errors.Is(err, m.err) {
-			return m.status, s.Site.Message(lang, m.code, "application", v.Client.Name)
+			return m.status, s.Site.Message(lang, m.code, args...)
 		}
 	}
 	return http.StatusInternalServerError, s.Site.Message(lang, unknown)
 }
 
 func asWrongPasscode(err error) (*WrongPasscode, bool) {
-	var wrong *WrongPasscode
-	ok := errors.As(err, &wrong)
-	return wrong, ok
+	return errors.AsType[*WrongPasscode](err)
 }
 
 // fail is the only door through which an error becomes a page of its own. It
@@ -146,4 +148,11 @@ func (s *Server) FormPost(w http.ResponseWriter, r *http.Request, action string,
 	if err := s.render(w, r, http.StatusOK, "form-post", page); err != nil {
 		s.Log.ErrorContext(r.Context(), "page failed", "error", err.Error())
 	}
+}
+
+func orElse(s, otherwise string) string {
+	if s != "" {
+		return s
+	}
+	return otherwise
 }

@@ -20,7 +20,9 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
+	"strconv"
 	"strings"
+	"time"
 )
 
 //go:embed templates/*.html
@@ -162,6 +164,12 @@ func (s *Site) Count(lang, key string, n int) string {
 		form = ".one"
 	}
 	return s.Text(lang, key+form, "n", n)
+}
+
+// Date returns the day of t as people read it: 3 March 2026.
+func (s *Site) Date(lang string, t time.Time) string {
+	month := s.Text(lang, "month."+strconv.Itoa(int(t.Month())))
+	return strconv.Itoa(t.Day()) + " " + month + " " + strconv.Itoa(t.Year())
 }
 
 // Message returns the words for a code of the message catalogue, with args as

@@ -172,7 +172,7 @@ func TestContent(t *testing.T) {
 var code = regexp.MustCompile(`^([A-Z]{3}-\d\d)\.(heading|text|action)$`)
 
 // used are the keys that templates build at run time, or that handlers name.
-var used = regexp.MustCompile(`^(way\.[a-z]+\.(label|hint)|(day|minute|try|role)\.(one|other)|link\.[a-z]+|application\.unnamed)$`)
+var used = regexp.MustCompile(`^(way\.[a-z]+\.(label|hint)|(day|minute|try|role)\.(one|other)|link\.[a-z]+|month\.[0-9]+|application\.unnamed)$`)
 
 func TestEveryWordIsUsed(t *testing.T) {
 	s := newSite(t)

@@ -93,3 +93,15 @@ const (
 	ErrNotYetValid   authenticators.Refusal = "the card's certificate is not valid yet"
 	ErrUntrusted     authenticators.Refusal = "the card's certificate is not of a trusted authority or not for signing in"
 )
+
+// Ended is ErrExpired with the time at which the certificate, or one above it,
+// ended.
+type Ended struct{ At time.Time }
+
+// Error returns the reason.
+func (Ended) Error() string { return ErrExpired.Error() }
+
+// Is makes every Ended an ErrExpired, and so a refusal.
+func (Ended) Is(target error) bool {
+	return target == ErrExpired || target == authenticators.ErrRefused
+}

@@ -133,8 +133,8 @@ func (t trust) dates(leaf *x509.Certificate, now time.Time) error {
 	for _, at := range []time.Time{leaf.NotBefore, leaf.NotAfter} {
 		path := t.path(leaf, at)
 		ended := func(link *x509.Certificate) bool { return now.After(link.NotAfter) }
-		if slices.ContainsFunc(path, ended) {
-			return ErrExpired
+		if i := slices.IndexFunc(path, ended); i >= 0 {
+			return Ended{path[i].NotAfter}
 		}
 		ahead := func(link *x509.Certificate) bool { return now.Before(link.NotBefore) }
 		if slices.ContainsFunc(path, ahead) {

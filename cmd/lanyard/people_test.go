@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lanyard-id/lanyard/idp/registry/directory"
 )
@@ -124,6 +125,12 @@ func TestCards(t *testing.T) {
 				t.Errorf("%s: %d, want %s: %s", uid, p.status, code, p.text())
 			}
 		}
+	})
+	t.Run("smartcard: an expired certificate says on which day it ended", func(t *testing.T) {
+		p := newPerson(t)
+		p.open(s.authorizeURL("basic", nil))
+		p.link("card=" + card(expired))
+		p.wantPage(http.StatusForbidden, "Your card's certificate ended on "+time.Now().Add(-24*time.Hour).UTC().Format("2 January 2006"))
 	})
 	t.Run("smartcard: a wrong passcode counts, a right one resets, the third locks", func(t *testing.T) {
 		p := newPerson(t)

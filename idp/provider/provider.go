@@ -12,6 +12,7 @@ package provider
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -94,8 +95,8 @@ type Provider struct {
 	path      string // of the issuer, without a slash at its end
 	paths     endpoints
 	signers   signers
-	discovery discovery
-	jwks      any
+	discovery json.RawMessage // written once: nothing in it changes
+	jwks      json.RawMessage
 }
 
 var _ op.Server = (*Provider)(nil)
@@ -114,10 +115,15 @@ func New(c Config) (*Provider, error) {
 		return nil, fmt.Errorf("issuer of the cis2 layout must end in %s", CIS2Path)
 	}
 	p := &Provider{Config: c, path: trimSlash(u.Path), paths: paths}
-	if p.signers, p.jwks, err = newSigners(c.SigningKeys); err != nil {
+	if p.signers, err = newSigners(c.SigningKeys); err != nil {
 		return nil, err
 	}
-	p.discovery = p.discover()
+	if p.jwks, err = json.Marshal(keySet(c.SigningKeys)); err != nil {
+		return nil, fmt.Errorf("write keys: %w", err)
+	}
+	if p.discovery, err = json.Marshal(p.discover()); err != nil {
+		return nil, fmt.Errorf("write discovery: %w", err)
+	}
 	return p, nil
 }
 

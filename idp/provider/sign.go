@@ -16,26 +16,33 @@ import (
 // an ES256 signature.
 type signers map[string]jose.Signer
 
-func newSigners(keys idp.Keys) (signers, jose.JSONWebKeySet, error) {
+func newSigners(keys idp.Keys) (signers, error) {
 	made := signers{}
-	var set jose.JSONWebKeySet
 	for _, k := range keys {
 		for _, alg := range k.Algs {
 			s, err := jose.NewSigner(
 				jose.SigningKey{Algorithm: jose.SignatureAlgorithm(alg), Key: jose.JSONWebKey{Key: k.Signer, KeyID: k.ID}},
 				(&jose.SignerOptions{}).WithType("JWT"))
 			if err != nil {
-				return nil, set, fmt.Errorf("signer for %s: %w", alg, err)
+				return nil, fmt.Errorf("signer for %s: %w", alg, err)
 			}
 			made[alg] = s
 		}
+	}
+	return made, nil
+}
+
+// keySet is what clients verify with. RFC 7517 §5.
+func keySet(keys idp.Keys) jose.JSONWebKeySet {
+	var set jose.JSONWebKeySet
+	for _, k := range keys {
 		public := jose.JSONWebKey{Key: k.Signer.Public(), KeyID: k.ID, Use: "sig"}
 		if len(k.Algs) == 1 {
 			public.Algorithm = k.Algs[0]
 		}
 		set.Keys = append(set.Keys, public)
 	}
-	return made, set, nil
+	return set
 }
 
 // sign returns payload as a compact JWS.

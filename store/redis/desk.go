@@ -33,6 +33,7 @@ return {d[3], d[4] or ''}
 var settle = goredis.NewScript(`
 if redis.call('HGET', KEYS[1], 'state') ~= 'answered' then return 0 end
 redis.call('HSET', KEYS[1], 'state', 'settled', 'completion', ARGV[1], 'evidence', ARGV[2], 'expires', ARGV[3])
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
 return 1
 `)
 
@@ -111,7 +112,7 @@ func (s *Store) Settle(ctx context.Context, t smartcard.Transaction, completion 
 	if err != nil {
 		return fmt.Errorf("encode evidence: %w", err)
 	}
-	was, err := settle.Run(ctx, s.rdb, []string{deskKey(t.ID)}, idp.Hash(completion), b, ms(expires)).Int()
+	was, err := settle.Run(ctx, s.rdb, []string{deskKey(t.ID)}, idp.Hash(completion), b, ms(expires), s.life(expires).Milliseconds()).Int()
 	if err != nil {
 		return fmt.Errorf("settle transaction: %w", err)
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"strconv"
-	"unicode/utf8"
 )
 
 // Message is a message that was read and is well formed. Nothing in it may be
@@ -108,7 +107,7 @@ type object struct {
 // two members with one name, and any spelling of it: here both are refused.
 func readObject(raw []byte, name string) *object {
 	o := &object{name: name, members: map[string]json.RawMessage{}}
-	if !utf8.Valid(raw) || !json.Valid(raw) {
+	if !json.Valid(raw) {
 		o.fail("is not JSON")
 		return o
 	}

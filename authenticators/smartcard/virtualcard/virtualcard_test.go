@@ -164,6 +164,26 @@ func TestUse(t *testing.T) {
 			t.Errorf("Sign() = %v, want ErrReset", err)
 		}
 	})
+	t.Run("own rule: one transaction at a time", func(t *testing.T) {
+		card, inside := aCard(t, nil), 0 // the race detector sees a second one inside
+		var wg sync.WaitGroup
+		for range 20 {
+			wg.Go(func() {
+				err := card.Use("123456", func(k crypto.Signer) error {
+					inside++
+					_, err := k.Sign(rand.Reader, digest[:], crypto.SHA256)
+					return err
+				})
+				if err != nil {
+					t.Errorf("Use() = %v", err)
+				}
+			})
+		}
+		wg.Wait()
+		if inside != 20 {
+			t.Errorf("%d transactions, want 20", inside)
+		}
+	})
 	t.Run("own rule: digests only", func(t *testing.T) {
 		err := aCard(t, nil).Use("123456", func(k crypto.Signer) error {
 			if _, err := k.Sign(rand.Reader, digest[:], crypto.Hash(0)); err == nil {
