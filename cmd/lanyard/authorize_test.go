@@ -168,10 +168,7 @@ func TestTokenRefusals(t *testing.T) {
 		post("", form, "/token").wantError(t, http.StatusBadRequest, "invalid_request")
 		post("%zz", form, "/token").wantError(t, http.StatusBadRequest, "invalid_request")
 		post("a="+strings.Repeat("x", 1<<20), form, "/token").wantError(t, http.StatusBadRequest, "invalid_request")
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.issuer+"/token", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		req := request(t, http.MethodGet, s.issuer+"/token", nil, "")
 		if a := do(t, req); a.status != http.StatusMethodNotAllowed {
 			t.Errorf("GET at the token endpoint: %d", a.status)
 		}
@@ -190,10 +187,7 @@ func TestTokenRefusals(t *testing.T) {
 		post("", form, "/userinfo?access_token=x").wantError(t, http.StatusBadRequest, "invalid_request")
 	})
 	t.Run("RFC 6750 §3: 401 says how", func(t *testing.T) {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.issuer+"/userinfo", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		req := request(t, http.MethodGet, s.issuer+"/userinfo", nil, "")
 		if a := do(t, req); a.status != http.StatusUnauthorized || a.header.Get("WWW-Authenticate") != "Bearer" {
 			t.Errorf("without a token: %d, %q", a.status, a.header.Get("WWW-Authenticate"))
 		}

@@ -129,10 +129,7 @@ func TestOps(t *testing.T) {
 			"/ready": {s.issuer: 404}, "/": {s.ops: 404},
 		} {
 			for base, want := range at {
-				req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+path, nil)
-				if err != nil {
-					t.Fatal(err)
-				}
+				req := request(t, http.MethodGet, base+path, nil, "")
 				if a := do(t, req); a.status != want {
 					t.Errorf("%s%s: %d, want %d", base, path, a.status, want)
 				}
@@ -145,10 +142,7 @@ func TestLayouts(t *testing.T) {
 	t.Run("OIDC Discovery §4: in both layouts discovery is true", func(t *testing.T) {
 		for _, layout := range []string{"standard", "cis2"} {
 			s := start(t, func(o *devOptions) { o.layout = layout })
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.issuer+"/.well-known/openid-configuration", nil)
-			if err != nil {
-				t.Fatal(err)
-			}
+			req := request(t, http.MethodGet, s.issuer+"/.well-known/openid-configuration", nil, "")
 			d := do(t, req)
 			d.wantOK(t)
 			if d.body["issuer"] != s.issuer {
@@ -156,10 +150,7 @@ func TestLayouts(t *testing.T) {
 			}
 			for name, want := range map[string]int{"authorization_endpoint": 400, "token_endpoint": 405, "userinfo_endpoint": 401, "jwks_uri": 200} {
 				address, _ := d.body[name].(string)
-				req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
-				if err != nil {
-					t.Fatal(err)
-				}
+				req := request(t, http.MethodGet, address, nil, "")
 				if a := do(t, req); a.status != want {
 					t.Errorf("%s %s: %d, want %d", name, address, a.status, want)
 				}

@@ -59,11 +59,7 @@ func (s running) redeem(t *testing.T, id, code string, more url.Values) answered
 			delete(form, name)
 		}
 	}
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.issuer+"/token", strings.NewReader(form.Encode()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req := request(t, http.MethodPost, s.issuer+"/token", form, "")
 	if id != "" {
 		req.SetBasicAuth(id, clientSecret)
 	}
@@ -73,12 +69,7 @@ func (s running) redeem(t *testing.T, id, code string, more url.Values) answered
 // userinfo asks who token is of.
 func (s running) userinfo(t *testing.T, token string) answered {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.issuer+"/userinfo", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer "+token)
-	return do(t, req)
+	return do(t, request(t, http.MethodGet, s.issuer+"/userinfo", nil, token))
 }
 
 func do(t *testing.T, req *http.Request) answered {

@@ -296,10 +296,7 @@ func TestEveryPage(t *testing.T) {
 	t.Run("P20: other origins' scripts reach the protocol alone, and never with cookies", func(t *testing.T) {
 		for path, open := range map[string]bool{"/.well-known/openid-configuration": true, "/jwks": true, "/token": true, "/userinfo": true,
 			"/authorize": false, "/authorize/callback": false, "/login": false, "/": false, "/login/cancel": false} {
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodOptions, s.issuer+path, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
+			req := request(t, http.MethodOptions, s.issuer+path, nil, "")
 			req.Header.Set("Origin", "https://app.example")
 			req.Header.Set("Access-Control-Request-Method", "POST")
 			a := do(t, req)
@@ -335,10 +332,7 @@ func TestSecretsStayOut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.ops+"/metrics", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	req := request(t, http.MethodGet, s.ops+"/metrics", nil, "")
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)

@@ -138,4 +138,3 @@ const (
 )
 
 func card(uid string) string { return "0000" + uid[9:] }
-
