@@ -7,6 +7,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"log/slog"
@@ -76,9 +77,14 @@ func language(*http.Request) string { return "en" }
 
 // render writes a page.
 func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, name string, page any) error {
+	var b bytes.Buffer
+	if err := s.Site.Render(&b, language(r), name, page); err != nil {
+		return err
+	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
-	return s.Site.Render(w, language(r), name, page)
+	_, err := b.WriteTo(w)
+	return err
 }
 
 // mayPostTo opens the page's policy to where its form may end: browsers hold
@@ -87,8 +93,13 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, name
 // address is let through beside the registered one.
 func mayPostTo(w http.ResponseWriter, redirectURI string) {
 	targets := []string{"https:"}
-	if u, err := url.Parse(redirectURI); err == nil && u.Scheme != "https" {
-		targets = append(targets, strings.TrimSuffix(u.Scheme+"://"+u.Host, "//"))
+	u, err := url.Parse(redirectURI)
+	switch {
+	case err != nil || u.Scheme == "https":
+	case strings.Contains(u.Hostname(), ":"):
+		targets = append(targets, "http:") // CSP 3 §2.3.1 cannot name an IPv6 host
+	default:
+		targets = append(targets, u.Scheme+"://"+u.Host)
 	}
 	w.Header().Set("Content-Security-Policy", web.Policy(targets...))
 }

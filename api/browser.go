@@ -17,9 +17,11 @@ type Browser struct {
 }
 
 const (
-	loginCookie   = "login-"  // and the beginning of the login's id
-	sessionCookie = "session" //
-	idLetters     = 12        // of a login's id, in its cookie's name
+	// Cookies take no notice of ports: on a developer's computer a shorter
+	// name would meet another service's.
+	loginCookie   = "lanyard-login-" // and the beginning of the login's id
+	sessionCookie = "lanyard-session"
+	idLetters     = 12 // of a login's id, in its cookie's name
 
 	// maxLogins is how many logins a browser may have open. More is a client
 	// in a circle, whose cookies would soon be too long to send.

@@ -2,8 +2,11 @@ package api
 
 import (
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 
 	"github.com/lanyard-id/lanyard/authenticators"
 	"github.com/lanyard-id/lanyard/authenticators/smartcard"
@@ -11,7 +14,7 @@ import (
 	"github.com/lanyard-id/lanyard/web"
 )
 
-// Refusals of this package: an address that is none.
+// Refusals of this package.
 const (
 	errNoPage idp.Refusal = "there is no such page"
 	errMethod idp.Refusal = "the method is not allowed here"
@@ -126,7 +129,7 @@ func details(r *http.Request, code string) []web.Detail {
 // clip keeps what a stranger sent from filling the page.
 func clip(s string) string {
 	if len(s) > 200 {
-		return s[:200] + "…"
+		return strings.ToValidUTF8(s[:200], "") + "…"
 	}
 	return s
 }
@@ -139,10 +142,8 @@ func (s *Server) Refuse(w http.ResponseWriter, r *http.Request, err error) {
 // FormPost implements provider.Pages.
 func (s *Server) FormPost(w http.ResponseWriter, r *http.Request, action string, fields url.Values) {
 	page := web.FormPost{Page: s.frame(r), Action: action}
-	for name, values := range fields {
-		for _, value := range values {
-			page.Fields = append(page.Fields, web.Detail{Name: name, Value: value})
-		}
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		page.Fields = append(page.Fields, web.Detail{Name: name, Value: fields.Get(name)})
 	}
 	mayPostTo(w, action)
 	if err := s.render(w, r, http.StatusOK, "form-post", page); err != nil {

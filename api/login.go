@@ -58,7 +58,7 @@ func (s *Server) look(r *http.Request) (idp.View, error) {
 // forClient says whether the client is told of v.Err at once, without a page:
 // where no page may be shown, and where no page could help.
 func (s *Server) forClient(v idp.View) bool {
-	return v.Login.Silent || v.Login.Refused != "" || s.automatic() || errors.Is(v.Err, idp.ErrUnmet)
+	return v.Login.Silent || v.Login.Refused != "" || s.automatic() || errors.Is(v.Err, idp.ErrUnmet) || errors.Is(v.Err, idp.ErrOtherPerson)
 }
 
 // refuse tells the client no.

@@ -63,6 +63,9 @@ func (s *Server) observe(next http.Handler) http.Handler {
 
 		took := s.Logins.Now().Sub(start)
 		route := chi.RouteContext(r.Context()).RoutePattern()
+		if route == "" {
+			route = "none"
+		}
 		s.Metrics.Request(route, r.Method, ww.Status(), took)
 		s.Log.InfoContext(r.Context(), "request", "method", r.Method, "route", route,
 			"status", ww.Status(), "bytes", ww.BytesWritten(), "ms", float64(took.Microseconds())/float64(time.Millisecond/time.Microsecond))

@@ -42,8 +42,12 @@ func (s *Server) chooseRole(w http.ResponseWriter, r *http.Request) error {
 	}
 
 	if err := s.Logins.ChooseRole(r.Context(), v, RequestID(r.Context()), r.PostFormValue("role")); err != nil {
-		if errors.Is(err, idp.ErrRole) {
+		switch {
+		case errors.Is(err, idp.ErrRole):
 			return s.rolesPage(w, r, v, "", err)
+		case errors.Is(err, idp.ErrLoginRequired):
+			redirect(w, r, "/login", v.Login)
+			return nil
 		}
 		return err
 	}

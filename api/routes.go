@@ -13,7 +13,7 @@ import (
 // Routes returns every URL of the service but those for operators.
 func (s *Server) Routes() http.Handler {
 	r := chi.NewRouter()
-	r.Use(identify, s.recoverer, s.observe, s.secure, middleware.GetHead)
+	r.Use(identify, s.observe, s.recoverer, s.secure, middleware.GetHead)
 	r.NotFound(s.page(func(http.ResponseWriter, *http.Request) error { return errNoPage }))
 	r.MethodNotAllowed(s.page(func(http.ResponseWriter, *http.Request) error { return errMethod }))
 

@@ -71,7 +71,7 @@ func (c Client) Wants(requested []ACR) ([]ACR, error) {
 	}
 	var wants []ACR
 	for _, a := range requested {
-		if a.known() && (len(c.ACRAllowed) == 0 || slices.Contains(c.ACRAllowed, a)) {
+		if !slices.Contains(wants, a) && a.known() && (len(c.ACRAllowed) == 0 || slices.Contains(c.ACRAllowed, a)) {
 			wants = append(wants, a)
 		}
 	}

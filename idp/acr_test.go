@@ -81,7 +81,7 @@ func TestWants(t *testing.T) {
 }
 
 func TestIssue(t *testing.T) {
-	t.Run("B11: for every pair, what is issued was asked, allowed and proved", func(t *testing.T) {
+	t.Run("assurance: for every pair, what is issued was asked, allowed and proved", func(t *testing.T) {
 		for least := authenticators.AAL1; least <= authenticators.AAL3; least++ {
 			for _, a := range classes {
 				for _, b := range classes {

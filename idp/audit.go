@@ -33,7 +33,6 @@ const (
 	RoleChosen  Kind = "role_chosen"
 	TokenIssued Kind = "token_issued"
 	CodeReused  Kind = "code_reused"
-	SignedOut   Kind = "signed_out"
 )
 
 // Fence is a fact that may become true only once, wherever and however often

@@ -118,6 +118,9 @@ type Role struct {
 // learns of p, by the scopes and decisions of g, at now.
 func ClaimsFor(issuer string, p Person, g Grant, now time.Time) Claims {
 	assurance := strconv.Itoa(p.IdentityAssurance)
+	if _, holds := p.Position(g.Role, now); !holds {
+		g.Role = "" // it ended since it was chosen
+	}
 	c := Claims{
 		IDToken: IDToken{
 			Issuer: issuer, Subject: p.UID, SubName: p.UID, Audience: g.ClientID, AuthorizedBy: g.ClientID,

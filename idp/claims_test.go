@@ -102,6 +102,7 @@ func TestClaims(t *testing.T) {
 		person Person
 		grant  Grant
 	}{
+		"role-that-ended":        {withoutARole(), withRole},
 		"openid-alone":           {aNurse(), granted("openid")},
 		"nurse-profile-email":    {aNurse(), granted("openid", "profile", "email")},
 		"nurse-nhsperson":        {aNurse(), granted("openid", "nhsperson")},

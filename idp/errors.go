@@ -21,10 +21,10 @@ const (
 	ErrLoginGone     Refusal = "the login is over or too old"
 	ErrOtherBrowser  Refusal = "the login was begun in another browser"
 	ErrCancelled     Refusal = "the person stopped signing in"
-	ErrLoginRequired Refusal = "a person must sign in"                      // OIDC Core §3.1.2.6
-	ErrInteraction   Refusal = "a page must be shown"                       // OIDC Core §3.1.2.6
-	ErrUnmet         Refusal = "no requested acr can be met"                // OIDC unmet_authentication_requirements §3
-	ErrOtherPerson   Refusal = "the session is not of the person asked for" // OIDC Core §3.1.2.1, login_hint
+	ErrLoginRequired Refusal = "a person must sign in"                              // OIDC Core §3.1.2.6
+	ErrInteraction   Refusal = "a page must be shown"                               // OIDC Core §3.1.2.6
+	ErrUnmet         Refusal = "no requested acr can be met"                        // OIDC unmet_authentication_requirements §3
+	ErrOtherPerson   Refusal = "another person signed in than the client asked for" // OIDC Core §3.1.2.1, id_token_hint
 	ErrAuthenticator Refusal = "the authenticator was refused"
 
 	// A person who may not use the application.

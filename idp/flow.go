@@ -117,7 +117,11 @@ func (ls *Logins) SignIn(ctx context.Context, l Login, request string, e authent
 	s := Session{ID: random(16), Key: Hash(secret), Subject: p.UID, Method: e.Method, Level: e.Level,
 		AuthTime: e.At, LastAct: ls.Now(), Login: l.ID}
 	event.Session = s.ID
-	if err := ls.Journal.Record(ctx, event, Fence{Kind: "challenge", Hash: e.Once}); err != nil {
+	err = ls.Journal.Record(ctx, event, Fence{Kind: "challenge", Hash: e.Once})
+	if errors.Is(err, ErrUsed) {
+		return Session{}, "", ls.refused(ctx, event, authenticators.ErrAnswer) // the room's own store had forgotten
+	}
+	if err != nil {
 		return Session{}, "", fmt.Errorf("record sign-in: %w", err)
 	}
 	if err := ls.Sessions.SaveSession(ctx, s); err != nil {
@@ -156,12 +160,16 @@ func (ls *Logins) ChooseRole(ctx context.Context, v View, request, role string) 
 	}
 	l, s := v.Login, *v.Session
 	l.Role, s.Role, s.LastAct = role, role, ls.Now()
+	err := ls.Sessions.UpdateSession(ctx, s)
+	if errors.Is(err, ErrNotFound) {
+		return ErrLoginRequired // it ended this instant
+	}
+	if err != nil {
+		return err
+	}
 	if err := ls.Journal.Record(ctx, Event{At: ls.Now(), Kind: RoleChosen, Request: request,
 		Subject: s.Subject, Client: l.ClientID, Session: s.ID, Role: role}); err != nil {
 		return fmt.Errorf("record role: %w", err)
-	}
-	if err := ls.Sessions.UpdateSession(ctx, s); err != nil {
-		return err
 	}
 	if err := ls.LastRoles.SaveLastRole(ctx, s.Subject, l.ClientID, role); err != nil {
 		return fmt.Errorf("save last role: %w", err)
@@ -175,6 +183,20 @@ func (ls *Logins) Refuse(ctx context.Context, l Login, reason Refusal) error {
 	return ls.Store.UpdateLogin(ctx, l)
 }
 
+// again decides once more, by the login as it was taken: another tab may have
+// changed it since v was looked at.
+func (v View) again(l Login, now time.Time) (View, error) {
+	if v.Session != nil && v.Role.Err == nil {
+		v.Role = RoleFor(l, v.Client, *v.Session, v.Person, "", now)
+	}
+	v.Login = l
+	v.Step, v.Err = Next(l, v.Client, v.Session, v.Role, now)
+	if v.Err == nil && v.Step != Return {
+		v.Err = ErrLoginGone
+	}
+	return v, v.Err
+}
+
 // Finish ends a login that has come to its end, once, and returns the code
 // for the client. If the login was refused it returns why.
 func (ls *Logins) Finish(ctx context.Context, v View) (string, error) {
@@ -182,8 +204,8 @@ func (ls *Logins) Finish(ctx context.Context, v View) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if v.Err != nil {
-		return "", v.Err
+	if v, err = v.again(l, ls.Now()); err != nil {
+		return "", err
 	}
 	acr, err := v.Client.Issue(l.Wants, v.Session.Method, v.Session.Level)
 	if err != nil {

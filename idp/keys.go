@@ -8,7 +8,6 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"fmt"
-	"slices"
 )
 
 // SigningKey signs tokens with any of its algorithms.
@@ -50,14 +49,4 @@ func (ks Keys) Algs() []string {
 		algs = append(algs, k.Algs...)
 	}
 	return algs
-}
-
-// For returns the key that signs with alg.
-func (ks Keys) For(alg string) (SigningKey, error) {
-	for _, k := range ks {
-		if slices.Contains(k.Algs, alg) {
-			return k, nil
-		}
-	}
-	return SigningKey{}, fmt.Errorf("no key signs with %s", alg)
 }

@@ -22,7 +22,8 @@ type Login struct {
 	Scopes       []string       `json:"scopes"`
 	Challenge    string         `json:"challenge,omitempty"` // RFC 7636, S256; empty if the client sent none
 	Wants        []ACR          `json:"wants"`               // in the client's order, cut down to what it may ask
-	Hint         string         `json:"hint,omitempty"`      // login_hint: a uid
+	Hint         string         `json:"hint,omitempty"`      // the uid of login_hint or id_token_hint
+	Only         bool           `json:"only,omitempty"`      // nobody but Hint may be the answer: id_token_hint
 	MaxAge       *time.Duration `json:"max_age,omitempty"`
 	Silent       bool           `json:"silent,omitempty"` // prompt=none
 	Fresh        bool           `json:"fresh,omitempty"`  // prompt=login
@@ -96,6 +97,8 @@ func next(l Login, c Client, s *Session, role RoleChoice, now time.Time) (Step, 
 		return Authenticate, nil
 	case s.Login != l.ID && l.wantsAnother(*s, now):
 		return Authenticate, nil
+	case l.Only && l.Hint != s.Subject:
+		return Return, ErrOtherPerson
 	case !c.met(l, s):
 		return Authenticate, nil
 	case role.Err != nil:

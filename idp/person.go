@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"time"
+	_ "time/tzdata" // days begin at midnight in London, wherever this runs
 )
 
 // Profile is how far a person's identity has been verified.

@@ -23,9 +23,9 @@ func newFamily() string { return random(familyBytes) }
 func newInFamily(family string) string { return family + NewSecret() }
 
 // FamilyOf returns the name of the family that a code or token says it is of.
-// What is too short or too long to be one is of the family "", which has none.
+// What cannot be one is of the family "", which has none.
 func FamilyOf(secret string) string {
-	if len(secret) != familyLen+base64.RawURLEncoding.EncodedLen(32) {
+	if _, err := base64.RawURLEncoding.DecodeString(secret); err != nil || len(secret) != familyLen+base64.RawURLEncoding.EncodedLen(32) {
 		return ""
 	}
 	return secret[:familyLen]

@@ -191,15 +191,19 @@ const (
 // life returns the dates of a certificate in the given state: two years, as
 // the cards of the NHS have.
 func life(state directory.Certificate, now time.Time) (from, to time.Time) {
-	const day, years = 24 * time.Hour, 730
-	to = now.Add(years / 2 * day)
-	if days, ok := state.ExpiresIn(); ok {
-		to = now.Add(time.Duration(days) * day)
+	const day, days = 24 * time.Hour, 730
+	to = now.Add(days / 2 * day)
+	if left, ok := state.ExpiresIn(); ok {
+		to = now.Add(time.Duration(left) * day)
 	}
 	if state == "expired" {
 		to = now.Add(-day)
 	}
-	return to.Add(-years * day), to
+	from = to.Add(-days * day)
+	if from.After(now) {
+		from = now.Add(-day)
+	}
+	return from, to
 }
 
 // shown is how a card is listed, with what it is there to show.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -43,6 +44,7 @@ func TestAuthorizeRefusals(t *testing.T) {
 		{"P6: response type code id_token", "basic", url.Values{"response_type": {"code id_token"}}, "unsupported_response_type"},
 		{"OIDC Core §6.1: request objects are refused by name", "basic", url.Values{"request": {"x.y.z"}}, "request_not_supported"},
 		{"OIDC Core §6.2: request URIs are refused by name", "basic", url.Values{"request_uri": {"https://rp.example/r"}}, "request_uri_not_supported"},
+		{"own rule: a nonce of more than 4096 characters", "basic", url.Values{"nonce": {strings.Repeat("n", 4097)}}, "invalid_request"},
 		{"RFC 6749 §3.1: a parameter is repeated", "basic", url.Values{"state": {"the state", "other"}}, "invalid_request"},
 		{"P3: plain", "basic", url.Values{"code_challenge_method": {"plain"}}, "invalid_request"},
 		{"P3: no method means plain", "basic", url.Values{"code_challenge_method": {""}}, "invalid_request"},
@@ -70,6 +72,20 @@ func TestAuthorizeRefusals(t *testing.T) {
 
 func TestAuthorizeAnswers(t *testing.T) {
 	s := start(t, nil)
+	t.Run("own rule: a state of 4096 characters comes back, a longer one is refused without it", func(t *testing.T) {
+		p := newPerson(t)
+		long := strings.Repeat("s", 4096)
+		p.open(s.authorizeURL("basic", url.Values{"state": {long}, "prompt": {"none"}}))
+		p.wantError("login_required")
+		if p.answer().Get("state") != long {
+			t.Error("the state is not what was sent")
+		}
+		p.open(s.authorizeURL("basic", url.Values{"state": {long + "s"}}))
+		p.wantError("invalid_request")
+		if p.answer().Has("state") {
+			t.Error("the long state came back")
+		}
+	})
 	t.Run("RFC 9207 §2: a code comes with our name, the state and, as CIS2 sends it, the client", func(t *testing.T) {
 		p := newPerson(t)
 		p.open(s.authorizeURL("basic", nil))
@@ -183,7 +199,28 @@ func TestTokenRefusals(t *testing.T) {
 			}
 		}
 	})
+	t.Run("RFC 6749 §5.2: a header that cannot be read is a client that is not known", func(t *testing.T) {
+		for _, header := range []string{"Basic x", "Basic JXp6Ong=", "Bearer x", "x"} {
+			req := request(t, http.MethodPost, s.issuer+"/token", url.Values{"grant_type": {"authorization_code"}, "code": {"x"}, "redirect_uri": {callback}}, "")
+			req.Header.Set("Authorization", header)
+			a := do(t, req)
+			a.wantError(t, http.StatusUnauthorized, "invalid_client")
+			if a.header.Get("WWW-Authenticate") == "" {
+				t.Errorf("%s: no WWW-Authenticate", header)
+			}
+		}
+	})
+	t.Run("P21: what came is not repeated", func(t *testing.T) {
+		for _, form := range []url.Values{{"grant_type": {"<é\n\">"}}, {"client_assertion_type": {"<é>"}, "client_assertion": {"x"}}} {
+			a := s.redeem(t, "basic", "x", form)
+			if text := fmt.Sprint(a.body); a.status != http.StatusBadRequest || strings.Contains(text, "é") {
+				t.Errorf("%d, %s", a.status, text)
+			}
+		}
+	})
 	t.Run("RFC 6750 §2.3: an access token in the URL is refused", func(t *testing.T) {
+		twice := request(t, http.MethodPost, s.issuer+"/userinfo", url.Values{"access_token": {"x"}}, "x")
+		do(t, twice).wantError(t, http.StatusBadRequest, "invalid_request")
 		post("", form, "/userinfo?access_token=x").wantError(t, http.StatusBadRequest, "invalid_request")
 	})
 	t.Run("RFC 6750 §3: 401 says how", func(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strings"
 	"testing"
 )
 
@@ -79,7 +80,9 @@ func TestRun(t *testing.T) {
 		for _, args := range [][]string{
 			{}, {"nothing"}, {"dev", "--nothing"}, {"dev", "more"}, {"dev", "--listen", "0.0.0.0:0"}, {"dev", "--listen", "example.com:0"},
 			append([]string{"dev", "--layout", "other"}, anywhere...), append([]string{"dev", "--seed", "/nothing/here"}, anywhere...),
-			append([]string{"dev", "--issuer", "id.example"}, anywhere...),
+			append([]string{"dev", "--issuer", "id.example"}, anywhere...), append([]string{"dev", "--issuer", "ftp://id.example"}, anywhere...),
+			append([]string{"dev", "--issuer", "http://u:p@id.example"}, anywhere...), append([]string{"dev", "--issuer", "http://id.example//"}, anywhere...),
+			append([]string{"dev", "--issuer", "http://id.example/?x"}, anywhere...),
 		} {
 			if got := run(t.Context(), args); got != 2 {
 				t.Errorf("%v: status %d, want 2", args, got)
@@ -123,6 +126,23 @@ func TestRun(t *testing.T) {
 
 func TestOps(t *testing.T) {
 	s := start(t, nil)
+	t.Run("own rule: a request is counted once, under one route", func(t *testing.T) {
+		s.redeem(t, "basic", s.signedIn(t, "basic", oneRole, nil), nil).wantOK(t)
+		logged, err := os.ReadFile(s.log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text := string(logged); !strings.Contains(text, `"route":"/token"`) || strings.Contains(text, "/token/token") {
+			t.Errorf("the log does not name the route: %s", text)
+		}
+	})
+	t.Run("own rule: development answers to names of this computer alone", func(t *testing.T) {
+		req := request(t, http.MethodGet, s.issuer+"/", nil, "")
+		req.Host = "rebound.example"
+		if a := do(t, req); a.status != http.StatusMisdirectedRequest {
+			t.Errorf("status %d, want 421", a.status)
+		}
+	})
 	t.Run("own rule: health, readiness and metrics stand on their own listener and nowhere else", func(t *testing.T) {
 		for path, at := range map[string]map[string]int{
 			"/healthz": {s.ops: 200, s.issuer: 404}, "/readyz": {s.ops: 200, s.issuer: 404}, "/metrics": {s.ops: 200, s.issuer: 404},

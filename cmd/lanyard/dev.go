@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -93,7 +94,8 @@ func runDev(ctx context.Context, o devOptions, out io.Writer, logTo *os.File) er
 
 	served := make(chan error, 1)
 	go func() {
-		served <- serve(ctx, site{listeners[0], s.pages.Routes()}, site{listeners[1], rp}, site{listeners[2], s.ops})
+		served <- serve(ctx, log, site{listeners[0], onlyHere(o.issuer, s.pages.Routes())},
+			site{listeners[1], onlyHere(rpURL, rp)}, site{listeners[2], onlyHere(opsURL, s.ops)})
 	}()
 	welcome(logTo, o.issuer, rpURL)
 	fmt.Fprintf(out, "ready issuer=%s rp=%s ops=%s\n", o.issuer, rpURL, opsURL)
@@ -146,9 +148,9 @@ func wireDev(o devOptions, rpURL string, log *slog.Logger) (*devService, error) 
 }
 
 // demoApplication is the relying party that the service shows itself with.
-func (s *devService) demoApplication(issuer, url string, log *slog.Logger) (http.Handler, error) {
+func (s *devService) demoApplication(issuer, address string, log *slog.Logger) (http.Handler, error) {
 	return demo.NewRP(demo.RPConfig{
-		Issuer: issuer, ClientID: demoClient, ClientSecret: demoSecret, BaseURL: url,
+		Issuer: issuer, ClientID: demoClient, ClientSecret: demoSecret, BaseURL: address,
 		Site: s.pages.Site, Now: time.Now, Log: log,
 	})
 }
@@ -165,6 +167,22 @@ func refuseProduction(environ []string) error {
 		}
 	}
 	return nil
+}
+
+// onlyHere answers only to the name that the service goes by and to those of
+// this computer, so that no page elsewhere can reach it under a name of its
+// own.
+func onlyHere(address string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked := url.URL{Host: r.Host}
+		own, err := url.Parse(address)
+		ip := net.ParseIP(asked.Hostname())
+		if asked.Hostname() == "localhost" || ip != nil && ip.IsLoopback() || err == nil && asked.Hostname() == own.Hostname() {
+			next.ServeHTTP(w, r)
+			return
+		}
+		http.Error(w, "a development service answers to names of its own computer alone", http.StatusMisdirectedRequest)
+	})
 }
 
 // listening is a listener with the URL that leads to it.

@@ -15,8 +15,8 @@ func newLog(f *os.File) *slog.Logger {
 	if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
 		h = slog.NewTextHandler(f, nil)
 	}
-	// The OIDC library and net/http log to the default. What matters there is
-	// said by our own doors, once and with its cause.
+	// The OIDC library logs to the default. What matters there is said by our
+	// own door, once and with its cause.
 	slog.SetDefault(slog.New(slog.DiscardHandler))
 	return slog.New(withRequest{h})
 }

@@ -12,8 +12,6 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
-
-	_ "time/tzdata" // days begin at midnight in London, wherever this runs
 )
 
 // What the command ends with. Scripts act on these.

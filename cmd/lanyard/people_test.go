@@ -78,6 +78,38 @@ func TestSigningIn(t *testing.T) {
 		p.open(s.authorizeURL("basic", url.Values{"prompt": {"none"}, "login_hint": {fiveRoles}}))
 		p.wantError("login_required")
 	})
+	t.Run("OIDC Core §3.1.2.1: id_token_hint lets nobody else be the answer", func(t *testing.T) {
+		hint := func(uid, client string) url.Values {
+			tokens := s.redeem(t, client, s.signedIn(t, client, uid, nil), nil)
+			tokens.wantOK(t)
+			token, _ := tokens.body["id_token"].(string)
+			return url.Values{"id_token_hint": {token}}
+		}
+		p := newPerson(t)
+		p.open(s.authorizeURL("basic", nil))
+		p.signIn(oneRole)
+		p.wantCode()
+		same, other := hint(oneRole, "basic"), hint(noRole, "basic")
+		p.open(s.authorizeURL("basic", same))
+		p.wantCode()
+		same.Set("prompt", "none")
+		p.open(s.authorizeURL("basic", same))
+		p.wantCode()
+		p.open(s.authorizeURL("basic", other))
+		p.signIn(oneRole)
+		p.wantError("login_required")
+		other.Set("prompt", "none")
+		p.open(s.authorizeURL("basic", other))
+		p.wantError("login_required")
+		forged := hint(oneRole, "basic")
+		forged.Set("id_token_hint", forged.Get("id_token_hint")[:len(forged.Get("id_token_hint"))-8]+"AAAAAAAA")
+		for name, bad := range map[string]url.Values{"another client's": hint(oneRole, "es256"), "forged": forged, "rubbish": {"id_token_hint": {"x.y.z"}}} {
+			p.open(s.authorizeURL("basic", bad))
+			if p.answer().Get("error") != "invalid_request" {
+				t.Errorf("%s: %v", name, p.answer())
+			}
+		}
+	})
 	t.Run("OIDC Core §3.1.2.6: who stops signing in is gone", func(t *testing.T) {
 		p := newPerson(t)
 		p.open(s.authorizeURL("basic", nil))
@@ -205,13 +237,13 @@ func TestBrowsers(t *testing.T) {
 		}
 		session := func() *http.Cookie {
 			for _, c := range p.http.Jar.Cookies(at) {
-				if c.Name == "session" {
+				if c.Name == "lanyard-session" {
 					return c
 				}
 			}
 			return &http.Cookie{}
 		}
-		p.http.Jar.SetCookies(at, []*http.Cookie{{Name: "session", Value: "planted", Path: "/"}})
+		p.http.Jar.SetCookies(at, []*http.Cookie{{Name: "lanyard-session", Value: "planted", Path: "/"}})
 		p.open(s.authorizeURL("basic", nil))
 		p.signIn(oneRole)
 		first := session()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"time"
@@ -20,13 +21,13 @@ type site struct {
 
 // serve answers on every site until ctx is done, then finishes what is in
 // hand.
-func serve(ctx context.Context, sites ...site) error {
+func serve(ctx context.Context, log *slog.Logger, sites ...site) error {
 	failed := make(chan error, len(sites))
 	var servers []*http.Server
 	for _, s := range sites {
 		// The bounds keep a slow or endless client from holding a place.
 		srv := &http.Server{
-			Handler: s.handler, MaxHeaderBytes: 64 << 10,
+			Handler: s.handler, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 			ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second,
 			WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
 		}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -90,8 +89,7 @@ func wire(p parts) (*service, error) {
 	if err != nil {
 		return nil, err
 	}
-	ready := func(ctx context.Context) error { return live.Ping(ctx) }
-	return &service{room: room, pages: pages, ops: metrics.Handler(ready)}, nil
+	return &service{room: room, pages: pages, ops: metrics.Handler(live.Ping)}, nil
 }
 
 // origin is the web origin of the pages, which stand at the root of the

@@ -41,6 +41,7 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 		err = p.Logins.Begin(r.Context(), l, c)
 	}
 	if err != nil {
+		p.Browser.Release(w, l.ID)
 		p.refuseClient(w, r, l, err)
 		return
 	}
@@ -139,7 +140,7 @@ func (p *Provider) login(c idp.Client, form url.Values) (idp.Login, error) {
 		State: form.Get("state"), Nonce: form.Get("nonce"), StartedAt: p.Logins.Now(),
 	}
 	for _, read := range []func(*idp.Login, idp.Client, url.Values) error{
-		readMode, readUnsupported, readScopes, readPKCE, readPrompt, readAssurance,
+		readMode, readUnsupported, readScopes, readPKCE, readPrompt, readAssurance, p.readIDTokenHint,
 	} {
 		if err := read(&l, c, form); err != nil {
 			return l, err
@@ -148,8 +149,16 @@ func (p *Provider) login(c idp.Client, form url.Values) (idp.Login, error) {
 	return l, nil
 }
 
+// maxEcho bounds what a client gets back as it came. It is kept for minutes,
+// and has to fit into a URL.
+const maxEcho = 4 << 10
+
 func readMode(l *idp.Login, c idp.Client, form url.Values) error {
-	if name := repeated(form); name != "" {
+	if len(l.State) > maxEcho || len(l.Nonce) > maxEcho {
+		l.State = ""
+		return oidc.ErrInvalidRequest().WithDescription("state and nonce may have 4096 characters")
+	}
+	if repeated(form) {
 		return oidc.ErrInvalidRequest().WithDescription("a parameter is repeated")
 	}
 	switch mode := form.Get("response_mode"); mode {
@@ -244,4 +253,20 @@ func readAssurance(l *idp.Login, c idp.Client, form url.Values) (err error) {
 	}
 	l.Wants, err = c.Wants(requested)
 	return err
+}
+
+// readIDTokenHint reads whom the client takes the person to be. OIDC Core
+// §3.1.2.1: nobody else may be the answer. An ID token that has expired will
+// do, one that is not ours or not the client's will not.
+func (p *Provider) readIDTokenHint(l *idp.Login, c idp.Client, form url.Values) error {
+	hint := form.Get("id_token_hint")
+	if hint == "" {
+		return nil
+	}
+	claims, err := p.signers.verify(hint)
+	if err != nil || claims.Issuer != p.Issuer || claims.Audience != c.ID || !idp.IsUID(claims.Subject) {
+		return oidc.ErrInvalidRequest().WithDescription("id_token_hint must be an ID token that this client got here")
+	}
+	l.Hint, l.Only = claims.Subject, true
+	return nil
 }

@@ -18,8 +18,7 @@ type discovery struct {
 	// IssInResponse is of RFC 9207 §3, which the library's type lacks.
 	IssInResponse bool `json:"authorization_response_iss_parameter_supported"`
 
-	// Neither is offered; both default to true or are silent in OIDC
-	// Discovery §3, so they are said.
+	// Neither is offered, and the library's type leaves out what is false.
 	ClaimsParameter  bool `json:"claims_parameter_supported"`
 	RequestParameter bool `json:"request_parameter_supported"`
 }
@@ -40,7 +39,7 @@ func (p *Provider) discover() discovery {
 			ScopesSupported:                   idp.Scopes,
 			ResponseTypesSupported:            []string{"code"},
 			ResponseModesSupported:            []string{"query", "form_post"},
-			GrantTypesSupported:               []oidc.GrantType{oidc.GrantTypeCode},
+			GrantTypesSupported:               grants,
 			ACRValuesSupported:                acrs,
 			SubjectTypesSupported:             []string{"public"},
 			IDTokenSigningAlgValuesSupported:  p.SigningKeys.Algs(),
@@ -52,6 +51,9 @@ func (p *Provider) discover() discovery {
 		IssInResponse: true,
 	}
 }
+
+// grants are what the token endpoint answers.
+var grants = []oidc.GrantType{oidc.GrantTypeCode}
 
 // claims are the names of every claim that a client can get.
 var claims = []string{

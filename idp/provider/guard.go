@@ -1,12 +1,14 @@
 package provider
 
 import (
+	"context"
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 
+	"github.com/go-chi/chi/v5"
 	"github.com/rs/cors"
-
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 	"github.com/zitadel/oidc/v3/pkg/op"
 )
@@ -79,8 +81,12 @@ func formOnly(next http.Handler) http.Handler {
 			refuse(w, r, "the form cannot be read or is too large")
 			return
 		}
-		if name := repeated(r.PostForm); name != "" {
+		if repeated(r.PostForm) {
 			refuse(w, r, "a parameter is repeated")
+			return
+		}
+		if err := unsaid(r); err != nil {
+			op.WriteError(w, r, err, nil)
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -88,30 +94,70 @@ func formOnly(next http.Handler) http.Handler {
 	return methods(http.HandlerFunc(checked), http.MethodPost)
 }
 
+// unsaid refuses what the library would refuse by repeating it, which would
+// put a stranger's characters into our answer (RFC 6749 §5.2 allows few), or
+// with a status that is not RFC 6749's.
+func unsaid(r *http.Request) error {
+	grant := r.PostForm.Get("grant_type")
+	if grant != "" && !slices.Contains(grants, oidc.GrantType(grant)) {
+		return oidc.ErrUnsupportedGrantType()
+	}
+	if kind := r.PostForm.Get("client_assertion_type"); kind != "" && kind != oidc.ClientAssertionTypeJWTAssertion {
+		return oidc.ErrInvalidRequest().WithDescription("client_assertion_type is not supported")
+	}
+	if r.Header.Get("Authorization") == "" {
+		return nil
+	}
+	id, secret, ok := r.BasicAuth()
+	_, err1 := url.QueryUnescape(id)
+	_, err2 := url.QueryUnescape(secret)
+	if !ok || err1 != nil || err2 != nil {
+		return op.NewStatusError(oidc.ErrInvalidClient(), http.StatusUnauthorized)
+	}
+	return nil
+}
+
 // bearerOnly keeps access tokens out of URLs (RFC 6750 §2.3 is not offered)
-// and to one of the two ways that are.
+// and to one of the two ways that are, and adds to a 401 what RFC 6750 §3.1
+// wants: what was wrong with a token, and nothing if none came.
 func bearerOnly(next http.Handler) http.Handler {
 	checked := func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-		if r.URL.Query().Has("access_token") {
-			refuse(w, r, "an access token does not belong in the URL")
+		if err := r.ParseForm(); err != nil {
+			refuse(w, r, "the form cannot be read or is too large")
 			return
 		}
-		next.ServeHTTP(w, r)
+		inHeader, inForm := r.Header.Get("Authorization") != "", r.PostForm.Has("access_token")
+		if r.URL.Query().Has("access_token") || inHeader && inForm {
+			refuse(w, r, "an access token belongs in the header or in the form")
+			return
+		}
+		with := "Bearer"
+		if inHeader || inForm {
+			with = `Bearer error="invalid_token"`
+		}
+		next.ServeHTTP(&challenger{ResponseWriter: w, with: with}, r)
 	}
 	return methods(http.HandlerFunc(checked), http.MethodGet, http.MethodPost)
 }
 
-// repeated returns the name of a parameter that comes more than once: RFC 6749
-// §3.1 forbids it, and what reads the first is fooled where another reads the
-// last.
-func repeated(form url.Values) string {
-	for name, values := range form {
+// ownRoute hides our route from the library's router, which would add its own
+// to it in every log line.
+func ownRoute(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), chi.RouteCtxKey, chi.NewRouteContext())))
+	})
+}
+
+// repeated says whether a parameter comes more than once: RFC 6749 §3.1 forbids
+// it, and what reads the first is fooled where another reads the last.
+func repeated(form url.Values) bool {
+	for _, values := range form {
 		if len(values) > 1 {
-			return name
+			return true
 		}
 	}
-	return ""
+	return false
 }
 
 func refuse(w http.ResponseWriter, r *http.Request, description string) {
@@ -125,18 +171,6 @@ func challenge(with string) func(http.Handler) http.Handler {
 			next.ServeHTTP(&challenger{ResponseWriter: w, with: with}, r)
 		})
 	}
-}
-
-// challengeBearer says, as RFC 6750 §3.1 wants, what was wrong with a token,
-// and nothing if none came.
-func challengeBearer(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		with := "Bearer"
-		if r.Header.Get("Authorization") != "" || r.Method == http.MethodPost {
-			with = `Bearer error="invalid_token"`
-		}
-		next.ServeHTTP(&challenger{ResponseWriter: w, with: with}, r)
-	})
 }
 
 type challenger struct {

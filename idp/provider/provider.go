@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/zitadel/oidc/v3/pkg/oidc"
@@ -104,8 +105,9 @@ var _ op.Server = (*Provider)(nil)
 // New returns a provider, or says what is wrong with c.
 func New(c Config) (*Provider, error) {
 	u, err := url.Parse(c.Issuer)
-	if err != nil || u.Scheme == "" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
-		return nil, fmt.Errorf("issuer %q is not an http or https URL without query and fragment", c.Issuer)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil ||
+		strings.ContainsAny(c.Issuer, "?#\\ ") || strings.Contains(u.Path, "//") {
+		return nil, fmt.Errorf("issuer %q is not a plain http or https URL", c.Issuer)
 	}
 	paths, ok := layouts[c.Layout]
 	if !ok {
@@ -118,7 +120,7 @@ func New(c Config) (*Provider, error) {
 	if p.signers, err = newSigners(c.SigningKeys); err != nil {
 		return nil, err
 	}
-	if p.jwks, err = json.Marshal(keySet(c.SigningKeys)); err != nil {
+	if p.jwks, err = json.Marshal(p.signers.keys); err != nil {
 		return nil, fmt.Errorf("write keys: %w", err)
 	}
 	if p.discovery, err = json.Marshal(p.discover()); err != nil {
@@ -129,17 +131,17 @@ func New(c Config) (*Provider, error) {
 
 // Mount puts the endpoints on r, each behind its guard.
 func (p *Provider) Mount(r chi.Router) {
-	library := http.StripPrefix(p.path, op.RegisterServer(p, op.Endpoints{
+	library := ownRoute(http.StripPrefix(p.path, op.RegisterServer(p, op.Endpoints{
 		Token:    op.NewEndpoint(p.paths.token),
 		Userinfo: op.NewEndpoint(p.paths.userinfo),
 		JwksURI:  op.NewEndpoint(p.paths.keys),
-	}, op.WithServerCORSOptions(nil)))
+	}, op.WithServerCORSOptions(nil))))
 
 	at := func(path string) string { return p.path + path }
 	r.With(openToPages, readOnly, cacheable).Handle(at(oidc.DiscoveryEndpoint), library)
 	r.With(openToPages, readOnly, cacheable).Handle(at(p.paths.keys), library)
-	r.With(openToPages, noStore, formOnly, challenge(`Basic realm="token"`)).Handle(at(p.paths.token), library)
-	r.With(openToPages, noStore, bearerOnly, challengeBearer).Handle(at(p.paths.userinfo), library)
+	r.With(openToPages, noStore, challenge(`Basic realm="token"`), formOnly).Handle(at(p.paths.token), library)
+	r.With(openToPages, noStore, bearerOnly).Handle(at(p.paths.userinfo), library)
 	r.With(noStore).Get(at(p.paths.authorize), p.authorize)
 	r.With(noStore).Post(at(p.paths.authorize), p.authorize)
 	r.With(noStore).Get(at(p.paths.callback), p.callback)

@@ -78,7 +78,7 @@ func Codes(t *testing.T, open func(t *testing.T) CodeStore) {
 	t.Run("own rule: a code is no token, a token no code, and rubbish neither", func(t *testing.T) {
 		now := time.Now()
 		s := save(t, now)
-		for _, v := range []string{aCode, "", "x", aToken + "x", "{}:*\x00"} {
+		for _, v := range []string{aCode, "", "x", aToken + "x", "fam}{y-abcd" + strings.Repeat("t", 43), "\x00" + aToken[1:]} {
 			wantNoToken(t, s, v, now)
 		}
 		redeemed(t, s, now)

@@ -51,7 +51,7 @@ func (s *Store) Open(ctx context.Context, t smartcard.Transaction, handle string
 	if err != nil {
 		return fmt.Errorf("encode transaction: %w", err)
 	}
-	_, err = s.rdb.Pipelined(ctx, func(p goredis.Pipeliner) error {
+	_, err = s.rdb.TxPipelined(ctx, func(p goredis.Pipeliner) error {
 		p.HSet(ctx, deskKey(t.ID), "state", "open", "tx", b, "expires", ms(t.Expires))
 		p.PExpire(ctx, deskKey(t.ID), s.life(t.Expires))
 		p.Set(ctx, handleKey(handle), strconv.FormatInt(ms(handleExpires), 10)+" "+t.ID, s.life(handleExpires))
