@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -112,6 +113,17 @@ func TestRun(t *testing.T) {
 		if err := <-ended; err != nil {
 			t.Errorf("ended with %v", err)
 		}
+	})
+	t.Run("own rule: a connection that asks nothing does not hold up the end", func(t *testing.T) {
+		s := start(t, nil) // whose end fails the test if requests are in hand
+		for range 3 {
+			c, err := net.Dial("tcp", s.issuer[len("http://"):])
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = c.Close() })
+		}
+		do(t, request(t, http.MethodGet, s.issuer+"/", nil, "")) // the connections before it were accepted
 	})
 	t.Run("own rule: a taken port is said and nothing is left listening", func(t *testing.T) {
 		s := start(t, nil)
