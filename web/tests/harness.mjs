@@ -15,13 +15,15 @@ export const patience = 15_000; // for anything that another program does, in ms
 // No setting of whoever runs the tests may reach the program.
 const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("LANYARD_")));
 
-// A test process that dies takes its programs with it.
+// A program does not keep its test process waiting: a test that fails halfway
+// just ends, and takes its programs with it.
 const running = new Set();
 process.on("exit", () => running.forEach((child) => child.kill("SIGKILL")));
 
 function launch(args, env) {
   const child = spawn(program, args, { env: { ...environment, ...env }, stdio: ["ignore", "pipe", "pipe"] });
   running.add(child);
+  for (const held of [child, child.stdout, child.stderr]) held.unref();
   const said = { out: "", err: "" };
   child.stdout.setEncoding("utf8").on("data", (text) => (said.out += text));
   child.stderr.setEncoding("utf8").on("data", (text) => (said.err += text));
