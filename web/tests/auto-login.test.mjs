@@ -108,7 +108,7 @@ for (const [who, uid] of [
   });
 }
 
-test("contract §2: an unknown UID ends the start with status 3", async () => {
+test("own rule: an unknown UID ends the start with status 3", async () => {
   const { status, out, err } = await run(["dev", "--auto-login", "555000009999", "--listen", "localhost:0", "--rp-listen", "localhost:0", "--ops-listen", "localhost:0"]);
   assert.equal(status, 3);
   assert.doesNotMatch(out, /^ready/m);
@@ -116,7 +116,7 @@ test("contract §2: an unknown UID ends the start with status 3", async () => {
 });
 
 for (const setting of ["LANYARD_POSTGRES_URL", "LANYARD_REDIS_ADDRESSES", "LANYARD_KEYS_KEYSET_FILE"]) {
-  test(`contract §2: it does not start where ${setting} is set`, async () => {
+  test(`own rule: it does not start where ${setting} is set`, async () => {
     const { status, out, err } = await run(["dev"], { [setting]: "x" });
     assert.equal(status, 2);
     assert.equal(out, "");
@@ -124,14 +124,14 @@ for (const setting of ["LANYARD_POSTGRES_URL", "LANYARD_REDIS_ADDRESSES", "LANYA
   });
 }
 
-test("contract §2: it listens on this computer alone", async () => {
+test("own rule: it listens on this computer alone", async () => {
   const { status, err } = await run(["dev", "--listen", "0.0.0.0:0"]);
   assert.equal(status, 2);
   assert.match(err, /this computer alone/);
 });
 
 for (const signal of ["SIGINT", "SIGTERM"]) {
-  test(`contract §2: ${signal} ends it with status 0`, async () => {
+  test(`own rule: ${signal} ends it with status 0`, async () => {
     const lanyard = await start();
     // A browser that keeps its connection open must not hold it up.
     const response = await fetch(`${lanyard.origin}/`);
@@ -141,7 +141,7 @@ for (const signal of ["SIGINT", "SIGTERM"]) {
   });
 }
 
-test("contract §2: with --state a card remembers its tries", async () => {
+test("own rule: with --state a card remembers its tries", async () => {
   const state = join(folder(), "state.yaml");
   const passcode = "000000";
   const tries = async (browser, lanyard) => {

@@ -1,0 +1,86 @@
+# What can be done here. `make` alone lists it; each line's words are the
+# comment after its target.
+
+GO   ?= go
+ARGS ?=
+
+# Tools are pinned here and run from the module cache: nothing to install, and
+# everybody gets the same answer.
+GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.13.0
+GOVULNCHECK   := golang.org/x/vuln/cmd/govulncheck@v1.8.0
+
+FRONT_END := web/static/vendor/NOTICE.txt
+INSTALLED := web/node_modules/.installed
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+.PHONY: help
+help: ## list these
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: run
+run: $(FRONT_END) ## start the development service; ARGS="--layout cis2" and the like reach it
+	@$(GO) build -o bin/lanyard ./cmd/lanyard
+	@exec bin/lanyard dev $(ARGS)
+
+.PHONY: build
+build: $(FRONT_END) ## build the programs into bin/
+	$(GO) build -trimpath -o bin/ ./cmd/...
+
+.PHONY: web
+web: $(FRONT_END) ## make the front end ready, so that `go build` includes it
+
+# What the tests need is not what their runs need: see deploy/check/needs.sh.
+.PHONY: test
+test: needs vet test-go test-web ## run every test, after installing what they need
+
+.PHONY: needs
+needs: ## install what the tests need and this machine lacks (Debian, Ubuntu)
+	@deploy/check/needs.sh
+
+.PHONY: vet
+vet: $(FRONT_END)
+	$(GO) vet ./...
+
+.PHONY: test-go
+test-go: $(FRONT_END) ## run the Go tests, with the race detector
+	$(GO) test -race -timeout 8m ./...
+
+.PHONY: test-web
+test-web: build ## run the tests in web/tests against bin/lanyard
+	node --test --test-reporter=spec --test-timeout=240000 web/tests/*.test.mjs
+
+.PHONY: check
+check: format lint versions vulnerabilities test ## run what must pass before a release
+
+.PHONY: format
+format:
+	@unformatted=$$(gofmt -l $$(find . -name '*.go' -not -path './web/node_modules/*')); \
+	if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi
+
+.PHONY: lint
+lint: $(FRONT_END) ## run the linters of .golangci.yml
+	$(GO) run $(GOLANGCI_LINT) run ./...
+
+.PHONY: versions
+versions: ## hold the modules in use against deploy/check/versions.txt
+	@deploy/check/versions.sh
+
+.PHONY: vulnerabilities
+vulnerabilities: $(FRONT_END)
+	@deploy/check/vulnerabilities.sh $(GOVULNCHECK)
+
+.PHONY: clean
+clean: ## remove what was built and downloaded
+	rm -rf bin web/node_modules
+	find web/static/vendor -mindepth 1 ! -name .keep -delete
+
+# npm ci removes the folder first, so an install that broke off leaves no stamp.
+$(INSTALLED): web/package.json web/package-lock.json
+	npm ci --prefix web --no-audit --no-fund --ignore-scripts
+	@touch $@
+
+# build.mjs writes this file last.
+$(FRONT_END): $(INSTALLED) web/build.mjs
+	node web/build.mjs

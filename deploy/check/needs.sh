@@ -1,0 +1,61 @@
+#!/bin/sh
+# Installs what the tests need and this machine lacks: a C compiler for the
+# race detector, Redis, and a browser. Debian and Ubuntu only; elsewhere it
+# says what to install. Nothing that it installs is started.
+set -eu
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+browser=chromium
+[ ! -r /etc/os-release ] || ! grep -q '^ID=ubuntu' /etc/os-release || browser=chromium-browser
+
+packages=
+have gcc || have cc || packages="$packages gcc libc6-dev"
+have redis-server || packages="$packages redis-server"
+have chromium || have chromium-browser || have google-chrome || [ -n "${CHROMIUM:-}" ] ||
+  packages="$packages $browser fonts-liberation"
+[ -n "$packages" ] || exit 0
+
+if ! have apt-get; then
+  echo "The tests need these, and this system has no apt-get to install them with:$packages" >&2
+  exit 1
+fi
+
+root=
+if [ "$(id -u)" -ne 0 ]; then
+  have sudo || { echo "The tests need these, and only root can install them:$packages" >&2; exit 1; }
+  root=sudo
+fi
+
+# Packages start their services as they are installed, unless this file
+# forbids it. One that is there already stays as it is.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+  trap '$root rm -f "$policy"' EXIT
+  trap 'exit 1' HUP INT TERM
+  printf '#!/bin/sh\nexit 101\n' | $root tee "$policy" >/dev/null
+  $root chmod +x "$policy"
+fi
+
+# Bounded: a lock is waited for, a slow server is given up, and both tries end.
+apt() {
+  $root env DEBIAN_FRONTEND=noninteractive timeout --kill-after=30 300 apt-get -q -y \
+    -o DPkg::Lock::Timeout=120 -o Acquire::Retries=3 -o Acquire::http::Timeout=30 "$@" </dev/null
+}
+
+echo "Installing$packages"
+for try in 1 2 3; do
+  # One source of many that cannot be had fails the update but not us.
+  apt update || true
+  # shellcheck disable=SC2086 # a list of words
+  if apt install --no-install-recommends $packages; then
+    break
+  fi
+  [ "$try" -lt 3 ] || { echo "Could not install$packages" >&2; exit 1; }
+done
+
+# Nor may a Redis that came only for the tests start with the machine.
+case "$packages" in
+  *redis-server*)
+    if [ -d /run/systemd/system ]; then $root systemctl disable --now redis-server; fi ;;
+esac
