@@ -93,6 +93,7 @@ func (b *Browser) name(name string) string {
 // along. Lax, not Strict: an application's link to authorize must bring the
 // session. maxAge is in seconds; 0 is until the browser closes.
 func (b *Browser) cookie(name, value string, maxAge int) *http.Cookie {
-	return &http.Cookie{Name: name, Value: value, Path: "/", MaxAge: maxAge,
-		Secure: b.Secure, HttpOnly: true, SameSite: http.SameSiteLaxMode}
+	return &http.Cookie{ //nolint:gosec // not Secure only where the issuer is http, on this computer
+		Name: name, Value: value, Path: "/", MaxAge: maxAge, Secure: b.Secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+	}
 }

@@ -128,24 +128,27 @@ func (s *Server) signInAutomatically(w http.ResponseWriter, r *http.Request, v i
 	return v
 }
 
+// automaticCard signs the person in afresh, and returns where the login stands
+// then.
 func (s *Server) automaticCard(w http.ResponseWriter, r *http.Request, v idp.View) idp.View {
-	failed := func(err error) idp.View {
+	again, err := s.lookAfterCard(w, r, v)
+	if err != nil {
 		v.Err = s.knownRefusal(r.Context(), err)
 		return v
 	}
+	return again
+}
+
+func (s *Server) lookAfterCard(w http.ResponseWriter, r *http.Request, v idp.View) (idp.View, error) {
 	answer, err := s.Development.Auto(r.Context(), question(v))
 	if err != nil {
-		return failed(err)
+		return v, err
 	}
 	session, err := s.accept(w, r, v, smartcardWay, answer)
 	if err != nil {
-		return failed(err)
+		return v, err
 	}
-	again, err := s.Logins.Look(r.Context(), v.Login, session.Key)
-	if err != nil {
-		return failed(err)
-	}
-	return again
+	return s.Logins.Look(r.Context(), v.Login, session.Key)
 }
 
 // knownRefusal turns a room's refusal into one that a client can be told.

@@ -109,8 +109,9 @@ func (p Person) Admit(c Client) error {
 		return ErrProfileUnverified
 	case Restricted:
 		return ErrProfileRestricted
+	case Closed:
 	}
-	return ErrProfileClosed
+	return ErrProfileClosed // and whatever nobody knows
 }
 
 // Date is a day in London, as 2006-01-02, so that days compare as text.

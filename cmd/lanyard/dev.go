@@ -69,7 +69,7 @@ func runDev(ctx context.Context, o devOptions, out io.Writer, logTo *os.File) er
 	if err := refuseProduction(os.Environ()); err != nil {
 		return exit{exitUsage, err}
 	}
-	listeners, err := listenAll(o.listen, o.rpListen, o.opsListen)
+	listeners, err := listenAll(ctx, o.listen, o.rpListen, o.opsListen)
 	if err != nil {
 		return err
 	}
@@ -98,8 +98,8 @@ func runDev(ctx context.Context, o devOptions, out io.Writer, logTo *os.File) er
 			site{listeners[1], onlyHere(rpURL, rp)}, site{listeners[2], onlyHere(opsURL, s.ops)})
 	}()
 	welcome(logTo, o.issuer, rpURL)
-	fmt.Fprintf(out, "ready issuer=%s rp=%s ops=%s\n", o.issuer, rpURL, opsURL)
-	return <-served
+	_, err = fmt.Fprintf(out, "ready issuer=%s rp=%s ops=%s\n", o.issuer, rpURL, opsURL)
+	return errors.Join(err, <-served)
 }
 
 // devService is a service with what stands in for the world.
@@ -192,7 +192,7 @@ type listening struct {
 }
 
 // listenAll takes every address, which must be of this computer alone.
-func listenAll(addresses ...string) ([]listening, error) {
+func listenAll(ctx context.Context, addresses ...string) ([]listening, error) {
 	var all []listening
 	for _, address := range addresses {
 		host, _, err := net.SplitHostPort(address)
@@ -202,7 +202,7 @@ func listenAll(addresses ...string) ([]listening, error) {
 		if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
 			return nil, errors.Join(exit{exitUsage, fmt.Errorf("address %q: a development service listens on this computer alone", address)}, closeAll(all))
 		}
-		l, err := net.Listen("tcp", address)
+		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("listen: %w", err), closeAll(all))
 		}
@@ -230,7 +230,7 @@ func facts(issuer string) []web.Detail {
 
 // welcome tells the developer at the terminal where to go.
 func welcome(w io.Writer, issuer, rpURL string) {
-	fmt.Fprintf(w, `
+	_, _ = fmt.Fprintf(w, `
 Lanyard for development: not secure, no real people.
 
   demo application   %s

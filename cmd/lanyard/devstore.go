@@ -22,7 +22,7 @@ import (
 // The demo application's registration, which every development service has.
 const (
 	demoClient = "demo-rp"
-	demoSecret = "demo-secret" //nolint:gosec // no secret: it is printed at every start
+	demoSecret = "demo-secret" // no secret: it is printed at every start
 )
 
 // openRegistry returns the registry that a development service starts with:

@@ -50,7 +50,7 @@ func run(ctx context.Context, args []string) int {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return exit{exitUsage, err} })
-	root.AddCommand(devCommand())
+	root.AddCommand(devCommand()) //nolint:contextcheck // cobra hands the context to the command
 	root.SetArgs(args)
 
 	err := root.ExecuteContext(ctx)
