@@ -14,6 +14,7 @@ INSTALLED := web/node_modules/.installed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+.NOTPARALLEL: # what the tests need comes before the tests
 
 .PHONY: help
 help: ## list these
