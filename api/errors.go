@@ -139,13 +139,18 @@ func (s *Server) Refuse(w http.ResponseWriter, r *http.Request, err error) {
 	s.fail(w, r, idp.Client{}, err)
 }
 
-// FormPost implements provider.Pages.
-func (s *Server) FormPost(w http.ResponseWriter, r *http.Request, action string, fields url.Values) {
-	page := web.FormPost{Page: s.frame(r), Action: action}
+// FormPost implements provider.Pages. Without the application's name the page
+// still works.
+func (s *Server) FormPost(w http.ResponseWriter, r *http.Request, l idp.Login, fields url.Values) {
+	c, err := s.Logins.Clients.Client(r.Context(), l.ClientID)
+	if err != nil {
+		s.Log.ErrorContext(r.Context(), "client of answer", "error", err.Error())
+	}
+	page := web.FormPost{Page: s.framed(r, c), Action: l.RedirectURI}
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		page.Fields = append(page.Fields, web.Detail{Name: name, Value: fields.Get(name)})
 	}
-	mayPostTo(w, action)
+	mayPostTo(w, l.RedirectURI)
 	if err := s.render(w, r, http.StatusOK, "form-post", page); err != nil {
 		s.Log.ErrorContext(r.Context(), "page failed", "error", err.Error())
 	}

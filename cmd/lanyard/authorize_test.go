@@ -132,7 +132,7 @@ func TestAuthorizeAnswers(t *testing.T) {
 					}
 				}
 			}
-			if !got.Has(name) || got.Get("iss") != s.issuer || got.Get("state") != "the state" || strings.Contains(strings.Join(p.hops, " "), name+"=") {
+			if !strings.Contains(p.text(), "go back to Ward list") || !got.Has(name) || got.Get("iss") != s.issuer || got.Get("state") != "the state" || strings.Contains(strings.Join(p.hops, " "), name+"=") {
 				t.Errorf("%s: form %v, hops %v", name, got, p.hops)
 			}
 			if policy := p.header.Get("Content-Security-Policy"); !strings.Contains(policy, "form-action 'self' https: http://localhost:1;") {

@@ -102,7 +102,7 @@ func (p *Provider) respond(w http.ResponseWriter, r *http.Request, l idp.Login, 
 		fields.Set("state", l.State)
 	}
 	if l.ResponseMode == "form_post" {
-		p.Pages.FormPost(w, r, l.RedirectURI, fields)
+		p.Pages.FormPost(w, r, l, fields)
 		return
 	}
 	// A registered URI may have a query of its own, which stays as it is.

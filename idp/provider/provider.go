@@ -49,9 +49,9 @@ type Pages interface {
 	// Refuse shows why a request cannot be answered to a client.
 	Refuse(w http.ResponseWriter, r *http.Request, err error)
 
-	// FormPost shows a page that posts fields to action. OAuth 2.0 Form Post
-	// Response Mode §2.
-	FormPost(w http.ResponseWriter, r *http.Request, action string, fields url.Values)
+	// FormPost shows a page that posts the answer of login l to its client.
+	// OAuth 2.0 Form Post Response Mode §2.
+	FormPost(w http.ResponseWriter, r *http.Request, l idp.Login, fields url.Values)
 }
 
 // Layout says under which paths the endpoints stand.

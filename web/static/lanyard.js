@@ -49,6 +49,7 @@ if (query) {
       item.hidden = !fits && !item.querySelector("input").checked;
       if (!item.hidden) shown++;
     }
+    for (const button of document.querySelectorAll(`form:has(#${query.dataset.lanyardFilter}) > button`)) button.hidden = shown === 0;
     const say = found.dataset;
     found.textContent = shown
       ? say.lanyardFound.replace("[found]", shown)
