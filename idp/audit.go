@@ -42,9 +42,19 @@ type Fence struct {
 	Hash string // base64url SHA-256 of the value
 }
 
+// Used is ErrUsed with the fence that stood already.
+type Used struct{ Fence Fence }
+
+// Error returns the reason.
+func (u Used) Error() string { return u.Fence.Kind + ": " + ErrUsed.Error() }
+
+// Is makes every Used an ErrUsed.
+func (u Used) Is(target error) bool { return target == ErrUsed }
+
 // Journal records what happened.
 type Journal interface {
 	// Record appends e, and raises the fences in the same transaction. If
-	// one stood already, nothing is recorded and the error is ErrUsed.
+	// one stood already, nothing is recorded and the error is a Used that
+	// names the first.
 	Record(ctx context.Context, e Event, fences ...Fence) error
 }

@@ -23,6 +23,9 @@ const (
 	NoAuth        AuthMethod = "none" // a public client
 )
 
+// AssertionAlgs are the algorithms that a client may sign assertions with.
+var AssertionAlgs = []string{"RS256", "RS512", "PS256", "ES256"}
+
 // Client is a registered relying party. Every member is a promise to it or a
 // limit on it; none is taken from a request.
 type Client struct {

@@ -20,8 +20,10 @@ type Grants struct {
 // Redeem turns a code into an access token: one step in the session store and
 // one transaction in the registry, which is the audit and the fence at once.
 // A second use, wherever the first happened and whatever was lost since, gets
-// ErrUsed and ends what the first use made (RFC 6749 §4.1.2).
-func (gs *Grants) Redeem(ctx context.Context, r Redemption, request string) (Grant, Person, string, error) {
+// ErrUsed and ends what the first use made (RFC 6749 §4.1.2). once are the
+// fences of whatever else this request may use once: a client's assertion that
+// was used before is ErrClientUnknown, and nobody gets the token.
+func (gs *Grants) Redeem(ctx context.Context, r Redemption, request string, once ...Fence) (Grant, Person, string, error) {
 	now := gs.Now()
 	r.Token = newInFamily(FamilyOf(r.Code))
 	g, err := gs.Codes.RedeemCode(ctx, r, now, now.Add(TokenLife))
@@ -39,8 +41,12 @@ func (gs *Grants) Redeem(ctx context.Context, r Redemption, request string) (Gra
 	if err != nil {
 		return Grant{}, Person{}, "", err
 	}
+	code := Fence{Kind: "code", Hash: Hash(r.Code)}
 	err = gs.Journal.Record(ctx, Event{At: now, Kind: TokenIssued, Request: request, Subject: g.Subject, Client: g.ClientID,
-		Session: g.SessionID, Family: g.Family, ACR: g.ACR, Level: int(g.Level), Role: g.Role}, Fence{Kind: "code", Hash: Hash(r.Code)})
+		Session: g.SessionID, Family: g.Family, ACR: g.ACR, Level: int(g.Level), Role: g.Role}, append(once, code)...)
+	if used, ok := errors.AsType[Used](err); ok && used.Fence != code {
+		return Grant{}, Person{}, "", fmt.Errorf("%w: %w", ErrClientUnknown, err)
+	}
 	if errors.Is(err, ErrUsed) {
 		return Grant{}, Person{}, "", gs.reused(ctx, g, request)
 	}

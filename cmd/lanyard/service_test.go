@@ -96,12 +96,16 @@ func seed(t *testing.T) string {
 		func(c *directory.Client) { c.ID, c.ACRAllowed = "card-only", []idp.ACR{idp.AAL3Smartcard} },
 		func(c *directory.Client) { c.ID, c.RequiresRole = "needs-role", true },
 		func(c *directory.Client) { c.ID, c.Grants = "no-code", []string{"refresh_token"} },
+		func(c *directory.Client) { c.ID, c.AuthMethod, c.JWKS = "signs", idp.PrivateKeyJWT, registered() },
+		func(c *directory.Client) { c.ID, c.AuthMethod, c.JWKS = "signs-too", idp.PrivateKeyJWT, registered() },
+		func(c *directory.Client) { c.ID, c.AuthMethod, c.JWKSURI = "signs-afar", idp.PrivateKeyJWT, keysAfar },
 		func(c *directory.Client) { c.ID, c.Scopes = "narrow", []string{"openid"} },
 		func(c *directory.Client) { c.ID, c.AcceptsUnverified = "finder", true },
 	} {
 		c := directory.Client{
 			Name: "Ward list", SecretHash: directory.SecretHash(idp.HashSecret(clientSecret)), AuthMethod: idp.SecretBasic,
 			RedirectURIs: []string{callback, callback + "?tenant=a%20b"}, Scopes: idp.Scopes, Grants: []string{"authorization_code"},
+			AssertionAlgs: idp.AssertionAlgs, AssertionAudiences: []string{"issuer", "token_endpoint"},
 			ResponseModes: []string{"query", "form_post"}, IDTokenAlg: "RS256", ACRDefault: idp.AAL3Any, MinLevel: 1,
 		}
 		change(&c)

@@ -36,6 +36,7 @@ type parts struct {
 	rdb      goredis.UniversalClient
 	keys     idp.Keys
 	cards    *cardca.Authority
+	outside  *http.Client
 	now      func() time.Time
 	log      *slog.Logger
 }
@@ -84,7 +85,7 @@ func wire(p parts) (*service, error) {
 	})
 	pages.Protocol, err = provider.New(provider.Config{
 		Issuer: p.issuer, Layout: p.layout, Logins: logins, Grants: grants, Clients: p.registry,
-		SigningKeys: p.keys, Browser: browser, Pages: pages, RequestID: api.RequestID, Log: p.log,
+		SigningKeys: p.keys, Browser: browser, Pages: pages, Outside: p.outside, RequestID: api.RequestID, Log: p.log,
 	})
 	if err != nil {
 		return nil, err

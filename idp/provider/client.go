@@ -2,7 +2,10 @@ package provider
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/zitadel/oidc/v3/pkg/oidc"
@@ -16,7 +19,11 @@ import (
 // §2.3). Whatever is wrong, the answer is the same, so that a stranger does
 // not learn which clients there are.
 func (p *Provider) VerifyClient(ctx context.Context, r *op.Request[op.ClientCredentials]) (op.Client, error) {
-	c, err := p.Clients.Client(ctx, r.Data.ClientID)
+	id := r.Data.ClientID
+	if id == "" {
+		id = claimed(r.Data.ClientAssertion) // RFC 7521 §4.2: client_id may be left out beside an assertion
+	}
+	c, err := p.Clients.Client(ctx, id)
 	if err != nil {
 		return nil, p.answer(ctx, err)
 	}
@@ -28,11 +35,35 @@ func (p *Provider) VerifyClient(ctx context.Context, r *op.Request[op.ClientCred
 		if !c.CheckSecret(r.Data.ClientSecret) {
 			return nil, p.answer(ctx, idp.ErrClientUnknown)
 		}
+	case idp.PrivateKeyJWT:
+		fence, err := p.checkAssertion(ctx, c, r.Data)
+		if err != nil {
+			return nil, p.answer(ctx, err)
+		}
+		return client{c, []idp.Fence{fence}}, nil
 	case idp.NoAuth: // a public client proves itself by its code verifier
 	default:
 		return nil, p.answer(ctx, idp.ErrClientUnknown)
 	}
-	return client{c}, nil
+	return client{Client: c}, nil
+}
+
+// claimed returns who an assertion says it is from. It decides nothing: the
+// signature must fit that client's keys.
+func claimed(assertion string) string {
+	_, rest, _ := strings.Cut(assertion, ".")
+	payload, _, _ := strings.Cut(rest, ".")
+	b, err := base64.RawURLEncoding.DecodeString(payload)
+	if err != nil || len(assertion) > maxAssertion {
+		return ""
+	}
+	var c struct {
+		Issuer string `json:"iss"`
+	}
+	if json.Unmarshal(b, &c) != nil {
+		return ""
+	}
+	return c.Issuer
 }
 
 // used says which method a request used. RFC 6749 §2.3.1.
@@ -50,7 +81,10 @@ func used(r *op.Request[op.ClientCredentials]) idp.AuthMethod {
 
 // client shows an idp.Client to the library. It asks a client about grants
 // only: what is about redirects, scopes and lives is decided in package idp.
-type client struct{ idp.Client }
+type client struct {
+	idp.Client
+	once []idp.Fence // what this request used up if it succeeds: its assertion
+}
 
 // GetID implements op.Client, and so do the methods below.
 func (c client) GetID() string { return c.ID }

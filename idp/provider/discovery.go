@@ -2,7 +2,6 @@ package provider
 
 import (
 	"context"
-	"strings"
 
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 	"github.com/zitadel/oidc/v3/pkg/op"
@@ -24,29 +23,29 @@ type discovery struct {
 }
 
 func (p *Provider) discover() discovery {
-	at := func(path string) string { return strings.TrimSuffix(p.Issuer, "/") + path }
 	var acrs []string
 	for _, a := range idp.ACRs(p.Logins.Ways) {
 		acrs = append(acrs, string(a))
 	}
 	return discovery{
 		DiscoveryConfiguration: oidc.DiscoveryConfiguration{
-			Issuer:                            p.Issuer,
-			AuthorizationEndpoint:             at(p.paths.authorize),
-			TokenEndpoint:                     at(p.paths.token),
-			UserinfoEndpoint:                  at(p.paths.userinfo),
-			JwksURI:                           at(p.paths.keys),
-			ScopesSupported:                   idp.Scopes,
-			ResponseTypesSupported:            []string{"code"},
-			ResponseModesSupported:            []string{"query", "form_post"},
-			GrantTypesSupported:               grants,
-			ACRValuesSupported:                acrs,
-			SubjectTypesSupported:             []string{"public"},
-			IDTokenSigningAlgValuesSupported:  p.SigningKeys.Algs(),
-			TokenEndpointAuthMethodsSupported: []oidc.AuthMethod{oidc.AuthMethodBasic, oidc.AuthMethodPost, oidc.AuthMethodNone},
-			ClaimTypesSupported:               []string{"normal"},
-			ClaimsSupported:                   claims,
-			CodeChallengeMethodsSupported:     []oidc.CodeChallengeMethod{oidc.CodeChallengeMethodS256},
+			Issuer:                                     p.Issuer,
+			AuthorizationEndpoint:                      p.at(p.paths.authorize),
+			TokenEndpoint:                              p.at(p.paths.token),
+			UserinfoEndpoint:                           p.at(p.paths.userinfo),
+			JwksURI:                                    p.at(p.paths.keys),
+			ScopesSupported:                            idp.Scopes,
+			ResponseTypesSupported:                     []string{"code"},
+			ResponseModesSupported:                     []string{"query", "form_post"},
+			GrantTypesSupported:                        grants,
+			ACRValuesSupported:                         acrs,
+			SubjectTypesSupported:                      []string{"public"},
+			IDTokenSigningAlgValuesSupported:           p.SigningKeys.Algs(),
+			TokenEndpointAuthMethodsSupported:          []oidc.AuthMethod{oidc.AuthMethodBasic, oidc.AuthMethodPost, oidc.AuthMethodPrivateKeyJWT, oidc.AuthMethodNone},
+			TokenEndpointAuthSigningAlgValuesSupported: idp.AssertionAlgs,
+			ClaimTypesSupported:                        []string{"normal"},
+			ClaimsSupported:                            claims,
+			CodeChallengeMethodsSupported:              []oidc.CodeChallengeMethod{oidc.CodeChallengeMethodS256},
 		},
 		IssInResponse: true,
 	}

@@ -84,6 +84,7 @@ type Config struct {
 	SigningKeys idp.Keys
 	Browser     Browser
 	Pages       Pages
+	Outside     *http.Client // for the keys of clients: goes nowhere inside our own network
 	RequestID   func(context.Context) string
 	Log         *slog.Logger
 }
@@ -93,11 +94,12 @@ type Provider struct {
 	Config
 	op.UnimplementedServer
 
-	path      string // of the issuer, without a slash at its end
-	paths     endpoints
-	signers   signers
-	discovery json.RawMessage // written once: nothing in it changes
-	jwks      json.RawMessage
+	path       string // of the issuer, without a slash at its end
+	paths      endpoints
+	signers    signers
+	clientKeys clientKeys
+	discovery  json.RawMessage // written once: nothing in it changes
+	jwks       json.RawMessage
 }
 
 var _ op.Server = (*Provider)(nil)
@@ -116,7 +118,7 @@ func New(c Config) (*Provider, error) {
 	if c.Layout == CIS2 && u.Path != CIS2Path {
 		return nil, fmt.Errorf("issuer of the cis2 layout must end in %s", CIS2Path)
 	}
-	p := &Provider{Config: c, path: trimSlash(u.Path), paths: paths}
+	p := &Provider{Config: c, path: trimSlash(u.Path), paths: paths, clientKeys: clientKeys{http: c.Outside, now: c.Logins.Now}}
 	if p.signers, err = newSigners(c.SigningKeys); err != nil {
 		return nil, err
 	}
@@ -137,15 +139,18 @@ func (p *Provider) Mount(r chi.Router) {
 		JwksURI:  op.NewEndpoint(p.paths.keys),
 	}, op.WithServerCORSOptions(nil))))
 
-	at := func(path string) string { return p.path + path }
-	r.With(openToPages, readOnly, cacheable).Handle(at(oidc.DiscoveryEndpoint), library)
-	r.With(openToPages, readOnly, cacheable).Handle(at(p.paths.keys), library)
-	r.With(openToPages, noStore, challenge(`Basic realm="token"`), formOnly).Handle(at(p.paths.token), library)
-	r.With(openToPages, noStore, bearerOnly).Handle(at(p.paths.userinfo), library)
-	r.With(noStore).Get(at(p.paths.authorize), p.authorize)
-	r.With(noStore).Post(at(p.paths.authorize), p.authorize)
-	r.With(noStore).Get(at(p.paths.callback), p.callback)
+	on := func(path string) string { return p.path + path }
+	r.With(openToPages, readOnly, cacheable).Handle(on(oidc.DiscoveryEndpoint), library)
+	r.With(openToPages, readOnly, cacheable).Handle(on(p.paths.keys), library)
+	r.With(openToPages, noStore, challenge(`Basic realm="token"`), formOnly).Handle(on(p.paths.token), library)
+	r.With(openToPages, noStore, bearerOnly).Handle(on(p.paths.userinfo), library)
+	r.With(noStore).Get(on(p.paths.authorize), p.authorize)
+	r.With(noStore).Post(on(p.paths.authorize), p.authorize)
+	r.With(noStore).Get(on(p.paths.callback), p.callback)
 }
+
+// at is the public address of an endpoint.
+func (p *Provider) at(path string) string { return strings.TrimSuffix(p.Issuer, "/") + path }
 
 // CallbackPath is where a login that has come to its end goes.
 func (p *Provider) CallbackPath() string { return p.path + p.paths.callback }

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -24,13 +25,17 @@ type tokenResponse struct {
 // CodeExchange implements op.Server. The client is known by now; one signature
 // is made, for the ID token.
 func (p *Provider) CodeExchange(ctx context.Context, r *op.ClientRequest[oidc.AccessTokenRequest]) (*op.Response, error) {
-	c := r.Client.(client).Client // VerifyClient made it
+	caller, ok := r.Client.(client)
+	if !ok {
+		return nil, p.answer(ctx, fmt.Errorf("client of type %T", r.Client)) // VerifyClient makes no other
+	}
+	c := caller.Client
 	if !slices.Contains(c.Grants, "authorization_code") {
 		return nil, p.answer(ctx, oidc.ErrUnauthorizedClient())
 	}
 	g, person, token, err := p.Grants.Redeem(ctx, idp.Redemption{
 		Code: r.Data.Code, ClientID: c.ID, RedirectURI: r.Data.RedirectURI, Verifier: r.Data.CodeVerifier,
-	}, p.RequestID(ctx))
+	}, p.RequestID(ctx), caller.once...)
 	if err != nil {
 		return nil, p.answer(ctx, err)
 	}

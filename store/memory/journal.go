@@ -32,8 +32,8 @@ type raised struct {
 	at    time.Time
 }
 
-// Record appends e and raises the fences, or does neither: idp.ErrUsed if one
-// of them stood already.
+// Record implements idp.Journal: it appends e and raises the fences, or does
+// neither.
 func (s *Store) Record(_ context.Context, e idp.Event, fences ...idp.Fence) error {
 	j := &s.journal
 	j.mu.Lock()
@@ -41,7 +41,7 @@ func (s *Store) Record(_ context.Context, e idp.Event, fences ...idp.Fence) erro
 	j.forget(e.At)
 	for i, f := range fences {
 		if _, stands := j.fences[f]; stands || slices.Contains(fences[:i], f) {
-			return idp.ErrUsed
+			return idp.Used{Fence: f}
 		}
 	}
 

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"syscall"
+	"time"
+)
+
+// newOutside returns the client for addresses that somebody else wrote down:
+// the keys of relying parties, the status of certificates. Whoever may write
+// one must not be able to reach what stands inside our own network, so the
+// guard looks at the address that is really dialled, after every look-up of
+// its name; it follows no redirect and asks no proxy. A development service
+// reaches its own computer as well.
+func newOutside(thisComputerToo bool) *http.Client {
+	dialer := &net.Dialer{Timeout: time.Second, Control: func(_, address string, _ syscall.RawConn) error {
+		return guard(address, thisComputerToo)
+	}}
+	return &http.Client{
+		Timeout:       2 * time.Second,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport: &http.Transport{
+			DialContext: dialer.DialContext, TLSHandshakeTimeout: time.Second, ResponseHeaderTimeout: 2 * time.Second,
+			MaxResponseHeaderBytes: 16 << 10, MaxIdleConnsPerHost: 2, MaxConnsPerHost: 16, IdleConnTimeout: time.Minute,
+		},
+	}
+}
+
+// ownNetworks are networks that net/netip does not know as ours.
+var ownNetworks = []netip.Prefix{
+	netip.MustParsePrefix("0.0.0.0/8"),
+	netip.MustParsePrefix("100.64.0.0/10"),  // RFC 6598: carriers
+	netip.MustParsePrefix("192.0.0.0/24"),   // RFC 6890
+	netip.MustParsePrefix("198.18.0.0/15"),  // RFC 2544
+	netip.MustParsePrefix("240.0.0.0/4"),    // RFC 1112
+	netip.MustParsePrefix("64:ff9b::/96"),   // RFC 6052: an IPv4 address in disguise
+	netip.MustParsePrefix("64:ff9b:1::/48"), // RFC 8215
+	netip.MustParsePrefix("2002::/16"),      // RFC 3056: likewise
+	netip.MustParsePrefix("2001::/32"),      // RFC 4380: likewise
+}
+
+// guard refuses an address inside our own network.
+func guard(address string, thisComputerToo bool) error {
+	at, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return fmt.Errorf("dial %q: %w", address, err)
+	}
+	ip := at.Addr().Unmap()
+	if ip.IsLoopback() && thisComputerToo {
+		return nil
+	}
+	within := ip.IsLoopback() || ip.IsPrivate() || !ip.IsGlobalUnicast() || ip.Zone() != ""
+	for _, network := range ownNetworks {
+		within = within || network.Contains(ip)
+	}
+	if within {
+		return fmt.Errorf("dial %s: an address inside our own network", ip)
+	}
+	return nil
+}
