@@ -52,6 +52,7 @@ type Development struct {
 	Auto    func(context.Context, authenticators.Login) (json.RawMessage, error) // nil: no automatic sign-in
 	DemoURL string                                                               // the demo application
 	Facts   []web.Detail                                                         // what a developer copies
+	Mount   func(chi.Router)                                                     // the pages under /dev
 }
 
 // Server answers the browsers of people.

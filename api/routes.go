@@ -28,6 +28,7 @@ func (s *Server) Routes() http.Handler {
 		r.Get("/login/role", s.page(s.showRoles))
 		r.Post("/login/role", s.page(s.chooseRole))
 		if s.Development != nil {
+			s.Development.Mount(r)
 			r.Get("/login/smartcard/virtual", s.page(s.showCard))
 			r.Post("/login/smartcard/virtual", s.page(s.useCard))
 		}

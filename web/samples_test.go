@@ -45,13 +45,32 @@ func sampleWays() []Way {
 }
 
 // samples are every page in every shape that it has.
+// devSamples are the pages for developers.
+func devSamples() []sample {
+	facts := []Detail{{"Issuer", "http://localhost:8080"}, {"Client ID", "demo-rp"}}
+	return []sample{
+		{"dev-people", "dev-people", DevPeople{Page: aPage(), Facts: facts, People: []DevPerson{
+			{UID: "555000000101", Name: "Dr Asha Smith", Profile: "verified", Positions: 1, Cards: []DevCard{{"0000101", "One role", "123456", 3}}},
+			{UID: "555000000105", Name: "Rowan Campbell", Profile: "verified", Positions: 1},
+		}}},
+		{"dev-requests", "dev-requests", DevRequests{Page: aPage(), Requests: []DevRequest{
+			{ID: "7F3K9QPD2M1X8C4V7F3K9QPD2M", At: "12:00:00", Method: "GET", Route: "/authorize", Status: "303", Client: "demo-rp",
+				Rules:  []DevRule{{"client_id is registered", true, ""}, {"scope has openid", false, "a scope is missing or not allowed"}},
+				Lines:  []string{"request refused error=invalid_scope"},
+				Events: []string{"signed_in of 555000000101"}},
+		}}},
+		{"dev-requests-none", "dev-requests", DevRequests{Page: aPage(), Query: "ABC"}},
+		{"dev-keys", "dev-keys", DevKeys{Page: aPage(), Facts: facts, Key: "-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----\n"}},
+	}
+}
+
 func samples(s *Site) []sample {
 	message := func(code string, args ...any) *Message {
 		m := s.Message(english, code, args...)
 		return &m
 	}
 	bare := Page{RequestID: "7f3k9qpd-2m1x-8c4v"}
-	return []sample{
+	return append(devSamples(), []sample{
 		{"ways", "ways", Ways{Page: aPage(), LoginID: "l0g1n", Ways: sampleWays()[:1], Cards: sampleCards()}},
 		{"ways-all", "ways", Ways{Page: bare, LoginID: "l0g1n", Ways: sampleWays()}},
 		{"ways-message", "ways", Ways{Page: aPage(), LoginID: "l0g1n", Ways: sampleWays(), Message: message("CRT-01", "date", "3 March 2026")}},
@@ -76,5 +95,5 @@ func samples(s *Site) []sample {
 		{"home", "home", Home{Page: Page{Development: true, RequestID: "7f3k9qpd-2m1x-8c4v"}, DemoURL: "http://localhost:8081", Cards: sampleCards(),
 			Facts: []Detail{{"Issuer", "http://localhost:8080"}, {"Discovery", "http://localhost:8080/.well-known/openid-configuration"}, {"Client", "demo-rp"}, {"Secret", "demo-secret"}}}},
 		{"home-production", "home", Home{Page: bare}},
-	}
+	}...)
 }

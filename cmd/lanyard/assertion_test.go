@@ -204,7 +204,7 @@ func TestAssertion(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := `client assertion: aud is \"https://other.example/token\", want ` + s.issuer + " or " + s.issuer + "/token"; !strings.Contains(string(logged), want) {
+		if want := `proof of the client: aud is \"https://other.example/token\", want ` + s.issuer + " or " + s.issuer + "/token"; !strings.Contains(string(logged), want) {
 			t.Errorf("the log does not say %s", want)
 		}
 	})

@@ -10,6 +10,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/lanyard-id/lanyard/api/dev"
 )
 
 func TestAutoLogin(t *testing.T) {
@@ -203,7 +205,7 @@ func TestLayouts(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer func() { _ = file.Close() }()
-		s, err := wireDev(o, "http://localhost:1", newLog(file))
+		s, err := wireDev(o, "http://localhost:1", newLog(file), dev.NewLog())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -81,8 +81,9 @@ func runDev(ctx context.Context, o devOptions, out io.Writer, logTo *os.File) er
 		}
 	}
 
-	log := newLog(logTo)
-	s, err := wireDev(o, rpURL, log)
+	heard := dev.NewLog()
+	log := newLog(logTo, heard)
+	s, err := wireDev(o, rpURL, log, heard)
 	if err != nil {
 		return errors.Join(err, closeAll(listeners))
 	}
@@ -105,18 +106,20 @@ func runDev(ctx context.Context, o devOptions, out io.Writer, logTo *os.File) er
 // devService is a service with what stands in for the world.
 type devService struct {
 	*service
+	clock *dev.Clock
 	close func()
 }
 
 // wireDev puts the service together on a registry in memory and a Redis in
 // process.
-func wireDev(o devOptions, rpURL string, log *slog.Logger) (*devService, error) {
-	now := time.Now
+func wireDev(o devOptions, rpURL string, log *slog.Logger, heard dev.Log) (*devService, error) {
+	clock := dev.NewClock(time.Now)
+	now := clock.Now
 	authority, err := cardca.New(now())
 	if err != nil {
 		return nil, err
 	}
-	people, err := openRegistry(o, rpURL, authority.IssuerID())
+	people, key, err := openRegistry(o, rpURL, authority.IssuerID())
 	if err != nil {
 		return nil, err
 	}
@@ -137,21 +140,23 @@ func wireDev(o devOptions, rpURL string, log *slog.Logger) (*devService, error) 
 
 	drawer := &dev.Drawer{Authority: authority, Registry: people, Room: s.room, Now: now,
 		Agent: virtualagent.Agent{Desk: s.room, Issuer: o.issuer, Origin: origin(o.issuer)}}
-	s.pages.Development = &api.Development{Cards: drawer, DemoURL: rpURL, Facts: facts(o.issuer)}
+	pages := &dev.Pages{Site: s.pages.Site, Drawer: drawer, Log: heard, Clock: clock, Registry: people, Events: people.Events,
+		Facts: facts(o.issuer), Key: key}
+	s.pages.Development = &api.Development{Cards: drawer, DemoURL: rpURL, Facts: facts(o.issuer), Mount: pages.Mount}
 	if o.autoLogin != "" {
 		if s.pages.Development.Auto, err = drawer.Auto(o.autoLogin); err != nil {
 			closeRedis()
 			return nil, exit{exitNotFound, fmt.Errorf("nobody has the uid %q", o.autoLogin)}
 		}
 	}
-	return &devService{service: s, close: closeRedis}, nil
+	return &devService{service: s, clock: clock, close: closeRedis}, nil
 }
 
 // demoApplication is the relying party that the service shows itself with.
 func (s *devService) demoApplication(issuer, address string, log *slog.Logger) (http.Handler, error) {
 	return demo.NewRP(demo.RPConfig{
 		Issuer: issuer, ClientID: demoClient, ClientSecret: demoSecret, BaseURL: address,
-		Site: s.pages.Site, Now: time.Now, Log: log,
+		Site: s.pages.Site, Now: s.clock.Now, Log: log,
 	})
 }
 

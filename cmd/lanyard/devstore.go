@@ -2,6 +2,11 @@ package main
 
 import (
 	"bytes"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,6 +16,7 @@ import (
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
+	"github.com/go-jose/go-jose/v4"
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/lanyard-id/lanyard/cmd/lanyard/demo"
@@ -21,25 +27,32 @@ import (
 
 // The demo application's registration, which every development service has.
 const (
+	demoKeyClient = "demo-jwt" // its key id, too
+
 	demoClient = "demo-rp"
 	demoSecret = "demo-secret" // no secret: it is printed at every start
 )
 
 // openRegistry returns the registry that a development service starts with:
-// the state of the last run, the seed, or the demo directory.
-func openRegistry(o devOptions, rpURL, cardIssuer string) (*memory.Store, error) {
+// the state of the last run, the seed, or the demo directory. key is the
+// private key of the client demo-jwt, PEM.
+func openRegistry(o devOptions, rpURL, cardIssuer string) (people *memory.Store, key string, err error) {
 	doc, err := firstDocument(o.state, o.seed)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if err := putDemoClient(&doc, rpURL); err != nil {
-		return nil, err
+		return nil, "", err
+	}
+	if key, err = putDemoKey(&doc); err != nil {
+		return nil, "", err
 	}
 	options := memory.Options{CardIssuer: cardIssuer}
 	if o.state != "" {
 		options.Save = func(d directory.Document) error { return saveDocument(o.state, d) }
 	}
-	return memory.New(doc, options)
+	people, err = memory.New(doc, options)
+	return people, key, err
 }
 
 func firstDocument(state, seed string) (directory.Document, error) {
@@ -105,6 +118,29 @@ func putDemoClient(doc *directory.Document, rpURL string) error {
 	c.PostLogoutRedirectURIs = []string{rpURL + "/"}
 	c.BackchannelLogoutURI = rpURL + "/backchannel-logout"
 	return nil
+}
+
+// putDemoKey gives the client that proves itself by a key a new one, and
+// returns it. A directory without that client needs none.
+func putDemoKey(doc *directory.Document) (string, error) {
+	at := slices.IndexFunc(doc.Clients, func(c directory.Client) bool { return c.ID == demoKeyClient })
+	if at < 0 {
+		return "", nil
+	}
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		return "", fmt.Errorf("make the key of %s: %w", demoKeyClient, err)
+	}
+	set, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: key.Public(), KeyID: demoKeyClient, Use: "sig"}}})
+	if err != nil {
+		return "", fmt.Errorf("write the key of %s: %w", demoKeyClient, err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return "", fmt.Errorf("write the key of %s: %w", demoKeyClient, err)
+	}
+	doc.Clients[at].JWKS, doc.Clients[at].JWKSURI = directory.KeySet(set), ""
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})), nil
 }
 
 // tick is how often the clock of the Redis in process moves on: it does not

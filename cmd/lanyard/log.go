@@ -9,8 +9,9 @@ import (
 )
 
 // newLog returns the log of the service: text where a person reads along, JSON
-// otherwise. Every line of a request has the request's id.
-func newLog(f *os.File) *slog.Logger {
+// otherwise, and to whoever else listens. Every line of a request has the
+// request's id.
+func newLog(f *os.File, more ...slog.Handler) *slog.Logger {
 	var h slog.Handler = slog.NewJSONHandler(f, nil)
 	if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
 		h = slog.NewTextHandler(f, nil)
@@ -18,7 +19,7 @@ func newLog(f *os.File) *slog.Logger {
 	// The OIDC library logs to the default. What matters there is said by our
 	// own door, once and with its cause.
 	slog.SetDefault(slog.New(slog.DiscardHandler))
-	return slog.New(withRequest{h})
+	return slog.New(withRequest{slog.NewMultiHandler(append(more, h)...)})
 }
 
 // withRequest adds the request's id to what is logged in its context.

@@ -25,24 +25,24 @@ const (
 	maxJTI        = 256 // characters
 )
 
-// assertionError says which part of an assertion was wrong, what came and what
+// proofError says which part of a client's proof was wrong, what came and what
 // was registered. The client is told none of it; its developer finds it in the
 // log.
-type assertionError struct{ field, came, want string }
+type proofError struct{ field, came, want string }
 
-func (e assertionError) Error() string {
-	return fmt.Sprintf("client assertion: %s is %q, want %s", e.field, e.came, e.want)
+func (e proofError) Error() string {
+	return fmt.Sprintf("proof of the client: %s is %q, want %s", e.field, e.came, e.want)
 }
 
 // Is makes it the refusal of a client.
-func (e assertionError) Is(target error) bool { return target == idp.ErrClientUnknown }
+func (e proofError) Is(target error) bool { return target == idp.ErrClientUnknown }
 
-// wrong makes an assertionError. What came is a stranger's word, so it is cut.
+// wrong makes a proofError. What came is a stranger's word, so it is cut.
 func wrong(field, came, want string) error {
 	if len(came) > 100 {
 		came = came[:100] + "…"
 	}
-	return assertionError{field, came, want}
+	return proofError{field, came, want}
 }
 
 // assertion is the payload of a client assertion. RFC 7523 §3.

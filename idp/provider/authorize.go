@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -26,19 +27,19 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 	// Until both are known to be right nothing may be sent anywhere: the
 	// person sees a page. RFC 6749 §4.1.2.1.
 	c, err := p.Clients.Client(r.Context(), form.Get("client_id"))
-	if err != nil {
+	if p.rule(r.Context(), "client_id is registered", err, "client", c.ID) != nil {
 		p.Pages.Refuse(w, r, err)
 		return
 	}
-	if err := c.Redirect(form.Get("redirect_uri")); err != nil {
+	if err := c.Redirect(form.Get("redirect_uri")); p.rule(r.Context(), "redirect_uri is registered, to the letter", err) != nil {
 		p.Pages.Refuse(w, r, err)
 		return
 	}
 
-	l, err := p.login(c, form)
+	l, err := p.login(r.Context(), c, form)
 	if err == nil {
 		l.Browser = p.Browser.Bind(w, r, l.ID)
-		err = p.Logins.Begin(r.Context(), l, c)
+		err = p.rule(r.Context(), "a way to sign in here can meet it", p.Logins.Begin(r.Context(), l, c))
 	}
 	if err != nil {
 		p.Browser.Release(w, l.ID)
@@ -134,19 +135,37 @@ func authorizeForm(r *http.Request) (url.Values, error) {
 
 // login reads what the request asks of us. It is returned as far as it goes
 // even with an error, because the error's answer needs state and mode.
-func (p *Provider) login(c idp.Client, form url.Values) (idp.Login, error) {
+func (p *Provider) login(ctx context.Context, c idp.Client, form url.Values) (idp.Login, error) {
 	l := idp.Login{
 		ID: idp.NewSecret(), ClientID: c.ID, RedirectURI: form.Get("redirect_uri"),
 		State: form.Get("state"), Nonce: form.Get("nonce"), StartedAt: p.Logins.Now(),
 	}
-	for _, read := range []func(*idp.Login, idp.Client, url.Values) error{
-		readMode, readUnsupported, readScopes, readPKCE, readPrompt, readAssurance, p.readIDTokenHint,
-	} {
-		if err := read(&l, c, form); err != nil {
+	for _, part := range p.parts() {
+		if err := p.rule(ctx, part.rule, part.read(&l, c, form)); err != nil {
 			return l, err
 		}
 	}
 	return l, nil
+}
+
+// parts are the parts of a request in the order in which they are read: the
+// mode first, because even an error's answer needs it.
+func (p *Provider) parts() []part {
+	return []part{
+		{"each parameter once, and a registered response_mode", readMode},
+		{"response_type is code, and no request object", readUnsupported},
+		{"scope has openid and only what is registered", readScopes},
+		{"code_challenge by S256 where there must be one", readPKCE},
+		{"prompt and max_age can be read", readPrompt},
+		{"acr_values has one that is known and allowed", readAssurance},
+		{"id_token_hint is this client's, from here", p.readIDTokenHint},
+	}
+}
+
+// part reads one part of a request, and names the rule that it keeps.
+type part struct {
+	rule string
+	read func(*idp.Login, idp.Client, url.Values) error
 }
 
 // maxEcho bounds what a client gets back as it came. It is kept for minutes,

@@ -24,28 +24,35 @@ func (p *Provider) VerifyClient(ctx context.Context, r *op.Request[op.ClientCred
 		id = claimed(r.Data.ClientAssertion) // RFC 7521 §4.2: client_id may be left out beside an assertion
 	}
 	c, err := p.Clients.Client(ctx, id)
-	if err != nil {
+	if p.rule(ctx, "the client is registered", err, "client", c.ID) != nil {
 		return nil, p.answer(ctx, err)
 	}
-	if used(r) != c.AuthMethod {
-		return nil, p.answer(ctx, idp.ErrClientUnknown)
+	fences, err := p.authenticate(ctx, c, r)
+	if p.rule(ctx, "it proves itself as it is registered to", err) != nil {
+		return nil, p.answer(ctx, err)
+	}
+	return client{c, fences}, nil
+}
+
+// authenticate says nil if the request proves that it comes from c, with the
+// fences of a proof that is good for once.
+func (p *Provider) authenticate(ctx context.Context, c idp.Client, r *op.Request[op.ClientCredentials]) ([]idp.Fence, error) {
+	if came := used(r); came != c.AuthMethod {
+		return nil, wrong("authentication method", string(came), string(c.AuthMethod))
 	}
 	switch c.AuthMethod {
 	case idp.SecretBasic, idp.SecretPost:
 		if !c.CheckSecret(r.Data.ClientSecret) {
-			return nil, p.answer(ctx, idp.ErrClientUnknown)
+			return nil, wrong("client_secret", "wrong", "the registered one")
 		}
+		return nil, nil
 	case idp.PrivateKeyJWT:
 		fence, err := p.checkAssertion(ctx, c, r.Data)
-		if err != nil {
-			return nil, p.answer(ctx, err)
-		}
-		return client{c, []idp.Fence{fence}}, nil
+		return []idp.Fence{fence}, err
 	case idp.NoAuth: // a public client proves itself by its code verifier
-	default:
-		return nil, p.answer(ctx, idp.ErrClientUnknown)
+		return nil, nil
 	}
-	return client{Client: c}, nil
+	return nil, idp.ErrClientUnknown
 }
 
 // claimed returns who an assertion says it is from. It decides nothing: the

@@ -54,6 +54,18 @@ func (p *Provider) answer(ctx context.Context, err error) error {
 	return e
 }
 
+// rule says for the developer of an application that a request was held to a
+// rule, and returns err, which is why it was not kept. more is what else the
+// log should know.
+func (p *Provider) rule(ctx context.Context, name string, err error, more ...any) error {
+	why := ""
+	if err != nil {
+		why = err.Error()
+	}
+	p.Log.DebugContext(ctx, "rule", append(more, "rule", name, "kept", err == nil, "why", why)...)
+	return err
+}
+
 // told is what a client is told about err.
 func (p *Provider) told(ctx context.Context, err error) *oidc.Error {
 	var e *oidc.Error

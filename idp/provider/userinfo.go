@@ -13,7 +13,7 @@ import (
 // schema=openid change nothing.
 func (p *Provider) UserInfo(ctx context.Context, r *op.Request[oidc.UserInfoRequest]) (*op.Response, error) {
 	g, person, err := p.Grants.Holder(ctx, r.Data.AccessToken)
-	if err != nil {
+	if p.rule(ctx, "the access token is live", err, "client", g.ClientID) != nil {
 		return nil, p.answer(ctx, err)
 	}
 	return op.NewResponse(idp.ClaimsFor(p.Issuer, person, g, p.Logins.Now()).UserInfo), nil

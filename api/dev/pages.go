@@ -1,0 +1,137 @@
+package dev
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/lanyard-id/lanyard/api"
+	"github.com/lanyard-id/lanyard/idp"
+	"github.com/lanyard-id/lanyard/web"
+)
+
+// Pages are what a developer finds under /dev: people and their cards, the
+// keys of the demo client, the last requests rule by rule, and the clock.
+type Pages struct {
+	Site     *web.Site
+	Drawer   *Drawer
+	Log      Log
+	Clock    *Clock
+	Registry Registry
+	Events   func() []idp.Event
+	Facts    []web.Detail
+	Key      string // the private key of the client demo-jwt, PEM
+}
+
+// Mount puts the pages on r.
+func (p *Pages) Mount(r chi.Router) {
+	r.Get("/dev", p.people)
+	r.Get("/dev/requests", p.requests)
+	r.Get("/dev/keys", p.keys)
+	r.Get("/dev/clock", p.clock)
+	r.Post("/dev/clock", p.advance)
+}
+
+func (p *Pages) frame(r *http.Request) web.Page {
+	return web.Page{Development: true, RequestID: api.RequestID(r.Context())}
+}
+
+func (p *Pages) render(w http.ResponseWriter, name string, page any) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	if err := p.Site.Render(w, "", name, page); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError) // to a developer, of their own computer
+	}
+}
+
+// people lists everybody with what they are there to show.
+func (p *Pages) people(w http.ResponseWriter, r *http.Request) {
+	page := web.DevPeople{Page: p.frame(r), Facts: p.Facts}
+	for _, person := range p.Registry.Document().People {
+		one := web.DevPerson{UID: person.UID, Name: holder(person), Positions: len(person.Positions), Profile: string(person.Profile)}
+		for _, card := range person.Cards {
+			shown := p.Drawer.shown(listing{person, card})
+			one.Cards = append(one.Cards, web.DevCard{Serial: card.Serial, Shows: shown.Hint, Passcode: orElse(card.Passcode, defaultPasscode), TriesLeft: card.TriesLeft})
+		}
+		page.People = append(page.People, one)
+	}
+	p.render(w, "dev-people", page)
+}
+
+// requests shows the last requests, or those that a reference leads to.
+func (p *Pages) requests(w http.ResponseWriter, r *http.Request) {
+	reference := strings.TrimSpace(r.URL.Query().Get("q"))
+	page := web.DevRequests{Page: p.frame(r), Query: reference}
+	for _, q := range p.Log.Requests(reference) {
+		one := web.DevRequest{ID: q.ID, At: q.At.Format(time.TimeOnly), Method: q.Method, Route: q.Route, Status: q.Status, Client: q.Client, Lines: q.Lines}
+		for _, rule := range q.Rules {
+			one.Rules = append(one.Rules, web.DevRule(rule))
+		}
+		for _, e := range p.Events() {
+			if e.Request == q.ID {
+				one.Events = append(one.Events, told(e))
+			}
+		}
+		page.Requests = append(page.Requests, one)
+	}
+	p.render(w, "dev-requests", page)
+}
+
+// told is an audit event in one line.
+func told(e idp.Event) string {
+	b, err := json.Marshal(e)
+	if err != nil {
+		return string(e.Kind)
+	}
+	return string(b)
+}
+
+// keys shows the private key of the client that proves itself with one.
+func (p *Pages) keys(w http.ResponseWriter, r *http.Request) {
+	p.render(w, "dev-keys", web.DevKeys{Page: p.frame(r), Facts: p.Facts, Key: p.Key})
+}
+
+// clock says what time the service believes it is.
+func (p *Pages) clock(w http.ResponseWriter, _ *http.Request) {
+	answerJSON(w, http.StatusOK, map[string]string{"now": p.Clock.Now().UTC().Format(time.RFC3339Nano)})
+}
+
+// advance moves the clock on: {"advance": "15m"}.
+func (p *Pages) advance(w http.ResponseWriter, r *http.Request) {
+	var ask struct {
+		Advance string `json:"advance"`
+	}
+	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<10))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&ask); err != nil {
+		refuse(w, fmt.Sprintf(`the body must be {"advance": "15m"}: %v`, err))
+		return
+	}
+	d, err := time.ParseDuration(ask.Advance)
+	if err != nil {
+		refuse(w, errAdvance.Error())
+		return
+	}
+	now, err := p.Clock.Advance(d)
+	if err != nil {
+		refuse(w, err.Error())
+		return
+	}
+	answerJSON(w, http.StatusOK, map[string]string{"now": now.UTC().Format(time.RFC3339Nano)})
+}
+
+// refuse answers with RFC 9457 problem details.
+func refuse(w http.ResponseWriter, detail string) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(http.StatusBadRequest)
+	_ = json.NewEncoder(w).Encode(map[string]any{"title": "Bad request", "status": http.StatusBadRequest, "detail": detail}) // the asker has gone: nobody to tell
+}
+
+func answerJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v) // the asker has gone: nobody to tell
+}

@@ -1,0 +1,59 @@
+package web
+
+// DevPeople is the page "dev-people": everybody, with what they show.
+type DevPeople struct {
+	Page
+	Facts  []Detail
+	People []DevPerson
+}
+
+// DevPerson is one person of a development service.
+type DevPerson struct {
+	UID       string
+	Name      string
+	Profile   string
+	Positions int
+	Cards     []DevCard
+}
+
+// DevCard is a virtual card with what a developer needs to use it.
+type DevCard struct {
+	Serial    string
+	Shows     string
+	Passcode  string
+	TriesLeft int
+}
+
+// DevRequests is the page "dev-requests": the last requests, rule by rule.
+type DevRequests struct {
+	Page
+	Query    string // the reference that is looked for
+	Requests []DevRequest
+}
+
+// DevRequest is one request of an application or a person.
+type DevRequest struct {
+	ID     string
+	At     string
+	Method string
+	Route  string
+	Status string
+	Client string
+	Rules  []DevRule
+	Lines  []string // of the log
+	Events []string // of the audit
+}
+
+// DevRule is a rule that a request was held to.
+type DevRule struct {
+	Name string
+	Kept bool
+	Why  string
+}
+
+// DevKeys is the page "dev-keys": what the client demo-jwt signs with.
+type DevKeys struct {
+	Page
+	Facts []Detail
+	Key   string // PEM
+}
