@@ -44,7 +44,6 @@ func sampleWays() []Way {
 	return []Way{{Name: "smartcard"}, {Name: "passkey"}, {Name: "totp"}, {Name: "federated"}}
 }
 
-// samples are every page in every shape that it has.
 // devSamples are the pages for developers.
 func devSamples() []sample {
 	facts := []Detail{{"Issuer", "http://localhost:8080"}, {"Client ID", "demo-rp"}}
@@ -64,9 +63,10 @@ func devSamples() []sample {
 	}
 }
 
-func samples(s *Site) []sample {
+// samples are every page in every shape that it has, in one language.
+func samples(s *Site, lang string) []sample {
 	message := func(code string, args ...any) *Message {
-		m := s.Message(english, code, args...)
+		m := s.Message(lang, code, args...)
 		return &m
 	}
 	bare := Page{RequestID: "7f3k9qpd-2m1x-8c4v"}
@@ -79,7 +79,7 @@ func samples(s *Site) []sample {
 		{"passcode", "passcode", Passcode{Page: aPage(), LoginID: "l0g1n", Serial: "0000101", Holder: "Dr Asha Smith", Hint: "123456", TriesLeft: 3}},
 		{"passcode-warned", "passcode", Passcode{Page: aPage(), LoginID: "l0g1n", Serial: "0000101", Holder: "Dr Asha Smith", TriesLeft: 1}},
 		{"passcode-wrong", "passcode", Passcode{Page: aPage(), LoginID: "l0g1n", Serial: "0000101", Holder: "Dr Asha Smith", Hint: "123456", TriesLeft: 2,
-			Problem: message("PAS-01", "tries", s.Count(english, "try", 2))}},
+			Problem: message("PAS-01", "tries", s.Count(lang, "try", 2))}},
 		{"role", "role", Role{Page: aPage(), LoginID: "l0g1n", Roles: sampleRoles(3)}},
 		{"role-many", "role", Role{Page: aPage(), LoginID: "l0g1n", Roles: sampleRoles(12)}},
 		{"role-search", "role", Role{Page: aPage(), LoginID: "l0g1n", Roles: sampleRoles(2), Query: "hill", Total: 40}},
@@ -88,7 +88,7 @@ func samples(s *Site) []sample {
 		{"role-confirm", "role-confirm", RoleConfirm{Page: aPage(), LoginID: "l0g1n", Role: sampleRoles(1)[0]}},
 		{"failure", "failure", Failure{Page: aPage(), Message: *message("REQ-02"), Details: []Detail{
 			{"error", "invalid_request"}, {"field", "redirect_uri"}, {"received", "http://localhost:3000/callback/of/an/application?with=something&long=yes"}, {"registered", "http://localhost:3000/cb"}}}},
-		{"failure-link", "failure", Failure{Page: bare, Message: *message("SES-01"), Link: &Link{Href: "/login", Label: s.Text(english, "link.again")}}},
+		{"failure-link", "failure", Failure{Page: bare, Message: *message("SES-01"), Link: &Link{Href: "/login", Label: s.Text(lang, "link.again")}}},
 		{"failure-bare", "failure", Failure{Message: Message{Heading: "Heading", Text: "Text."}}},
 		{"form-post", "form-post", FormPost{Page: aPage(), Action: "http://localhost:8081/callback", Fields: []Detail{{"code", `a"b<c`}, {"state", "s"}, {"submit", "1"}}}},
 		{"form-post-bare", "form-post", FormPost{Page: bare, Action: "http://localhost:8081/callback"}},

@@ -14,7 +14,8 @@ import (
 //go:embed text/*.json
 var textFiles embed.FS
 
-// english is the language that has all words; others may have holes.
+// english is the language of last resort: a word that another lacks is shown
+// in English, and a test keeps that from happening.
 const english = "en"
 
 // catalogues hold the words for people: language, key, words.
