@@ -28,7 +28,7 @@ func (a *afar) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 }
 
 // aKey returns a key, its public set, and a message that it signed.
-func aKey(t *testing.T, kid string) (string, *jose.JSONWebSignature) {
+func aKey(t testing.TB, kid string) (string, *jose.JSONWebSignature) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
