@@ -34,7 +34,7 @@ web: $(FRONT_END) ## make the front end ready, so that `go build` includes it
 
 # What the tests need is not what their runs need: see deploy/check/needs.sh.
 .PHONY: test
-test: needs vet test-go test-web ## run every test, after installing what they need
+test: needs vet test-go test-fuzz test-web ## run every test, after installing what they need
 
 .PHONY: needs
 needs: ## install what the tests need and this machine lacks (Debian, Ubuntu)
@@ -47,6 +47,10 @@ vet: $(FRONT_END)
 .PHONY: test-go
 test-go: $(FRONT_END) ## run the Go tests, with the race detector
 	$(GO) test -race -timeout 8m ./...
+
+.PHONY: test-fuzz
+test-fuzz: $(FRONT_END) ## give every parser of outside bytes some thousand inputs
+	@GO="$(GO)" deploy/check/fuzz.sh
 
 .PHONY: test-web
 test-web: build ## run the tests in web/tests against bin/lanyard

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/lanyard-id/lanyard/api"
+	"github.com/lanyard-id/lanyard/api/dev"
+	"github.com/lanyard-id/lanyard/authenticators/smartcard/cardca"
+	"github.com/lanyard-id/lanyard/authenticators/smartcard/virtualagent"
+	"github.com/lanyard-id/lanyard/idp"
+)
+
+// pair runs two servers on one registry and one Redis, as they stand behind a
+// balancer.
+func pair(t *testing.T) [2]running {
+	t.Helper()
+	authority, err := cardca.New(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	people, _, err := openRegistry(devOptions{seed: seed(t)}, "http://localhost:1", authority.IssuerID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := idp.GenerateKeys()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rdb, closeRedis, err := inProcessRedis()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(closeRedis)
+	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = log.Close() })
+
+	const issuer = "http://id.example"
+	var both [2]running
+	for i := range both {
+		s, err := wire(parts{issuer: issuer, layout: "standard", registry: people, rdb: rdb, keys: keys, cards: authority,
+			outside: newOutside(true), now: time.Now, log: newLog(log)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		drawer := &dev.Drawer{Authority: authority, Registry: people, Room: s.room, Now: time.Now,
+			Agent: virtualagent.Agent{Desk: s.room, Issuer: issuer, Origin: issuer}}
+		pages := &dev.Pages{Site: s.pages.Site, Drawer: drawer, Log: dev.NewLog(), Clock: dev.NewClock(time.Now), Registry: people, Events: people.Events}
+		s.pages.Development = &api.Development{Cards: drawer, Mount: pages.Mount}
+		server := httptest.NewServer(s.pages.Routes())
+		t.Cleanup(server.Close)
+		both[i] = running{issuer: server.URL, log: log.Name()}
+	}
+	return both
+}
+
+func TestTwoServers(t *testing.T) {
+	both := pair(t)
+	atOnce := func(ask func(s running) answered) (won int32) {
+		var n atomic.Int32
+		var wg sync.WaitGroup
+		for i := range 20 {
+			wg.Go(func() {
+				if ask(both[i%2]).status == http.StatusOK {
+					n.Add(1)
+				}
+			})
+		}
+		wg.Wait()
+		return n.Load()
+	}
+	t.Run("P11: of one assertion shown to two servers at once one wins", func(t *testing.T) {
+		a := both[0].anAssertion("signs")
+		a.claims["aud"] = "http://id.example/token"
+		form := a.sign(t)
+		codes := make(chan string, 20)
+		for range cap(codes) {
+			codes <- both[0].signedIn(t, "signs", oneRole, nil)
+		}
+		if won := atOnce(func(s running) answered { return s.redeem(t, "", <-codes, form) }); won != 1 {
+			t.Errorf("%d tokens for one assertion", won)
+		}
+	})
+	t.Run("P4: of one code shown to two servers at once one wins", func(t *testing.T) {
+		code := both[1].signedIn(t, "basic", oneRole, nil)
+		if won := atOnce(func(s running) answered { return s.redeem(t, "basic", code, nil) }); won != 1 {
+			t.Errorf("%d tokens for one code", won)
+		}
+	})
+	t.Run("own rule: each step of a sign-in may meet another server", func(t *testing.T) {
+		p := newPerson(t)
+		p.open(both[0].authorizeURL("basic", url.Values{"scope": {"openid selectedrole"}}))
+		p.at.Host = host(t, both[1])
+		p.signIn(fiveRoles)
+		p.at.Host = host(t, both[0])
+		p.send("/login/role", url.Values{"role": {firstRole(p)}})
+		both[1].redeem(t, "basic", p.wantCode(), nil).wantOK(t)
+	})
+}
+
+func host(t *testing.T, s running) string {
+	t.Helper()
+	u, err := url.Parse(s.issuer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u.Host
+}
+
+// firstRole is the first role that the page offers.
+func firstRole(p *person) string {
+	for in := range p.all("input") {
+		if attr(in, "type") == "radio" {
+			return attr(in, "value")
+		}
+	}
+	return ""
+}
