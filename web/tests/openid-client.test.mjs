@@ -28,13 +28,29 @@ const registration = (id, more) => `
   - {id: ${id}, name: ${id}, redirect_uris: ["${home}"], scopes: [${scopes.replaceAll(" ", ", ")}],
      response_modes: [query, form_post], ${more}}`;
 
+// Keys of the clients that prove themselves with one, by algorithm: the hash
+// belongs to the key, so there are two of RSA.
+const keys = {};
+for (const [alg, parameters] of [
+  ["RS256", { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256", modulusLength: 2048, publicExponent: new Uint8Array([1, 0, 1]) }],
+  ["RS512", { name: "RSASSA-PKCS1-v1_5", hash: "SHA-512", modulusLength: 2048, publicExponent: new Uint8Array([1, 0, 1]) }],
+  ["PS256", { name: "RSA-PSS", hash: "SHA-256", modulusLength: 2048, publicExponent: new Uint8Array([1, 0, 1]) }],
+  ["ES256", { name: "ECDSA", namedCurve: "P-256" }],
+]) {
+  const { privateKey, publicKey } = await crypto.subtle.generateKey(parameters, true, ["sign", "verify"]);
+  const { kty, n, e, crv, x, y } = await crypto.subtle.exportKey("jwk", publicKey);
+  keys[alg] = { key: privateKey, kid: alg, jwk: { kty, n, e, crv, x, y, kid: alg, use: "sig", alg } };
+}
+const jwks = JSON.stringify({ keys: Object.values(keys).map(({ jwk }) => jwk) });
+
 const directory = `organisations:
   - {code: A9A5A, name: Riverside Surgery}
 people:${person("555000000101", "0000101", ["555000000201"])}${person("555000000102", "0000102", ["555000000202", "555000000203"])}
 clients:${registration("basic", "secret: basic-secret, auth_method: client_secret_basic")}${
   registration("post", "secret: post-secret, auth_method: client_secret_post")}${
   registration("pkce", "secret: pkce-secret, require_pkce: true")}${
-  registration("es256", "secret: es256-secret, id_token_alg: ES256")}
+  registration("es256", "secret: es256-secret, id_token_alg: ES256")}${
+  registration("signs", `auth_method: private_key_jwt, jwks: ${jwks}`)}
   - {id: program, name: program, auth_method: none, redirect_uris: ["http://127.0.0.1/callback"], scopes: [${scopes.replaceAll(" ", ", ")}]}
 `;
 
@@ -122,6 +138,23 @@ for (const layout of ["standard", "cis2"]) {
         const header = JSON.parse(Buffer.from(result.tokens.id_token.split(".")[0], "base64url"));
         assert.equal(header.alg, metadata?.id_token_signed_response_alg ?? "RS256");
       });
+    }
+
+    for (const alg of Object.keys(keys)) {
+      for (const audience of ["issuer", "token_endpoint"]) {
+        test(`P11: private_key_jwt by ${alg} for the ${audience} signs in`, async () => {
+          const { key, kid } = keys[alg];
+          const method = client.PrivateKeyJwt({ key, kid }, {
+            [client.modifyAssertion]: (_, payload) => {
+              if (audience === "token_endpoint") {
+                payload.aud = config.serverMetadata().token_endpoint;
+              }
+            },
+          });
+          const config = await discover("signs", method);
+          checkClaims(await signIn(config), "signs");
+        });
+      }
     }
 
     test("RFC 8252 §7.3: a public client on this computer signs in from any port", async () => {
