@@ -61,28 +61,23 @@ type Server struct{ Config }
 // New returns a server, whose Protocol may be set before Routes is called.
 func New(c Config) *Server { return &Server{c} }
 
-// frame fills in what every page needs.
-func (s *Server) frame(r *http.Request) web.Page {
-	return web.Page{Lang: language(r), Development: s.Development != nil, RequestID: RequestID(r.Context())}
-}
+// Frame fills in what every page needs.
+func (s *Server) Frame(r *http.Request) web.Page { return s.framed(r, idp.View{}) }
 
-// framed is frame for a page of a login.
-func (s *Server) framed(r *http.Request, c idp.Client) web.Page {
-	p := s.frame(r)
-	p.Application = c.Name
-	return p
+// framed is Frame for a page of a login.
+func (s *Server) framed(r *http.Request, v idp.View) web.Page {
+	return web.Page{Lang: s.language(r), Here: here(r), Development: s.Development != nil,
+		RequestID: RequestID(r.Context()), Application: v.Client.Name}
 }
-
-// language is the language of the words.
-func language(*http.Request) string { return "en" }
 
 // render writes a page.
-func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, name string, page any) error {
+func (s *Server) render(w http.ResponseWriter, status int, name string, page web.Framed) error {
 	var b bytes.Buffer
-	if err := s.Site.Render(&b, language(r), name, page); err != nil {
+	if err := s.Site.Render(&b, page.Language(), name, page); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Add("Vary", "Accept-Language, Cookie")
 	w.WriteHeader(status)
 	_, err := b.WriteTo(w)
 	return err

@@ -21,7 +21,10 @@ const (
 	// name would meet another service's.
 	loginCookie   = "lanyard-login-" // and the beginning of the login's id
 	sessionCookie = "lanyard-session"
-	idLetters     = 12 // of a login's id, in its cookie's name
+
+	languageCookie = "lanyard-language"
+
+	idLetters = 12 // of a login's id, in its cookie's name
 
 	// maxLogins is how many logins a browser may have open. More is a client
 	// in a circle, whose cookies would soon be too long to send.
@@ -73,6 +76,21 @@ func (b *Browser) Session(r *http.Request) string {
 // browser; the session's own limits are kept by the server.
 func (b *Browser) SignIn(w http.ResponseWriter, secret string) {
 	http.SetCookie(w, b.cookie(b.name(sessionCookie), secret, 0))
+}
+
+// Language returns the language that the person chose, or "".
+func (b *Browser) Language(r *http.Request) string {
+	c, err := r.Cookie(b.name(languageCookie))
+	if err != nil {
+		return ""
+	}
+	return c.Value
+}
+
+// SetLanguage keeps the person's choice until the browser closes. Desks are
+// shared: what should last is set in the browser itself.
+func (b *Browser) SetLanguage(w http.ResponseWriter, lang string) {
+	http.SetCookie(w, b.cookie(b.name(languageCookie), lang, 0))
 }
 
 func (b *Browser) loginName(id string) string {

@@ -62,7 +62,7 @@ const unknown = "ERR-01"
 
 // message returns what a person reads of err in login v.
 func (s *Server) message(r *http.Request, v idp.View, err error) (int, web.Message) {
-	lang := language(r)
+	lang := s.language(r)
 	if wrong, ok := asWrongPasscode(err); ok {
 		switch wrong.TriesLeft {
 		case 0:
@@ -101,12 +101,15 @@ func (s *Server) failIn(w http.ResponseWriter, r *http.Request, v idp.View, err 
 	} else {
 		s.Log.InfoContext(r.Context(), "page refused", "code", m.Code, "reason", err.Error())
 	}
-	page := web.Failure{Page: s.framed(r, v.Client), Message: m, Details: details(r, m.Code)}
+	page := web.Failure{Page: s.framed(r, v), Message: m, Details: details(r, m.Code)}
 	if v.Login.ID != "" {
 		page.Link = &web.Link{Href: "/login?id=" + url.QueryEscape(v.Login.ID),
-			Label: s.Site.Text(language(r), "link.back", "application", v.Client.Name)}
+			Label: s.Site.Text(page.Lang, "link.back", "application", v.Client.Name)}
 	}
-	if err := s.render(w, r, status, "failure", page); err != nil {
+	if v.Login.ID != "" || r.Method == http.MethodPost {
+		page.Here = "" // the same address again would lead on, or nowhere
+	}
+	if err := s.render(w, status, "failure", page); err != nil {
 		s.Log.ErrorContext(r.Context(), "page failed", "error", err.Error())
 	}
 }
@@ -147,11 +150,12 @@ func (s *Server) FormPost(w http.ResponseWriter, r *http.Request, l idp.Login, f
 		s.Log.ErrorContext(r.Context(), "client of answer", "error", err.Error())
 	}
 	page := web.FormPost{Page: s.framed(r, c), Action: l.RedirectURI}
+	page.Here = "" // the answer is given once
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		page.Fields = append(page.Fields, web.Detail{Name: name, Value: fields.Get(name)})
 	}
 	mayPostTo(w, l.RedirectURI)
-	if err := s.render(w, r, http.StatusOK, "form-post", page); err != nil {
+	if err := s.render(w, http.StatusOK, "form-post", page); err != nil {
 		s.Log.ErrorContext(r.Context(), "page failed", "error", err.Error())
 	}
 }

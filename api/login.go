@@ -99,7 +99,7 @@ func (s *Server) cancel(w http.ResponseWriter, r *http.Request) error {
 
 // showWays offers the ways to sign in that could answer the login.
 func (s *Server) showWays(w http.ResponseWriter, r *http.Request, status int, v idp.View, m *web.Message) error {
-	page := web.Ways{Page: s.framed(r, v.Client), LoginID: v.Login.ID, Message: m}
+	page := web.Ways{Page: s.framed(r, v), LoginID: v.Login.ID, Message: m}
 	page.Error = m != nil
 	for _, way := range v.Client.Ways(v.Login, s.Logins.Ways) {
 		if way.Name == smartcardWay && s.Development != nil {
@@ -109,7 +109,7 @@ func (s *Server) showWays(w http.ResponseWriter, r *http.Request, status int, v 
 		page.Ways = append(page.Ways, web.Way{Name: way.Name})
 	}
 	mayPostTo(w, v.Login.RedirectURI)
-	return s.render(w, r, status, "ways", page)
+	return s.render(w, status, "ways", page)
 }
 
 func (s *Server) automatic() bool { return s.Development != nil && s.Development.Auto != nil }

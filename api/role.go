@@ -24,8 +24,8 @@ func (s *Server) showRoles(w http.ResponseWriter, r *http.Request) error {
 
 	query := r.URL.Query()
 	if last, ok := v.Person.Position(v.Role.Offered, s.Logins.Now()); ok && !query.Has("other") && !query.Has("q") {
-		return s.render(w, r, http.StatusOK, "role-confirm",
-			web.RoleConfirm{Page: s.framed(r, v.Client), LoginID: v.Login.ID, Role: option(last)})
+		return s.render(w, http.StatusOK, "role-confirm",
+			web.RoleConfirm{Page: s.framed(r, v), LoginID: v.Login.ID, Role: option(last)})
 	}
 	return s.rolesPage(w, r, v, query.Get("q"), nil)
 }
@@ -57,7 +57,7 @@ func (s *Server) chooseRole(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) rolesPage(w http.ResponseWriter, r *http.Request, v idp.View, query string, problem error) error {
-	page := web.Role{Page: s.framed(r, v.Client), LoginID: v.Login.ID, Query: query, Total: len(v.Role.Offers)}
+	page := web.Role{Page: s.framed(r, v), LoginID: v.Login.ID, Query: query, Total: len(v.Role.Offers)}
 	for _, pos := range v.Role.Offers {
 		if matches(pos, query) {
 			page.Roles = append(page.Roles, option(pos))
@@ -70,7 +70,7 @@ func (s *Server) rolesPage(w http.ResponseWriter, r *http.Request, v idp.View, q
 		page.Problem, page.Error = &m, true
 	}
 	mayPostTo(w, v.Login.RedirectURI)
-	return s.render(w, r, status, "role", page)
+	return s.render(w, status, "role", page)
 }
 
 // option shows a position by the last of the three parts of its role's name,

@@ -23,6 +23,7 @@ func (s *Server) Routes() http.Handler {
 	r.Group(func(r chi.Router) {
 		r.Use(sameOrigin(s), limitForm)
 		r.Get("/", s.page(s.home))
+		r.Post("/language", s.page(s.chooseLanguage))
 		r.Get("/login", s.page(s.login))
 		r.Post("/login/cancel", s.page(s.cancel))
 		r.Get("/login/role", s.page(s.showRoles))
@@ -38,11 +39,11 @@ func (s *Server) Routes() http.Handler {
 
 // home is the page at the root.
 func (s *Server) home(w http.ResponseWriter, r *http.Request) error {
-	page := web.Home{Page: s.frame(r)}
+	page := web.Home{Page: s.Frame(r)}
 	if d := s.Development; d != nil {
 		page.DemoURL, page.Facts, page.Cards = d.DemoURL, d.Facts, d.Cards.Cards()
 	}
-	return s.render(w, r, http.StatusOK, "home", page)
+	return s.render(w, http.StatusOK, "home", page)
 }
 
 // page makes a handler of one that may fail: this wrapper is where the error

@@ -109,7 +109,7 @@ func (s *Server) askPasscode(w http.ResponseWriter, r *http.Request, v idp.View,
 }
 
 func (s *Server) passcodePage(w http.ResponseWriter, r *http.Request, v idp.View, page web.Passcode, before error) error {
-	page.Page, page.LoginID = s.framed(r, v.Client), v.Login.ID
+	page.Page, page.LoginID = s.framed(r, v), v.Login.ID
 	status := http.StatusOK
 	if before != nil {
 		var m web.Message
@@ -117,5 +117,5 @@ func (s *Server) passcodePage(w http.ResponseWriter, r *http.Request, v idp.View
 		page.Problem, page.Error = &m, true
 	}
 	mayPostTo(w, v.Login.RedirectURI)
-	return s.render(w, r, status, "passcode", page)
+	return s.render(w, status, "passcode", page)
 }

@@ -8,12 +8,19 @@ import (
 // Page is what the frame of every page needs. Every page's own struct embeds
 // it. The title comes from the catalogue, by the page's template.
 type Page struct {
-	Lang        string // the language of the words; Render fills it in when empty
+	Lang        string // the language of the words: one of Site.Languages
+	Here        string // the address that shows the page again, for who wants another language; "" offers none
 	Development bool   // shows the banner that nothing here is real
 	RequestID   string // of this request, for whoever is asked for help
 	Application string // name of the application that asks, or ""
 	Error       bool   // the title begins with "Error: "
 }
+
+// Framed is any page: its own struct embeds Page.
+type Framed interface{ Language() string }
+
+// Language returns the language that the page is to be rendered in.
+func (p Page) Language() string { return p.Lang }
 
 // referenceLength is how much of a request ID a person reads out: short enough
 // to say over the telephone, long enough to be found in the log.
@@ -84,7 +91,7 @@ func (w Way) HintKey() string { return orKey(w.Hint, "way."+w.Name+".hint") }
 type VirtualCard struct {
 	Serial  string
 	Holder  string
-	Hint    string // what it shows: "One role", "Card expired"
+	Hint    string // what it shows, in English: "One role", "Card expired"
 	Refused bool   // it is there to be refused: listed apart
 }
 

@@ -23,6 +23,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/text/language"
 )
 
 //go:embed templates/*.html
@@ -37,9 +39,11 @@ const (
 // Site renders pages and serves what they load. It never changes after New,
 // so any number of requests may use it at once.
 type Site struct {
-	words  catalogues
-	assets *assets
-	pages  map[string]map[string]*template.Template // by language and name
+	words     catalogues
+	languages []string // of words, English first
+	matcher   language.Matcher
+	assets    *assets
+	pages     map[string]map[string]*template.Template // by language and name
 }
 
 // New parses every template for every language. It fails if a template names
@@ -57,6 +61,9 @@ func build(files fs.FS) (*Site, error) {
 		return nil, err
 	}
 	s := &Site{words: words, assets: assets, pages: map[string]map[string]*template.Template{}}
+	if s.languages, s.matcher, err = languagesOf(words); err != nil {
+		return nil, err
+	}
 	for lang := range words {
 		if s.pages[lang], err = s.parse(lang); err != nil {
 			return nil, err
@@ -106,6 +113,7 @@ func (s *Site) funcs(lang string) template.FuncMap {
 		},
 		"count":   func(key string, n int) string { return s.Count(lang, key, n) },
 		"lang":    func() string { return lang },
+		"others":  func() []Tongue { return s.others(lang) },
 		"url":     s.URL,
 		"styles":  s.Styles,
 		"scripts": s.Scripts,

@@ -9,7 +9,6 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
-	"github.com/lanyard-id/lanyard/api"
 	"github.com/lanyard-id/lanyard/idp"
 	"github.com/lanyard-id/lanyard/web"
 )
@@ -18,6 +17,7 @@ import (
 // keys of the demo client, the last requests rule by rule, and the clock.
 type Pages struct {
 	Site     *web.Site
+	Frame    func(*http.Request) web.Page // what every page of the service has
 	Drawer   *Drawer
 	Log      Log
 	Clock    *Clock
@@ -36,20 +36,17 @@ func (p *Pages) Mount(r chi.Router) {
 	r.Post("/dev/clock", p.advance)
 }
 
-func (p *Pages) frame(r *http.Request) web.Page {
-	return web.Page{Development: true, RequestID: api.RequestID(r.Context())}
-}
-
-func (p *Pages) render(w http.ResponseWriter, name string, page any) {
+func (p *Pages) render(w http.ResponseWriter, name string, page web.Framed) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	if err := p.Site.Render(w, "", name, page); err != nil {
+	w.Header().Add("Vary", "Accept-Language, Cookie")
+	if err := p.Site.Render(w, page.Language(), name, page); err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError) // to a developer, of their own computer
 	}
 }
 
 // people lists everybody with what they are there to show.
 func (p *Pages) people(w http.ResponseWriter, r *http.Request) {
-	page := web.DevPeople{Page: p.frame(r), Facts: p.Facts}
+	page := web.DevPeople{Page: p.Frame(r), Facts: p.Facts}
 	for _, person := range p.Registry.Document().People {
 		one := web.DevPerson{UID: person.UID, Name: holder(person), Positions: len(person.Positions), Profile: string(person.Profile)}
 		for _, card := range person.Cards {
@@ -64,7 +61,7 @@ func (p *Pages) people(w http.ResponseWriter, r *http.Request) {
 // requests shows the last requests, or those that a reference leads to.
 func (p *Pages) requests(w http.ResponseWriter, r *http.Request) {
 	reference := strings.TrimSpace(r.URL.Query().Get("q"))
-	page := web.DevRequests{Page: p.frame(r), Query: reference}
+	page := web.DevRequests{Page: p.Frame(r), Query: reference}
 	for _, q := range p.Log.Requests(reference) {
 		one := web.DevRequest{ID: q.ID, At: q.At.Format(time.TimeOnly), Method: q.Method, Route: q.Route, Status: q.Status, Client: q.Client, Lines: q.Lines}
 		for _, rule := range q.Rules {
@@ -91,7 +88,7 @@ func told(e idp.Event) string {
 
 // keys shows the private key of the client that proves itself with one.
 func (p *Pages) keys(w http.ResponseWriter, r *http.Request) {
-	p.render(w, "dev-keys", web.DevKeys{Page: p.frame(r), Facts: p.Facts, Key: p.Key})
+	p.render(w, "dev-keys", web.DevKeys{Page: p.Frame(r), Facts: p.Facts, Key: p.Key})
 }
 
 // clock says what time the service believes it is.

@@ -140,7 +140,7 @@ func wireDev(o devOptions, rpURL string, log *slog.Logger, heard dev.Log) (*devS
 
 	drawer := &dev.Drawer{Authority: authority, Registry: people, Room: s.room, Now: now,
 		Agent: virtualagent.Agent{Desk: s.room, Issuer: o.issuer, Origin: origin(o.issuer)}}
-	pages := &dev.Pages{Site: s.pages.Site, Drawer: drawer, Log: heard, Clock: clock, Registry: people, Events: people.Events,
+	pages := &dev.Pages{Site: s.pages.Site, Frame: s.pages.Frame, Drawer: drawer, Log: heard, Clock: clock, Registry: people, Events: people.Events,
 		Facts: facts(o.issuer), Key: key}
 	s.pages.Development = &api.Development{Cards: drawer, DemoURL: rpURL, Facts: facts(o.issuer), Mount: pages.Mount}
 	if o.autoLogin != "" {

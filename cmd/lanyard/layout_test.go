@@ -43,7 +43,7 @@ authenticators/smartcard/cardca       ->
 store/conformance                     -> idp idp/registry/directory authenticators authenticators/smartcard
 store/memory                          -> idp idp/registry/directory authenticators/smartcard
 store/redis                           -> idp authenticators authenticators/smartcard + go-redis
-web                                   ->
+web                                   -> + x/text
 `
 
 // others are the modules of other people, by the names that mayImport gives
@@ -61,6 +61,7 @@ var others = map[string]string{
 	"pgx":          "github.com/jackc/pgx/",
 	"prometheus":   "github.com/prometheus/",
 	"ulid":         "github.com/oklog/ulid/",
+	"x/text":       "golang.org/x/text/",
 	"yaml":         "go.yaml.in/yaml/",
 	"zitadel/oidc": "github.com/zitadel/oidc/",
 }

@@ -16,6 +16,7 @@ import (
 type person struct {
 	t      *testing.T
 	http   *http.Client
+	accept string // the languages that the browser is set to
 	at     *url.URL
 	status int
 	header http.Header
@@ -55,6 +56,9 @@ func (p *person) follow(method, address string, form url.Values) {
 		}
 		if method == http.MethodPost {
 			req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		}
+		if p.accept != "" {
+			req.Header.Set("Accept-Language", p.accept)
 		}
 		resp, err := p.http.Do(req)
 		if err != nil {
@@ -199,6 +203,14 @@ func attr(n *html.Node, name string) string {
 		if a.Key == name {
 			return a.Val
 		}
+	}
+	return ""
+}
+
+// language is the language that the page says it is in.
+func (p *person) language() string {
+	for n := range p.all("html") {
+		return attr(n, "lang")
 	}
 	return ""
 }

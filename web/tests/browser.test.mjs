@@ -422,3 +422,25 @@ test("the home page", async (t) => {
   const focused = await person.page.evaluate(() => document.activeElement.getAttribute("href"));
   assert.equal(focused, "#maincontent", "the first stop of the keyboard skips to the content");
 });
+
+test("language: a person reads Welsh, by their browser or by a button on every page", async (t) => {
+  const person = await Person.arrive(t, { locale: "cy-GB" });
+  const reads = async (lang, heading) => {
+    assert.equal(await person.page.locator("html").getAttribute("lang"), lang);
+    assert.match(await person.heading(), heading);
+  };
+  await person.signIn();
+  await reads("cy", /^Mewngofnodi i /);
+  await person.inspect("ways");
+  await person.choose("0000103");
+  await person.click(person.page.getByRole("button", { name: "English", exact: true }));
+  await person.page.waitForLoadState();
+  await reads("en", /^Enter the passcode$/);
+  await person.click(person.page.getByRole("button", { name: "Cymraeg", exact: true }));
+  await person.page.getByText("Rhowch y cod pas").first().waitFor();
+  await person.inspect("passcode");
+  await person.passcode.fill("123456");
+  await person.click(person.page.getByRole("button", { name: "Parhau", exact: true }));
+  await person.page.waitForURL(/\/login\/role/);
+  await person.inspect("roles");
+});
