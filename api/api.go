@@ -66,7 +66,7 @@ func (s *Server) Frame(r *http.Request) web.Page { return s.framed(r, idp.View{}
 
 // framed is Frame for a page of a login.
 func (s *Server) framed(r *http.Request, v idp.View) web.Page {
-	return web.Page{Lang: s.language(r), Here: here(r), Development: s.Development != nil,
+	return web.Page{Lang: s.language(r, v.Login), Here: here(r), Development: s.Development != nil,
 		RequestID: RequestID(r.Context()), Application: v.Client.Name}
 }
 

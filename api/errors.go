@@ -62,7 +62,7 @@ const unknown = "ERR-01"
 
 // message returns what a person reads of err in login v.
 func (s *Server) message(r *http.Request, v idp.View, err error) (int, web.Message) {
-	lang := s.language(r)
+	lang := s.language(r, v.Login)
 	if wrong, ok := asWrongPasscode(err); ok {
 		switch wrong.TriesLeft {
 		case 0:
@@ -149,7 +149,7 @@ func (s *Server) FormPost(w http.ResponseWriter, r *http.Request, l idp.Login, f
 	if err != nil {
 		s.Log.ErrorContext(r.Context(), "client of answer", "error", err.Error())
 	}
-	page := web.FormPost{Page: s.framed(r, c), Action: l.RedirectURI}
+	page := web.FormPost{Page: s.framed(r, idp.View{Login: l, Client: c}), Action: l.RedirectURI}
 	page.Here = "" // the answer is given once
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		page.Fields = append(page.Fields, web.Detail{Name: name, Value: fields.Get(name)})

@@ -5,12 +5,15 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/lanyard-id/lanyard/idp"
 )
 
 // language is the language of the words: what the person chose here, what the
-// browser asks for, or English.
-func (s *Server) language(r *http.Request) string {
-	return s.Site.Language(s.Browser.Language(r), r.Header.Get("Accept-Language"))
+// application of login l asks for, what the browser asks for, or English. An
+// application that is not known to be one has nothing to ask.
+func (s *Server) language(r *http.Request, l idp.Login) string {
+	return s.Site.Language(s.Browser.Language(r), l.Locale, r.Header.Get("Accept-Language"))
 }
 
 // chooseLanguage keeps the language that the person wants, and leads back to

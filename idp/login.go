@@ -27,6 +27,7 @@ type Login struct {
 	MaxAge       *time.Duration `json:"max_age,omitempty"`
 	Silent       bool           `json:"silent,omitempty"` // prompt=none
 	Fresh        bool           `json:"fresh,omitempty"`  // prompt=login
+	Locale       string         `json:"locale,omitempty"` // of ui_locales, the first language that pages have
 	StartedAt    time.Time      `json:"started_at"`
 
 	Role    string  `json:"role,omitempty"`    // the position chosen for this login

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -26,6 +27,37 @@ func TestLanguage(t *testing.T) {
 			if p.language() != other {
 				t.Errorf("the choice was forgotten: %q", p.language())
 			}
+		}
+	})
+	t.Run("OIDC Core §3.1.2.1: ui_locales asks for a language, and one that we have not is no error", func(t *testing.T) {
+		for wanted, want := range map[string]string{"": "en", "cy": "cy", "cy-GB": "cy", "CY": "cy", "fr cy en": "cy", "en-GB cy": "en", "fr": "en", "cymraeg": "en", "-": "en"} {
+			p := newPerson(t)
+			p.open(s.authorizeURL("basic", url.Values{"ui_locales": {wanted}}))
+			if p.status != http.StatusOK || p.language() != want {
+				t.Errorf("ui_locales %q: status %d, in %q, want %q", wanted, p.status, p.language(), want)
+			}
+		}
+	})
+	t.Run("language: the person's choice comes before the application's, and that before the browser's", func(t *testing.T) {
+		p := newPerson(t)
+		p.accept = "en"
+		p.open(s.authorizeURL("basic", url.Values{"ui_locales": {"cy"}, "response_mode": {"form_post"}}))
+		p.wantPage(http.StatusOK, "Mewngofnodi i Ward list")
+		login := p.at.String()
+		p.link("card=" + card(unknown))
+		p.wantPage(http.StatusForbidden, "Nid ydym yn adnabod y cerdyn hwn")
+		p.open(login)
+		p.signIn(oneRole)
+		p.wantPage(http.StatusOK, "Yn dychwelyd i'r rhaglen")
+		p.open(s.issuer)
+		p.send("/language", url.Values{"to": {"en"}})
+		p.open(s.authorizeURL("basic", url.Values{"ui_locales": {"cy"}, "prompt": {"login"}}))
+		p.wantPage(http.StatusOK, "Sign in to Ward list")
+	})
+	t.Run("OIDC Discovery §4: the languages of the pages are listed", func(t *testing.T) {
+		d := do(t, request(t, http.MethodGet, s.issuer+"/.well-known/openid-configuration", nil, ""))
+		if got := fmt.Sprint(d.body["ui_locales_supported"]); got != "[en cy]" {
+			t.Errorf("ui_locales_supported is %s", got)
 		}
 	})
 	t.Run("language: choosing one keeps the place in the login", func(t *testing.T) {

@@ -85,7 +85,7 @@ func wire(p parts) (*service, error) {
 	})
 	pages.Protocol, err = provider.New(provider.Config{
 		Issuer: p.issuer, Layout: p.layout, Logins: logins, Grants: grants, Clients: p.registry,
-		SigningKeys: p.keys, Browser: browser, Pages: pages, Outside: p.outside, RequestID: api.RequestID, Log: p.log,
+		SigningKeys: p.keys, Browser: browser, Pages: pages, Languages: site.Languages(), Outside: p.outside, RequestID: api.RequestID, Log: p.log,
 	})
 	if err != nil {
 		return nil, err

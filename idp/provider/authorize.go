@@ -138,7 +138,7 @@ func authorizeForm(r *http.Request) (url.Values, error) {
 func (p *Provider) login(ctx context.Context, c idp.Client, form url.Values) (idp.Login, error) {
 	l := idp.Login{
 		ID: idp.NewSecret(), ClientID: c.ID, RedirectURI: form.Get("redirect_uri"),
-		State: form.Get("state"), Nonce: form.Get("nonce"), StartedAt: p.Logins.Now(),
+		State: form.Get("state"), Nonce: form.Get("nonce"), Locale: p.locale(form.Get("ui_locales")), StartedAt: p.Logins.Now(),
 	}
 	for _, part := range p.parts() {
 		if err := p.rule(ctx, part.rule, part.read(&l, c, form)); err != nil {
@@ -146,6 +146,21 @@ func (p *Provider) login(ctx context.Context, c idp.Client, form url.Values) (id
 		}
 	}
 	return l, nil
+}
+
+// locale returns the first of ui_locales that the pages have, or "". A longer
+// tag finds a shorter one, as cy-GB finds cy (RFC 4647 §3.4). OIDC Core
+// §3.1.2.1: what we have not is no error.
+func (p *Provider) locale(wanted string) string {
+	for _, tag := range strings.Fields(strings.ToLower(wanted)) {
+		for tag != "" {
+			if slices.Contains(p.Languages, tag) {
+				return tag
+			}
+			tag = tag[:max(0, strings.LastIndex(tag, "-"))]
+		}
+	}
+	return ""
 }
 
 // parts are the parts of a request in the order in which they are read: the

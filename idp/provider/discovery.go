@@ -45,6 +45,7 @@ func (p *Provider) discover() discovery {
 			TokenEndpointAuthSigningAlgValuesSupported: idp.AssertionAlgs,
 			ClaimTypesSupported:                        []string{"normal"},
 			ClaimsSupported:                            claims,
+			UILocalesSupported:                         oidc.ParseLocales(p.Languages),
 			CodeChallengeMethodsSupported:              []oidc.CodeChallengeMethod{oidc.CodeChallengeMethodS256},
 		},
 		IssInResponse: true,

@@ -84,6 +84,7 @@ type Config struct {
 	SigningKeys idp.Keys
 	Browser     Browser
 	Pages       Pages
+	Languages   []string     // of the pages, as tags in lower case
 	Outside     *http.Client // for the keys of clients: goes nowhere inside our own network
 	RequestID   func(context.Context) string
 	Log         *slog.Logger
