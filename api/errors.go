@@ -60,8 +60,20 @@ var messages = []struct {
 // fault, or that of something we stand on.
 const unknown = "ERR-01"
 
-// message returns what a person reads of err in login v.
+// message returns what a person reads of err in login v, and the status that
+// goes with it. It is the only door through which an error comes to a page, so
+// it is where the error is logged, and nowhere else.
 func (s *Server) message(r *http.Request, v idp.View, err error) (int, web.Message) {
+	status, m := s.words(r, v, err)
+	if status == http.StatusInternalServerError {
+		s.Log.ErrorContext(r.Context(), "page failed", "code", m.Code, "client", v.Client.ID, "error", err.Error())
+	} else {
+		s.Log.InfoContext(r.Context(), "page refused", "code", m.Code, "client", v.Client.ID, "reason", err.Error())
+	}
+	return status, m
+}
+
+func (s *Server) words(r *http.Request, v idp.View, err error) (int, web.Message) {
 	lang := s.language(r, v.Login)
 	if wrong, ok := asWrongPasscode(err); ok {
 		switch wrong.TriesLeft {
@@ -88,19 +100,13 @@ func asWrongPasscode(err error) (*WrongPasscode, bool) {
 	return errors.AsType[*WrongPasscode](err)
 }
 
-// fail is the only door through which an error becomes a page of its own. It
-// is logged here and nowhere else.
+// fail shows an error as a page of its own.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, c idp.Client, err error) {
 	s.failIn(w, r, idp.View{Client: c}, err)
 }
 
 func (s *Server) failIn(w http.ResponseWriter, r *http.Request, v idp.View, err error) {
 	status, m := s.message(r, v, err)
-	if status == http.StatusInternalServerError {
-		s.Log.ErrorContext(r.Context(), "page failed", "code", m.Code, "error", err.Error())
-	} else {
-		s.Log.InfoContext(r.Context(), "page refused", "code", m.Code, "reason", err.Error())
-	}
 	page := web.Failure{Page: s.framed(r, v), Message: m, Details: details(r, m.Code)}
 	if v.Login.ID != "" {
 		page.Link = &web.Link{Href: "/login?id=" + url.QueryEscape(v.Login.ID),

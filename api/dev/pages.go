@@ -77,13 +77,19 @@ func (p *Pages) requests(w http.ResponseWriter, r *http.Request) {
 	p.render(w, "dev-requests", page)
 }
 
-// told is an audit event in one line.
+// told is an audit event in one line: what is empty, and the request's own id,
+// left out.
 func told(e idp.Event) string {
-	b, err := json.Marshal(e)
-	if err != nil {
-		return string(e.Kind)
+	line := []string{string(e.Kind)}
+	for _, part := range []struct{ name, value string }{
+		{"subject", e.Subject}, {"client", e.Client}, {"session", e.Session}, {"method", e.Method}, {"acr", string(e.ACR)},
+		{"authenticator", e.Authenticator}, {"role", e.Role}, {"reason", e.Reason},
+	} {
+		if part.value != "" {
+			line = append(line, part.name+"="+part.value)
+		}
 	}
-	return string(b)
+	return strings.Join(line, " ")
 }
 
 // keys shows the private key of the client that proves itself with one.

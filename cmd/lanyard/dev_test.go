@@ -41,7 +41,15 @@ func TestDevelopment(t *testing.T) {
 		reference := p.header.Get("X-Request-Id")[:8]
 		p.open(s.issuer + "/dev/requests?q=" + reference)
 		p.wantPage(http.StatusOK, "page refused code=PRF-01")
-		p.wantPage(http.StatusOK, `"kind":"sign_in_refused"`)
+		p.wantPage(http.StatusOK, "Audit: sign_in_refused subject="+closed)
+	})
+	t.Run("own rule: so does the reference of a card's refusal", func(t *testing.T) {
+		p := newPerson(t)
+		p.open(s.authorizeURL("basic", nil))
+		p.link("card=" + card(expired))
+		p.open(s.issuer + "/dev/requests?q=" + p.header.Get("X-Request-Id")[:8])
+		p.wantPage(http.StatusOK, "page refused code=CRT-01 client=basic")
+		p.wantPage(http.StatusOK, "Audit: sign_in_refused client=basic reason=the card's certificate has ended")
 	})
 	t.Run("own rule: the key of demo-jwt is shown", func(t *testing.T) {
 		p := newPerson(t)
