@@ -1,203 +1,14 @@
 // People in a real browser: the demo application, every page on the way and
-// every way to go wrong. Each page that is visited is held to the same rules;
-// see inspect.
+// every way to go wrong.
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { mkdirSync } from "node:fs";
-import { join } from "node:path";
-import { after, before, describe, test } from "node:test";
-import axe from "axe-core";
-import { chromium } from "playwright-core";
-import { folder, patience, start, within } from "./harness.mjs";
+import { describe, test } from "node:test";
+import { Person, setUp, world } from "./person.mjs";
 
-const desktop = { width: 1280, height: 900 };
-const phone = { width: 320, height: 640 };
-const pictures = process.env.SCREENSHOTS ?? folder();
-mkdirSync(pictures, { recursive: true });
-
-function browserProgram() {
-  if (process.env.CHROMIUM) return process.env.CHROMIUM;
-  for (const name of ["chromium", "chromium-browser", "google-chrome"]) {
-    try {
-      return execFileSync("which", [name], { encoding: "utf8" }).trim();
-    } catch {
-      continue;
-    }
-  }
-  throw new Error("no Chromium is installed: `make test` installs it");
-}
-
-let lanyard, program;
-before(async () => {
-  lanyard = await start();
-  program = await chromium.launch({
-    executablePath: browserProgram(),
-    timeout: 60_000,
-    args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-      "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-  });
-});
-after(async () => {
-  await program?.close();
-  await lanyard?.stop();
-});
-
-// A person at a browser of their own.
-class Person {
-  clicks = 0;
-  passcodes = 0;
-  #faults = [];
-  #seen = 0;
-
-  static async arrive(t, options = {}) {
-    const person = new Person();
-    person.name = t.name.replace(/[^\w]+/g, "-").toLowerCase();
-    person.scripts = options.javaScriptEnabled ?? true;
-    person.context = await program.newContext({ viewport: desktop, reducedMotion: "reduce", ...options });
-    t.after(() => Promise.all([person.context.close(), person.twin?.close()]));
-    person.context.setDefaultTimeout(patience);
-    person.page = await person.context.newPage();
-    person.#watch();
-    return person;
-  }
-
-  // watch notes what no page may do: complain, break, or talk to anybody else.
-  #watch() {
-    this.page.on("console", (said) => {
-      // The browser complains of every page with a status of 400 and more,
-      // which is what a refusal is.
-      const refusal = said.location().url === this.page.url() && /^Failed to load resource: .* status of 4\d\d/.test(said.text());
-      if (said.type() === "error" && !refusal) this.#faults.push(`console: ${said.text()} (${said.location().url})`);
-    });
-    this.page.on("pageerror", (error) => this.#faults.push(`script: ${error.message}`));
-    this.page.on("request", (request) => {
-      const { origin, protocol } = new URL(request.url());
-      if (protocol !== "data:" && origin !== lanyard.origin && origin !== lanyard.rp) this.#faults.push(`off site: ${request.url()}`);
-    });
-    this.page.on("requestfailed", (request) => {
-      const why = request.failure()?.errorText;
-      if (why !== "net::ERR_ABORTED") this.#faults.push(`failed: ${request.url()} ${why}`); // aborted: the page was left
-    });
-  }
-
-  // open goes to an address by itself, as a link in another place would.
-  async open(url) {
-    this.response = await this.page.goto(url);
-  }
-
-  async click(what) {
-    this.clicks++;
-    await what.click();
-  }
-
-  async signIn() {
-    await this.open(lanyard.rp);
-    await this.click(this.page.getByRole("button", { name: "Sign in", exact: true }));
-    await this.page.waitForURL(`${lanyard.origin}/login?**`);
-  }
-
-  async choose(serial) {
-    await this.click(this.page.locator(`a[href$="card=${serial}"]`));
-    await this.page.waitForURL(/\/login\/smartcard\/virtual/);
-  }
-
-  get passcode() {
-    return this.page.locator("input[name=passcode]");
-  }
-
-  get continue() {
-    return this.page.getByRole("button", { name: "Continue", exact: true });
-  }
-
-  async type(passcode = "123456") {
-    this.passcodes++;
-    await this.passcode.fill(passcode);
-    await this.click(this.continue);
-  }
-
-  // seeRoles comes to the page of all roles. Whether the one of last time is
-  // offered first depends on who was here before.
-  async seeRoles() {
-    await this.page.waitForURL(/\/login\/role/);
-    const other = this.page.getByRole("link", { name: "Choose a different role" });
-    if (await other.count()) await this.click(other);
-    await this.page.locator("input[type=radio]").first().waitFor();
-  }
-
-  async isBack() {
-    await this.page.waitForURL(`${lanyard.rp}/`);
-    await this.page.waitForLoadState();
-    return this.heading();
-  }
-
-  async isToldNo() {
-    await this.page.waitForURL(`${lanyard.rp}/callback**`);
-    return this.page.locator("#error").innerText();
-  }
-
-  heading() {
-    return this.page.locator("h1").innerText();
-  }
-
-  // code is the code of the message that the page carries. With none given it
-  // waits for any.
-  async code() {
-    return this.page.locator("[data-code]").first().getAttribute("data-code");
-  }
-
-  // inspect holds the page at hand to the rules of every page: it complains
-  // of nothing, reaches nobody else, fits a narrow window and has no fault
-  // that axe knows. It leaves a picture of the page in both widths.
-  async inspect(what) {
-    await this.page.waitForLoadState("load");
-    const at = `${this.name}: ${what} (${this.page.url()})`;
-    assert.deepEqual(this.#faults, [], at);
-    assert.match(await this.page.title(), /\S – (Lanyard|Riverside demo application)$/, at);
-
-    const file = join(pictures, `${this.name}-${++this.#seen}-${what.replace(/[^\w]+/g, "-").toLowerCase()}`);
-    for (const size of [phone, desktop]) {
-      await this.page.setViewportSize(size);
-      const { scrollWidth, clientWidth } = await this.page.evaluate(() => {
-        const { scrollWidth, clientWidth } = document.documentElement;
-        return { scrollWidth, clientWidth };
-      });
-      assert.ok(scrollWidth <= clientWidth, `${at} is ${scrollWidth} px wide in a window of ${size.width} px`);
-      await this.page.screenshot({ path: `${file}-${size.width}.png`, fullPage: true });
-      const found = await this.#axe();
-      assert.deepEqual(found, [], `${at} in a window of ${size.width} px`);
-    }
-    assert.deepEqual(this.#faults, [], at);
-  }
-
-  // axe comes from the page's debugger, so the page's policy does not hold it
-  // back. It needs scripts: a page that must do without is looked at in a copy.
-  async #axe() {
-    const page = this.scripts ? this.page : await this.#copy();
-    await page.evaluate(axe.source);
-    const { violations, passes } = await within(page.evaluate((tags) =>
-      globalThis.axe.run(document, { runOnly: { type: "tag", values: tags } }),
-    ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]), "axe");
-    assert.ok(passes.length > 10, "axe looked at the page");
-    return violations.map((v) => `${v.id}: ${v.help}: ${v.nodes.map((n) => n.target.join(" ")).join(", ")}`);
-  }
-
-  // copy opens the page at hand a second time, its own scripts taken out, in a
-  // browser with scripts.
-  async #copy() {
-    const html = (await this.page.content()).replace(/<script[^>]*><\/script>/g, "");
-    this.twin ??= await program.newContext({ reducedMotion: "reduce" });
-    await this.twin.unrouteAll();
-    await this.twin.route(this.page.url(), (route) => route.fulfill({ body: html, contentType: "text/html; charset=utf-8" }));
-    const page = this.twin.pages()[0] ?? await this.twin.newPage();
-    await page.setViewportSize(this.page.viewportSize());
-    await page.goto(this.page.url(), { timeout: patience });
-    return page;
-  }
-}
+setUp();
 
 test("axe finds a fault where there is one", async (t) => {
   const person = await Person.arrive(t);
-  await person.open(lanyard.rp);
+  await person.open(world.lanyard.rp);
   await person.page.evaluate(() => document.documentElement.removeAttribute("lang"));
   await assert.rejects(person.inspect("no language"), /html-has-lang/);
 });
@@ -209,7 +20,7 @@ for (const scripts of [true, false]) {
 
     test(`one role${mode}`, async (t) => {
       const person = await arrive(t);
-      await person.open(lanyard.rp);
+      await person.open(world.lanyard.rp);
       await person.inspect("demo application");
       await person.signIn();
       await person.inspect("ways to sign in");
@@ -291,7 +102,7 @@ for (const scripts of [true, false]) {
 
     test(`the answer by form_post${mode}`, async (t) => {
       const person = await arrive(t);
-      await person.open(`${lanyard.rp}/login?mode=form_post`);
+      await person.open(`${world.lanyard.rp}/login?mode=form_post`);
       await person.choose("0000101");
       await person.type();
       if (!scripts) {
@@ -374,27 +185,27 @@ for (const [what, serial, code] of [
 
 test("what an application asks in vain is told to it", async (t) => {
   const person = await Person.arrive(t);
-  await person.open(`${lanyard.rp}/login?acr=AAL3_FIDO2`);
+  await person.open(`${world.lanyard.rp}/login?acr=AAL3_FIDO2`);
   assert.equal(await person.isToldNo(), "unmet_authentication_requirements");
   await person.inspect("AAL3_FIDO2");
-  await person.open(`${lanyard.rp}/login?prompt=none`);
+  await person.open(`${world.lanyard.rp}/login?prompt=none`);
   assert.equal(await person.isToldNo(), "login_required");
 });
 
 describe("a request that leads nowhere shows a page and redirects nobody", () => {
-  const authorize = (parameters) => `${lanyard.issuer}/authorize?${new URLSearchParams(
-    { client_id: "demo-rp", redirect_uri: `${lanyard.rp}/callback`, response_type: "code", scope: "openid", ...parameters })}`;
+  const authorize = (parameters) => `${world.lanyard.issuer}/authorize?${new URLSearchParams(
+    { client_id: "demo-rp", redirect_uri: `${world.lanyard.rp}/callback`, response_type: "code", scope: "openid", ...parameters })}`;
   for (const [what, url, code, status] of [
     ["an unknown application", () => authorize({ client_id: "nobody" }), "REQ-01", 400],
     ["an address that is not registered", () => authorize({ redirect_uri: "https://elsewhere.example/a-long-address-that-must-wrap-somewhere-on-a-narrow-page/callback" }), "REQ-02", 400],
-    ["a sign-in that is over", () => `${lanyard.origin}/login?id=nothing-of-this-name`, "SES-01", 400],
-    ["an address without a page", () => `${lanyard.origin}/no-such-page`, "NOT-01", 404],
+    ["a sign-in that is over", () => `${world.lanyard.origin}/login?id=nothing-of-this-name`, "SES-01", 400],
+    ["an address without a page", () => `${world.lanyard.origin}/no-such-page`, "NOT-01", 404],
   ]) {
     test(what, async (t) => {
       const person = await Person.arrive(t);
       await person.open(url());
       assert.equal(person.response.status(), status);
-      assert.equal(new URL(person.page.url()).origin, lanyard.origin);
+      assert.equal(new URL(person.page.url()).origin, world.lanyard.origin);
       assert.equal(await person.code(), code);
       await person.inspect(code);
     });
@@ -416,7 +227,7 @@ describe("a request that leads nowhere shows a page and redirects nobody", () =>
 
 test("the home page", async (t) => {
   const person = await Person.arrive(t);
-  await person.open(lanyard.origin);
+  await person.open(world.lanyard.origin);
   await person.inspect("home");
   await person.page.keyboard.press("Tab");
   const focused = await person.page.evaluate(() => document.activeElement.getAttribute("href"));
