@@ -35,7 +35,7 @@ const (
 func (b *Browser) Bind(w http.ResponseWriter, r *http.Request, id string) string {
 	var open []string
 	for _, c := range r.Cookies() {
-		if strings.HasPrefix(c.Name, b.name(loginCookie)) {
+		if strings.HasPrefix(c.Name, b.name(loginCookie)) && len(open) < 2*maxLogins {
 			open = append(open, c.Name)
 		}
 	}

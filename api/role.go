@@ -45,7 +45,7 @@ func (s *Server) chooseRole(w http.ResponseWriter, r *http.Request) error {
 		switch {
 		case errors.Is(err, idp.ErrRole):
 			return s.rolesPage(w, r, v, "", err)
-		case errors.Is(err, idp.ErrLoginRequired):
+		case errors.Is(err, idp.ErrLoginRequired), errors.Is(err, idp.ErrLoginGone):
 			redirect(w, r, "/login", v.Login)
 			return nil
 		}

@@ -4,7 +4,6 @@ import (
 	"net/http"
 
 	"github.com/go-chi/chi/v5"
-	"github.com/go-chi/chi/v5/middleware"
 
 	"github.com/lanyard-id/lanyard/idp"
 	"github.com/lanyard-id/lanyard/web"
@@ -13,7 +12,7 @@ import (
 // Routes returns every URL of the service but those for operators.
 func (s *Server) Routes() http.Handler {
 	r := chi.NewRouter()
-	r.Use(identify, s.observe, s.recoverer, s.secure, middleware.GetHead)
+	r.Use(identify, s.observe, s.recoverer, s.secure)
 	r.NotFound(s.page(func(http.ResponseWriter, *http.Request) error { return errNoPage }))
 	r.MethodNotAllowed(s.page(func(http.ResponseWriter, *http.Request) error { return errMethod }))
 
@@ -23,6 +22,7 @@ func (s *Server) Routes() http.Handler {
 	r.Group(func(r chi.Router) {
 		r.Use(sameOrigin(s), limitForm)
 		r.Get("/", s.page(s.home))
+		r.Head("/", s.page(s.home))
 		r.Post("/language", s.page(s.chooseLanguage))
 		r.Get("/login", s.page(s.login))
 		r.Post("/login/cancel", s.page(s.cancel))

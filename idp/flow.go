@@ -124,7 +124,11 @@ func (ls *Logins) SignIn(ctx context.Context, l Login, request string, e authent
 	if err != nil {
 		return Session{}, "", fmt.Errorf("record sign-in: %w", err)
 	}
-	if err := ls.Sessions.SaveSession(ctx, s); err != nil {
+	err = ls.Sessions.SaveSession(ctx, s)
+	if errors.Is(err, ErrUsed) {
+		return Session{}, "", ls.refused(ctx, event, authenticators.ErrAnswer) // somebody signed in at this login already
+	}
+	if err != nil {
 		return Session{}, "", err
 	}
 	if old != "" {
@@ -207,6 +211,12 @@ func (ls *Logins) Finish(ctx context.Context, v View) (string, error) {
 	if v, err = v.again(l, ls.Now()); err != nil {
 		return "", err
 	}
+	return ls.Code(ctx, v)
+}
+
+// Code returns a code for the client of a login that has come to its end.
+func (ls *Logins) Code(ctx context.Context, v View) (string, error) {
+	l := v.Login
 	acr, err := v.Client.Issue(l.Wants, v.Session.Method, v.Session.Level)
 	if err != nil {
 		return "", err

@@ -55,8 +55,8 @@ type LoginStore interface {
 	// Login returns the login called id, or ErrLoginGone.
 	Login(ctx context.Context, id string, now time.Time) (Login, error)
 
-	// UpdateLogin replaces l if it is still there, and ErrLoginGone if not:
-	// a login that was taken must not come back.
+	// UpdateLogin replaces l in one atomic step, and is ErrLoginGone if it
+	// was taken, or refused while l was not: neither must come undone.
 	UpdateLogin(ctx context.Context, l Login) error
 
 	// TakeLogin ends the login: the first caller gets it, and everybody after
@@ -102,6 +102,8 @@ func next(l Login, c Client, s *Session, role RoleChoice, now time.Time) (Step, 
 		return Return, ErrOtherPerson
 	case !c.met(l, s):
 		return Authenticate, nil
+	case role.Err != nil && s.Login != l.ID && !l.Silent:
+		return Authenticate, nil // at a shared desk somebody else may sign in
 	case role.Err != nil:
 		return Return, role.Err
 	case role.Ask:

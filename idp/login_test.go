@@ -49,7 +49,9 @@ func TestNext(t *testing.T) {
 		{"assurance: the session is not what was asked for", Login{Wants: card}, Client{}, byTOTP, RoleChoice{}, Authenticate, nil},
 		{"assurance: the session is below the client's least level", Login{Wants: []ACR{AAL2Any}}, Client{MinLevel: 3}, byTOTP, RoleChoice{}, Authenticate, nil},
 		{"role: a role must be chosen", Login{Wants: card}, Client{}, signedIn(0), RoleChoice{Ask: true}, ChooseRole, nil},
-		{"role: the client needs a role and there is none", Login{Wants: card}, Client{}, signedIn(0), RoleChoice{Err: ErrNoRole}, Return, ErrNoRole},
+		{"role: the client needs a role and there is none", Login{ID: "this", Wants: card}, Client{}, this, RoleChoice{Err: ErrNoRole}, Return, ErrNoRole},
+		{"S7: who is signed in may not use this client, but somebody else may sign in", Login{Wants: card}, Client{}, signedIn(0), RoleChoice{Err: ErrProfileUnverified}, Authenticate, nil},
+		{"S7: without a page nobody else can", Login{Wants: card, Silent: true}, Client{}, signedIn(0), RoleChoice{Err: ErrProfileUnverified}, Return, ErrProfileUnverified},
 		{"own rule: a refused login only returns", Login{Wants: card, Refused: ErrCancelled}, Client{}, nil, RoleChoice{}, Return, ErrCancelled},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {

@@ -100,7 +100,7 @@ func (gs *Grants) person(ctx context.Context, g Grant) (Person, error) {
 	if err != nil {
 		return Person{}, fmt.Errorf("person of grant: %w", err)
 	}
-	if p.Admit(c) != nil {
+	if p.Admit(c) != nil || c.RequiresRole && len(p.Current(gs.Now())) == 0 {
 		return Person{}, ErrToken
 	}
 	return p, nil

@@ -50,7 +50,10 @@ func TestSigningIn(t *testing.T) {
 		p.open(s.authorizeURL("basic", url.Values{"scope": {"openid selectedrole"}}))
 		p.signIn(noRole)
 		p.wantCode()
+		p.open(s.authorizeURL("needs-role", url.Values{"prompt": {"none"}}))
+		p.wantError("access_denied")
 		p.open(s.authorizeURL("needs-role", nil))
+		p.signIn(noRole)
 		p.wantPage(http.StatusForbidden, "ROL-01")
 		p.link("/login?id=")
 		p.wantError("access_denied")
@@ -142,7 +145,11 @@ func TestProfiles(t *testing.T) {
 		p.signIn(unverified)
 		p.wantCode()
 		p.open(s.authorizeURL("basic", nil)) // and no other through the same session
-		p.wantPage(http.StatusForbidden, "PRF-03")
+		p.wantPage(http.StatusOK, "Sign in to Ward list")
+		p.signIn(oneRole) // where somebody else may sign in
+		p.wantCode()
+		p.open(s.authorizeURL("finder", nil))
+		p.wantCode()
 	})
 }
 

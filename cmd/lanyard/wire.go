@@ -37,6 +37,7 @@ type parts struct {
 	keys     idp.Keys
 	cards    *cardca.Authority
 	outside  *http.Client
+	auto     bool // people sign in by themselves: development only
 	now      func() time.Time
 	log      *slog.Logger
 }
@@ -85,7 +86,7 @@ func wire(p parts) (*service, error) {
 	})
 	pages.Protocol, err = provider.New(provider.Config{
 		Issuer: p.issuer, Layout: p.layout, Logins: logins, Grants: grants, Clients: p.registry,
-		SigningKeys: p.keys, Browser: browser, Pages: pages, Languages: site.Languages(), Outside: p.outside, RequestID: api.RequestID, Log: p.log,
+		SigningKeys: p.keys, Browser: browser, Pages: pages, Languages: site.Languages(), Outside: p.outside, Automatic: p.auto, RequestID: api.RequestID, Log: p.log,
 	})
 	if err != nil {
 		return nil, err

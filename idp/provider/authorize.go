@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 
@@ -37,6 +38,10 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 	}
 
 	l, err := p.login(r.Context(), c, form)
+	if err == nil && l.Silent && !p.Automatic {
+		p.silent(w, r, l)
+		return
+	}
 	if err == nil {
 		l.Browser = p.Browser.Bind(w, r, l.ID)
 		err = p.rule(r.Context(), "a way to sign in here can meet it", p.Logins.Begin(r.Context(), l, c))
@@ -48,6 +53,25 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 	}
 
 	http.Redirect(w, r, "/login?id="+l.ID, http.StatusSeeOther)
+}
+
+// silent answers prompt=none on the spot: no page will come, so nothing need be
+// kept, and a browser that keeps no cookie is answered too.
+func (p *Provider) silent(w http.ResponseWriter, r *http.Request, l idp.Login) {
+	v, err := p.Logins.Look(r.Context(), l, p.Browser.Session(r))
+	if err == nil {
+		err = v.Err
+	}
+	if p.rule(r.Context(), "somebody is signed in who meets it", err) != nil {
+		p.refuseClient(w, r, l, err)
+		return
+	}
+	code, err := p.Logins.Code(r.Context(), v)
+	if err != nil {
+		p.refuseClient(w, r, l, err)
+		return
+	}
+	p.respond(w, r, l, p.success(l, code))
 }
 
 // callback ends a login that has come to its end: the client gets a code, or
@@ -81,8 +105,13 @@ func (p *Provider) callback(w http.ResponseWriter, r *http.Request) {
 		p.refuseClient(w, r, l, err)
 		return
 	}
-	// CIS2 sends client_id beside RFC 9207's iss, and some clients look at it.
-	p.respond(w, r, l, url.Values{"code": {code}, "client_id": {l.ClientID}})
+	p.respond(w, r, l, p.success(l, code))
+}
+
+// success is what a client gets: the code and, as CIS2 sends it and some
+// clients look for it, its own name.
+func (p *Provider) success(l idp.Login, code string) url.Values {
+	return url.Values{"code": {code}, "client_id": {l.ClientID}}
 }
 
 // refuseClient tells the client of l why there is no code. OIDC Core §3.1.2.6.
@@ -185,28 +214,34 @@ type part struct {
 
 // maxEcho bounds what a client gets back as it came. It is kept for minutes,
 // and has to fit into a URL.
-const maxEcho = 4 << 10
+const maxEcho = 2 << 10
 
+// readMode reads how the client wants its answer, and what it gets back in it.
+// What cannot be given back as it came is left out of the error's answer too.
 func readMode(l *idp.Login, c idp.Client, form url.Values) error {
-	if len(l.State) > maxEcho || len(l.Nonce) > maxEcho {
-		l.State = ""
-		return oidc.ErrInvalidRequest().WithDescription("state and nonce may have 4096 characters")
-	}
-	if repeated(form) {
-		return oidc.ErrInvalidRequest().WithDescription("a parameter is repeated")
-	}
-	switch mode := form.Get("response_mode"); mode {
-	case "", "query":
-	case "form_post":
-		if !slices.Contains(c.ResponseModes, mode) {
-			return oidc.ErrInvalidRequest().WithDescription("the client is not registered for this response_mode")
-		}
+	mode := form.Get("response_mode")
+	if mode == "form_post" && len(form["response_mode"]) == 1 && slices.Contains(c.ResponseModes, mode) {
 		l.ResponseMode = mode
-	default:
-		return oidc.ErrInvalidRequest().WithDescription("response_mode must be query or form_post")
 	}
-	return nil
+	stateOK, nonceOK := echoes(l.State) && len(form["state"]) < 2, echoes(l.Nonce)
+	if !stateOK {
+		l.State = ""
+	}
+	switch {
+	case repeated(form):
+		return oidc.ErrInvalidRequest().WithDescription("a parameter is repeated")
+	case !stateOK, !nonceOK:
+		return oidc.ErrInvalidRequest().WithDescription("state and nonce are text of at most 2048 bytes")
+	case mode == "", mode == "query", l.ResponseMode == mode:
+		return nil
+	case mode == "form_post":
+		return oidc.ErrInvalidRequest().WithDescription("the client is not registered for this response_mode")
+	}
+	return oidc.ErrInvalidRequest().WithDescription("response_mode must be query or form_post")
 }
+
+// echoes says whether s can be kept and given back as it came.
+func echoes(s string) bool { return len(s) <= maxEcho && utf8.ValidString(s) }
 
 // readUnsupported refuses by name what is not offered: passing over it would
 // change what the client asked for. OIDC Core §3.1.2.6, §6.1, §6.2.

@@ -109,10 +109,14 @@ func unsaid(r *http.Request) error {
 		return nil
 	}
 	id, secret, ok := r.BasicAuth()
-	_, err1 := url.QueryUnescape(id)
+	id, err1 := url.QueryUnescape(id)
 	_, err2 := url.QueryUnescape(secret)
 	if !ok || err1 != nil || err2 != nil {
 		return op.NewStatusError(oidc.ErrInvalidClient(), http.StatusUnauthorized)
+	}
+	// RFC 6749 §2.3: one method in a request, and one client.
+	if r.PostForm.Has("client_secret") || r.PostForm.Has("client_assertion") || r.PostForm.Has("client_id") && r.PostForm.Get("client_id") != id {
+		return oidc.ErrInvalidRequest().WithDescription("a client proves itself by one method at a time")
 	}
 	return nil
 }

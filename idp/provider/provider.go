@@ -85,6 +85,7 @@ type Config struct {
 	Browser     Browser
 	Pages       Pages
 	Languages   []string     // of the pages, as tags in lower case
+	Automatic   bool         // people sign in by themselves: even a silent request goes to the pages
 	Outside     *http.Client // for the keys of clients: goes nowhere inside our own network
 	RequestID   func(context.Context) string
 	Log         *slog.Logger
@@ -145,9 +146,9 @@ func (p *Provider) Mount(r chi.Router) {
 	r.With(openToPages, readOnly, cacheable).Handle(on(p.paths.keys), library)
 	r.With(openToPages, noStore, challenge(`Basic realm="token"`), formOnly).Handle(on(p.paths.token), library)
 	r.With(openToPages, noStore, bearerOnly).Handle(on(p.paths.userinfo), library)
-	r.With(noStore).Get(on(p.paths.authorize), p.authorize)
-	r.With(noStore).Post(on(p.paths.authorize), p.authorize)
-	r.With(noStore).Get(on(p.paths.callback), p.callback)
+	r.Get(on(p.paths.authorize), p.authorize)
+	r.Post(on(p.paths.authorize), p.authorize)
+	r.Get(on(p.paths.callback), p.callback)
 }
 
 // at is the public address of an endpoint.

@@ -3,7 +3,6 @@ package provider
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/zitadel/oidc/v3/pkg/oidc"
@@ -22,17 +21,15 @@ type tokenResponse struct {
 	IDToken     string `json:"id_token"`
 }
 
-// CodeExchange implements op.Server. The client is known by now; one signature
-// is made, for the ID token.
+// CodeExchange implements op.Server. The client is known by now, and the
+// library has checked that it may use this grant. One signature is made, for
+// the ID token.
 func (p *Provider) CodeExchange(ctx context.Context, r *op.ClientRequest[oidc.AccessTokenRequest]) (*op.Response, error) {
 	caller, ok := r.Client.(client)
 	if !ok {
 		return nil, p.answer(ctx, fmt.Errorf("client of type %T", r.Client)) // VerifyClient makes no other
 	}
 	c := caller.Client
-	if !slices.Contains(c.Grants, "authorization_code") {
-		return nil, p.answer(ctx, oidc.ErrUnauthorizedClient())
-	}
 	g, person, token, err := p.Grants.Redeem(ctx, idp.Redemption{
 		Code: r.Data.Code, ClientID: c.ID, RedirectURI: r.Data.RedirectURI, Verifier: r.Data.CodeVerifier,
 	}, p.RequestID(ctx), caller.once...)

@@ -44,6 +44,24 @@ func Logins(t *testing.T, open func(t *testing.T) idp.LoginStore) {
 			t.Errorf("%d took the login, want 1", n)
 		}
 	})
+	t.Run("own rule: a login that was refused stays refused", func(t *testing.T) {
+		now := time.Now()
+		s, l := add(t, now)
+		refused := l
+		refused.Refused = idp.ErrCancelled
+		for range 2 { // again is no error
+			if err := s.UpdateLogin(t.Context(), refused); err != nil {
+				t.Fatal(err)
+			}
+		}
+		l.Role = "1"
+		if err := s.UpdateLogin(t.Context(), l); !errors.Is(err, idp.ErrLoginGone) {
+			t.Errorf("UpdateLogin of a refused login: %v, want ErrLoginGone", err)
+		}
+		if got, err := s.Login(t.Context(), l.ID, now); err != nil || got.Refused != idp.ErrCancelled {
+			t.Errorf("Login = %+v, %v; want it refused", got, err)
+		}
+	})
 	t.Run("own rule: a login that was taken does not come back", func(t *testing.T) {
 		now := time.Now()
 		s, l := add(t, now)

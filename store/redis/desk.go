@@ -54,9 +54,11 @@ func (s *Store) Open(ctx context.Context, t smartcard.Transaction, handle string
 	_, err = s.rdb.TxPipelined(ctx, func(p goredis.Pipeliner) error {
 		p.HSet(ctx, deskKey(t.ID), "state", "open", "tx", b, "expires", ms(t.Expires))
 		p.PExpire(ctx, deskKey(t.ID), s.life(t.Expires))
-		p.Set(ctx, handleKey(handle), strconv.FormatInt(ms(handleExpires), 10)+" "+t.ID, s.life(handleExpires))
 		return nil
 	})
+	if err == nil {
+		err = s.rdb.Set(ctx, handleKey(handle), strconv.FormatInt(ms(handleExpires), 10)+" "+t.ID, s.life(handleExpires)).Err()
+	}
 	if err != nil {
 		return fmt.Errorf("open transaction: %w", err)
 	}

@@ -2,8 +2,11 @@ package redis
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
+
+	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/lanyard-id/lanyard/idp"
 )
@@ -26,15 +29,27 @@ func (s *Store) Login(ctx context.Context, id string, now time.Time) (idp.Login,
 
 // UpdateLogin implements idp.LoginStore.
 func (s *Store) UpdateLogin(ctx context.Context, l idp.Login) error {
-	was, err := s.put(ctx, loginKey(l.ID), l, l.Expires(), true)
+	b, err := json.Marshal(l)
+	if err != nil {
+		return fmt.Errorf("encode login: %w", err)
+	}
+	written, err := updateLogin.Run(ctx, s.rdb, []string{loginKey(l.ID)}, b, l.Refused != "", s.life(l.Expires()).Milliseconds()).Bool()
 	if err != nil {
 		return fmt.Errorf("update login: %w", err)
 	}
-	if !was {
+	if !written {
 		return idp.ErrLoginGone
 	}
 	return nil
 }
+
+// updateLogin keeps a refusal: only another refusal may take its place.
+var updateLogin = goredis.NewScript(`
+local old = redis.call('GET', KEYS[1])
+if not old or (cjson.decode(old).refused and ARGV[2] ~= '1') then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[3])
+return 1
+`)
 
 // TakeLogin implements idp.LoginStore.
 func (s *Store) TakeLogin(ctx context.Context, id string, now time.Time) (idp.Login, error) {

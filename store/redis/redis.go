@@ -1,9 +1,11 @@
 // Package redis keeps what lives for minutes or hours: logins in progress,
 // sessions, codes, access tokens and open questions to authenticators.
 //
-// Redis answers first and may forget: what must never happen twice, and what
-// must never come back, has its row in the registry as well. Every atomic step
-// is one command or one script on keys of one slot. Scripts take the time as
+// Redis answers first and may forget: what must never happen twice, a code or a
+// challenge that was used, has its fence in the registry as well. (Ended
+// sessions and families have none yet: they hold as long as this Redis does.)
+// Every atomic step is one command or one script on keys of one slot; where a
+// call makes two, the first decides. Scripts take the time as
 // an argument and compare it with what is written in the record; the keys' own
 // lives are only an upper bound. Secrets are kept as SHA-256 alone. Keys begin
 // with their purpose, so that a value made for one cannot serve another.

@@ -30,8 +30,8 @@ func secrets(t *testing.T, rdb *goredis.Client, s *redis.Store) {
 		t.Fatal(err)
 	}
 	keys := rdb.Keys(ctx, "*").Val()
-	if len(keys) != 5 {
-		t.Errorf("%d keys, want 5: %v", len(keys), keys)
+	if len(keys) != 6 {
+		t.Errorf("%d keys, want 6: %v", len(keys), keys)
 	}
 	for _, key := range keys {
 		held := key + rdb.Get(ctx, key).Val()
