@@ -36,7 +36,8 @@ var ownNetworks = []netip.Prefix{
 	netip.MustParsePrefix("192.0.0.0/24"),   // RFC 6890
 	netip.MustParsePrefix("198.18.0.0/15"),  // RFC 2544
 	netip.MustParsePrefix("240.0.0.0/4"),    // RFC 1112
-	netip.MustParsePrefix("64:ff9b::/96"),   // RFC 6052: an IPv4 address in disguise
+	netip.MustParsePrefix("::/96"),          // RFC 4291 §2.5.5.1: an IPv4 address in disguise
+	netip.MustParsePrefix("64:ff9b::/96"),   // RFC 6052: likewise
 	netip.MustParsePrefix("64:ff9b:1::/48"), // RFC 8215
 	netip.MustParsePrefix("2002::/16"),      // RFC 3056: likewise
 	netip.MustParsePrefix("2001::/32"),      // RFC 4380: likewise
