@@ -70,7 +70,7 @@ func aWorld(t *testing.T, change func(*smartcard.Config)) *world {
 	t.Cleanup(func() { _ = client.Close() })
 	w.store = redis.New(client, w.clock)
 	var err error
-	if w.ca, err = cardca.New(noon); err != nil {
+	if w.ca, err = cardca.New(cardca.Config{Now: w.clock}); err != nil {
 		t.Fatal(err)
 	}
 	w.setting = smartcard.Config{

@@ -115,7 +115,7 @@ type devService struct {
 func wireDev(o devOptions, rpURL string, log *slog.Logger, heard dev.Log) (*devService, error) {
 	clock := dev.NewClock(time.Now)
 	now := clock.Now
-	authority, err := cardca.New(now())
+	authority, err := cardca.New(cardca.Config{Now: now})
 	if err != nil {
 		return nil, err
 	}

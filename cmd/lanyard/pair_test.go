@@ -22,10 +22,14 @@ import (
 // balancer.
 func pair(t *testing.T) [2]running {
 	t.Helper()
-	authority, err := cardca.New(time.Now())
+	answers := httptest.NewUnstartedServer(nil)
+	authority, err := cardca.New(cardca.Config{Now: time.Now, OCSP: "http://" + answers.Listener.Addr().String() + "/ocsp"})
 	if err != nil {
 		t.Fatal(err)
 	}
+	answers.Config.Handler = authority.Handler()
+	answers.Start()
+	t.Cleanup(answers.Close)
 	people, _, err := openRegistry(devOptions{seed: seed(t)}, "http://localhost:1", authority.IssuerID())
 	if err != nil {
 		t.Fatal(err)

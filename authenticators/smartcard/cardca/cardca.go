@@ -1,8 +1,10 @@
 // Package cardca is a small card authority in software, for development and
 // tests: a root, an issuing authority under it, and certificates for cards.
 //
-// Its keys live in memory and end with the process. It keeps no list of what
-// it issued: that is the registry's work.
+// It also says what became of them: Handler answers OCSP and gives out the
+// revocation list, and every certificate names where. Its keys live in memory
+// and end with the process. Of what it issued it remembers the serial numbers
+// alone: whose card it is, is the registry's work.
 package cardca
 
 import (
@@ -18,6 +20,7 @@ import (
 	"fmt"
 	"math/big"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -25,36 +28,72 @@ import (
 // certificates are valid: long enough to issue a card that ended years ago.
 const reach = 10 * 365 * 24 * time.Hour
 
+// Config is what an authority is made of. Now must be there.
+type Config struct {
+	Name string           // how its certificates call it; "" means "Lanyard Development"
+	Now  func() time.Time // the clock that its answers are dated by
+
+	// Where Handler can be reached: what each certificate says of where to ask
+	// about it. Empty: it does not say.
+	OCSP string // authority information access, RFC 5280 §4.2.2.1
+	CRL  string // distribution point, RFC 5280 §4.2.1.13
+}
+
 // Authority issues certificates for cards. It is safe for concurrent use.
 type Authority struct {
+	config  Config
 	root    *x509.Certificate
 	issuing *x509.Certificate
 	key     crypto.Signer // of issuing
+
+	responder    *x509.Certificate // for OCSP, of issuing
+	responderKey crypto.Signer
+
+	mu      sync.Mutex
+	issued  map[string]struct{}  // by serial, as name writes it
+	revoked map[string]time.Time // by serial: since when
+	lists   int64                // how many lists were made
 }
 
 // New makes an authority with fresh P-256 keys, valid ten years around now.
-func New(now time.Time) (*Authority, error) {
-	rootKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, fmt.Errorf("make root key: %w", err)
+func New(c Config) (*Authority, error) {
+	if c.Now == nil {
+		return nil, errors.New("make authority: no clock")
 	}
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if c.Name == "" {
+		c.Name = "Lanyard Development"
+	}
+	now := c.Now()
+	rootKey, err := generate()
 	if err != nil {
-		return nil, fmt.Errorf("make issuing key: %w", err)
+		return nil, err
+	}
+	key, err := generate()
+	if err != nil {
+		return nil, err
 	}
 
-	rootTemplate := authority("Lanyard Development Root", 1, now)
+	rootTemplate := authority(c.Name+" Root", 1, now)
 	root, err := sign(rootTemplate, rootTemplate, rootKey.Public(), rootKey)
 	if err != nil {
 		return nil, fmt.Errorf("make root: %w", err)
 	}
-	issuingTemplate := authority("Lanyard Development Cards", 2, now)
+	issuingTemplate := authority(c.Name+" Cards", 2, now)
 	issuingTemplate.MaxPathLenZero = true // it issues to cards and to nobody else
 	issuing, err := sign(issuingTemplate, root, key.Public(), rootKey)
 	if err != nil {
 		return nil, fmt.Errorf("make issuing authority: %w", err)
 	}
-	return &Authority{root: root, issuing: issuing, key: key}, nil
+	a := &Authority{config: c, root: root, issuing: issuing, key: key, issued: map[string]struct{}{}, revoked: map[string]time.Time{}}
+	return a, a.delegate(now)
+}
+
+func generate() (crypto.Signer, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("make key: %w", err)
+	}
+	return key, nil
 }
 
 func authority(name string, serial int64, now time.Time) *x509.Certificate {
@@ -82,10 +121,9 @@ type Request struct {
 // and client authentication, and nothing else. An error says which part of
 // the request cannot be.
 func (a *Authority) Issue(r Request) (*x509.Certificate, error) {
-	serial, ok := new(big.Int).SetString(r.Serial, 16)
-	// RFC 5280 §4.1.2.2: positive, and 20 bytes with room for the sign.
-	if !ok || strings.Trim(r.Serial, "0123456789abcdefABCDEF") != "" || serial.Sign() <= 0 || serial.BitLen() > 159 {
-		return nil, errors.New("issue certificate: the serial number is not 1 to 20 bytes of hex")
+	serial, err := number(r.Serial)
+	if err != nil {
+		return nil, fmt.Errorf("issue certificate: %w", err)
 	}
 	if !r.NotAfter.After(r.NotBefore) {
 		return nil, errors.New("issue certificate: it would end before it begins")
@@ -99,12 +137,37 @@ func (a *Authority) Issue(r Request) (*x509.Certificate, error) {
 		KeyUsage:              x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 		BasicConstraintsValid: true,
+		OCSPServer:            addresses(a.config.OCSP),
+		CRLDistributionPoints: addresses(a.config.CRL),
 	}, a.issuing, r.Key, a.key)
 	if err != nil {
 		return nil, fmt.Errorf("issue certificate: %w", err)
 	}
+
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.issued[name(serial)] = struct{}{}
 	return c, nil
 }
+
+func addresses(one string) []string {
+	if one == "" {
+		return nil
+	}
+	return []string{one}
+}
+
+// number reads a serial number. RFC 5280 §4.1.2.2: positive, and 20 bytes with
+// room for the sign.
+func number(serial string) (*big.Int, error) {
+	n, ok := new(big.Int).SetString(serial, 16)
+	if !ok || strings.Trim(serial, "0123456789abcdefABCDEF") != "" || n.Sign() <= 0 || n.BitLen() > 159 {
+		return nil, errors.New("the serial number is not 1 to 20 bytes of hex")
+	}
+	return n, nil
+}
+
+func name(serial *big.Int) string { return serial.Text(16) }
 
 // Pool returns the root alone: what a card's path must end at.
 func (a *Authority) Pool() *x509.CertPool {

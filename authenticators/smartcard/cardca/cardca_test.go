@@ -17,7 +17,7 @@ var noon = time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
 
 func anAuthority(t *testing.T) *cardca.Authority {
 	t.Helper()
-	a, err := cardca.New(noon)
+	a, err := cardca.New(cardca.Config{Now: func() time.Time { return noon }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -61,7 +61,7 @@ func (d *desk) Respond(_ context.Context, tx string, jws []byte, x5c [][]byte) (
 
 func aCard(t *testing.T) *virtualcard.Card {
 	t.Helper()
-	ca, err := cardca.New(noon)
+	ca, err := cardca.New(cardca.Config{Now: func() time.Time { return noon }})
 	if err != nil {
 		t.Fatal(err)
 	}
