@@ -53,6 +53,9 @@ var messages = []struct {
 	{smartcard.ErrExpired, "CRT-01", http.StatusForbidden},
 	{smartcard.ErrUntrusted, "CRD-03", http.StatusForbidden},
 	{smartcard.ErrNotYetValid, "CRT-06", http.StatusForbidden},
+	{smartcard.ErrSeries, "CRD-07", http.StatusForbidden},
+	// Not 503: what stands before us may show its own page in place of ours.
+	{smartcard.ErrUnchecked, "CRT-05", http.StatusForbidden},
 	{authenticators.ErrAnswer, "SES-03", http.StatusBadRequest},
 }
 
@@ -87,6 +90,9 @@ func (s *Server) words(r *http.Request, v idp.View, err error) (int, web.Message
 	args := []any{"application", orElse(v.Client.Name, s.Site.Text(lang, "application.unnamed"))}
 	if ended, ok := errors.AsType[smartcard.Ended](err); ok {
 		args = append(args, "date", s.Site.Date(lang, ended.At))
+	}
+	if ended, ok := errors.AsType[smartcard.SeriesEnded](err); ok {
+		args = append(args, "date", s.Site.Date(lang, ended.From))
 	}
 	for _, m := range messages {
 		if errors.Is(err, m.err) {

@@ -103,7 +103,7 @@ func (s *Server) showWays(w http.ResponseWriter, r *http.Request, status int, v 
 	page.Error = m != nil
 	for _, way := range v.Client.Ways(v.Login, s.Logins.Ways) {
 		if way.Name == smartcardWay && s.Development != nil {
-			page.Cards = s.Development.Cards.Cards() // in place of a reader
+			page.Cards = s.Development.Cards.Cards(r.Context()) // in place of a reader
 			continue
 		}
 		page.Ways = append(page.Ways, web.Way{Name: way.Name})
@@ -142,7 +142,7 @@ func (s *Server) automaticCard(w http.ResponseWriter, r *http.Request, v idp.Vie
 func (s *Server) lookAfterCard(w http.ResponseWriter, r *http.Request, v idp.View) (idp.View, error) {
 	answer, err := s.Development.Auto(r.Context(), question(v))
 	if err != nil {
-		return v, err
+		return v, s.refusedSignIn(r, v, err)
 	}
 	session, err := s.accept(w, r, v, smartcardWay, answer)
 	if err != nil {

@@ -41,7 +41,7 @@ func (s *Server) Routes() http.Handler {
 func (s *Server) home(w http.ResponseWriter, r *http.Request) error {
 	page := web.Home{Page: s.Frame(r)}
 	if d := s.Development; d != nil {
-		page.DemoURL, page.Facts, page.Cards = d.DemoURL, d.Facts, d.Cards.Cards()
+		page.DemoURL, page.Facts, page.Cards = d.DemoURL, d.Facts, d.Cards.Cards(r.Context())
 	}
 	return s.render(w, http.StatusOK, "home", page)
 }

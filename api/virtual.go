@@ -19,7 +19,7 @@ const smartcardWay = "smartcard"
 // offers in place of a reader and the desk agent.
 type VirtualCards interface {
 	// Cards lists them for a person to choose from.
-	Cards() []web.VirtualCard
+	Cards(ctx context.Context) []web.VirtualCard
 
 	// Show returns one card with its passcode and the tries left, or why it
 	// is refused, before any passcode is asked.
@@ -68,10 +68,10 @@ func (s *Server) useCard(w http.ResponseWriter, r *http.Request) error {
 	}
 
 	answer, err := s.Development.Cards.Sign(r.Context(), question(v), serial, passcode)
-	if err == nil {
-		_, err = s.accept(w, r, v, smartcardWay, answer)
-	}
 	if err != nil {
+		return s.askPasscode(w, r, v, serial, s.refusedSignIn(r, v, err))
+	}
+	if _, err = s.accept(w, r, v, smartcardWay, answer); err != nil {
 		return s.askPasscode(w, r, v, serial, err)
 	}
 

@@ -39,6 +39,7 @@ type Evidence struct {
 	At            time.Time // when the proof was made
 	Authenticator string    // which card or credential, for the audit
 	Once          string    // base64url SHA-256 of the question: true of one sign-in only
+	Flag          string    // what the audit must say of it, in one word; empty: nothing
 }
 
 // Level is an authenticator assurance level of NIST SP 800-63B, 1 to 3.

@@ -21,6 +21,7 @@ type Event struct {
 	Authenticator string    `json:"authenticator,omitempty"`
 	Role          string    `json:"role,omitempty"`
 	Reason        string    `json:"reason,omitempty"` // of a refusal
+	Flag          string    `json:"flag,omitempty"`   // of evidence: what was not as it should be
 }
 
 // Kind says what happened.

@@ -105,7 +105,7 @@ func (ls *Logins) SignIn(ctx context.Context, l Login, request string, e authent
 		return Session{}, "", fmt.Errorf("person who signed in: %w", err)
 	}
 	event := Event{At: ls.Now(), Kind: SignedIn, Request: request, Subject: p.UID, Client: c.ID,
-		Method: string(e.Method), Level: int(e.Level), Authenticator: e.Authenticator}
+		Method: string(e.Method), Level: int(e.Level), Authenticator: e.Authenticator, Flag: e.Flag}
 	if no := p.Admit(c); no != nil {
 		return Session{}, "", ls.refused(ctx, event, no)
 	}

@@ -120,6 +120,12 @@ type Date string
 // DateOf returns the day in London at t.
 func DateOf(t time.Time) Date { return Date(t.In(london).Format(time.DateOnly)) }
 
+// Begins returns 00:00 of d in London: there is one on every day, because its
+// clocks change at one o'clock.
+func (d Date) Begins() (time.Time, error) {
+	return time.ParseInLocation(time.DateOnly, string(d), london)
+}
+
 var london = mustLocation("Europe/London")
 
 func mustLocation(name string) *time.Location {

@@ -2,7 +2,9 @@ package dev
 
 import (
 	"context"
+	"crypto"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,16 +25,19 @@ import (
 
 // Registry is where the drawer's cards are written down.
 type Registry interface {
+	smartcard.Series
 	Document() directory.Document
 
 	// SetCardTries keeps how many tries of its passcode a card has left.
 	SetCardTries(serial string, tries int) error
 }
 
-// Drawer holds a virtual card for every card of the directory. A card is made
-// when it is first used, because making a key takes time.
+// Drawer holds a virtual card for every card of the directory, and one of
+// another authority's. A card is made when it is first used, because making a
+// key takes time.
 type Drawer struct {
 	Authority *cardca.Authority
+	Foreign   *cardca.Authority // one that the service does not trust
 	Registry  Registry
 	Room      *smartcard.Room
 	Agent     virtualagent.Agent
@@ -46,28 +51,46 @@ var _ api.VirtualCards = (*Drawer)(nil)
 
 // listing is a card and its holder, as the directory has them.
 type listing struct {
-	person directory.Person
-	card   directory.Card
+	person  directory.Person
+	card    directory.Card
+	foreign bool // of another authority; nobody holds it
+}
+
+// stray is the card of another authority, which no directory has.
+var stray = listing{
+	person:  directory.Person{Name: directory.Name{Display: "A card of another authority"}},
+	card:    directory.Card{Serial: "FF01", TriesLeft: virtualcard.Tries},
+	foreign: true,
+}
+
+// listings are the cards that there are.
+func (d *Drawer) listings() []listing {
+	var list []listing
+	for _, p := range d.Registry.Document().People {
+		for _, c := range p.Cards {
+			list = append(list, listing{person: p, card: c})
+		}
+	}
+	if d.Foreign != nil {
+		list = append(list, stray) // last: a card of the directory with its number is found before it
+	}
+	return list
 }
 
 func (d *Drawer) find(serial string) (listing, error) {
-	for _, p := range d.Registry.Document().People {
-		for _, c := range p.Cards {
-			if c.Serial == serial {
-				return listing{p, c}, nil
-			}
+	for _, l := range d.listings() {
+		if l.card.Serial == serial {
+			return l, nil
 		}
 	}
 	return listing{}, idp.ErrNotFound
 }
 
 // Cards implements api.VirtualCards.
-func (d *Drawer) Cards() []web.VirtualCard {
+func (d *Drawer) Cards(ctx context.Context) []web.VirtualCard {
 	var list []web.VirtualCard
-	for _, p := range d.Registry.Document().People {
-		for _, c := range p.Cards {
-			list = append(list, d.shown(listing{p, c}))
-		}
+	for _, l := range d.listings() {
+		list = append(list, d.shown(ctx, l))
 	}
 	return list
 }
@@ -88,7 +111,7 @@ func (d *Drawer) Show(ctx context.Context, serial string) (web.VirtualCard, stri
 	if card.TriesLeft() == 0 {
 		return web.VirtualCard{}, "", 0, smartcard.ErrBlocked
 	}
-	return d.shown(l), orElse(l.card.Passcode, defaultPasscode), card.TriesLeft(), nil
+	return d.shown(ctx, l), orElse(l.card.Passcode, defaultPasscode), card.TriesLeft(), nil
 }
 
 // Sign implements api.VirtualCards.
@@ -166,10 +189,7 @@ func (d *Drawer) make(l listing) (*virtualcard.Card, error) {
 	if err != nil {
 		return nil, err
 	}
-	from, to := life(l.card.Certificate, d.Now())
-	certificate, err := d.Authority.Issue(cardca.Request{
-		Key: key.Public(), Serial: l.card.Serial, UID: l.person.UID, NotBefore: from, NotAfter: to,
-	})
+	certificate, err := d.certify(l, key.Public())
 	if err != nil {
 		return nil, err
 	}
@@ -180,6 +200,28 @@ func (d *Drawer) make(l listing) (*virtualcard.Card, error) {
 		Passcode: orElse(l.card.Passcode, defaultPasscode), PUK: orElse(l.card.PUK, defaultPUK),
 		OnTries: func(left int) { _ = d.Registry.SetCardTries(l.card.Serial, left) }, // the card keeps count by itself
 	})
+}
+
+// certify issues the certificate that the directory says the card has, and
+// revokes it where the directory says that too.
+func (d *Drawer) certify(l listing, key crypto.PublicKey) (*x509.Certificate, error) {
+	authority := d.Authority
+	if l.foreign {
+		authority = d.Foreign
+	}
+	from, to := life(l.card.Certificate, d.Now())
+	certificate, err := authority.Issue(cardca.Request{
+		Key: key, Serial: l.card.Serial, UID: l.person.UID, NotBefore: from, NotAfter: to,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if l.card.Certificate == "revoked" {
+		if err := authority.Revoke(l.card.Serial); err != nil {
+			return nil, err
+		}
+	}
+	return certificate, nil
 }
 
 // What a card of the directory has that says nothing of its own.
@@ -207,8 +249,8 @@ func life(state directory.Certificate, now time.Time) (from, to time.Time) {
 }
 
 // shown is how a card is listed, with what it is there to show.
-func (d *Drawer) shown(l listing) web.VirtualCard {
-	hint, refused := d.hint(l)
+func (d *Drawer) shown(ctx context.Context, l listing) web.VirtualCard {
+	hint, refused := d.hint(ctx, l)
 	return web.VirtualCard{Serial: l.card.Serial, Holder: holder(l.person), Hint: hint, Refused: refused}
 }
 
@@ -219,14 +261,18 @@ func holder(p directory.Person) string {
 	return p.Name.Given + " " + p.Name.Family
 }
 
-func (d *Drawer) hint(l listing) (hint string, refused bool) {
+func (d *Drawer) hint(ctx context.Context, l listing) (hint string, refused bool) {
 	switch {
+	case l.foreign:
+		return "Card not trusted", true
 	case !l.card.Registered:
 		return "Card not registered", true
 	case l.card.State != "active":
 		return "Card " + string(l.card.State), true
-	case l.card.Certificate == "expired":
-		return "Certificate expired", true
+	case l.card.Certificate == "expired" || l.card.Certificate == "revoked":
+		return "Certificate " + string(l.card.Certificate), true
+	case d.ended(ctx, l.card.Series):
+		return "Card type stopped working", true
 	case l.card.TriesLeft == 0:
 		return "Passcode locked", true
 	case l.person.Profile != idp.Verified:
@@ -243,6 +289,12 @@ func (d *Drawer) hint(l listing) (hint string, refused bool) {
 	default:
 		return strconv.Itoa(n) + " roles", false
 	}
+}
+
+// ended says whether cards of a series are refused by now.
+func (d *Drawer) ended(ctx context.Context, series int) bool {
+	from, blocked, err := d.Registry.BlockedFrom(ctx, series)
+	return err == nil && blocked && !d.Now().Before(from)
 }
 
 func orElse(s, otherwise string) string {

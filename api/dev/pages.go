@@ -25,7 +25,12 @@ type Pages struct {
 	Events   func() []idp.Event
 	Facts    []web.Detail
 	Key      string // the private key of the client demo-jwt, PEM
+
+	Authority http.Handler // of the cards: OCSP and revocation list, at AuthorityPath
 }
+
+// AuthorityPath is where the authority of the cards is asked about them.
+const AuthorityPath = "/dev/ca"
 
 // Mount puts the pages on r.
 func (p *Pages) Mount(r chi.Router) {
@@ -34,6 +39,7 @@ func (p *Pages) Mount(r chi.Router) {
 	r.Get("/dev/keys", p.keys)
 	r.Get("/dev/clock", p.clock)
 	r.Post("/dev/clock", p.advance)
+	r.Handle(AuthorityPath+"/*", http.StripPrefix(AuthorityPath, p.Authority))
 }
 
 func (p *Pages) render(w http.ResponseWriter, name string, page web.Framed) {
@@ -50,7 +56,7 @@ func (p *Pages) people(w http.ResponseWriter, r *http.Request) {
 	for _, person := range p.Registry.Document().People {
 		one := web.DevPerson{UID: person.UID, Name: holder(person), Positions: len(person.Positions), Profile: string(person.Profile)}
 		for _, card := range person.Cards {
-			shown := p.Drawer.shown(listing{person, card})
+			shown := p.Drawer.shown(r.Context(), listing{person: person, card: card})
 			one.Cards = append(one.Cards, web.DevCard{Serial: card.Serial, Shows: shown.Hint, Passcode: orElse(card.Passcode, defaultPasscode), TriesLeft: card.TriesLeft})
 		}
 		page.People = append(page.People, one)
@@ -83,7 +89,7 @@ func told(e idp.Event) string {
 	line := []string{string(e.Kind)}
 	for _, part := range []struct{ name, value string }{
 		{"subject", e.Subject}, {"client", e.Client}, {"session", e.Session}, {"method", e.Method}, {"acr", string(e.ACR)},
-		{"authenticator", e.Authenticator}, {"role", e.Role}, {"reason", e.Reason},
+		{"authenticator", e.Authenticator}, {"role", e.Role}, {"flag", e.Flag}, {"reason", e.Reason},
 	} {
 		if part.value != "" {
 			line = append(line, part.name+"="+part.value)

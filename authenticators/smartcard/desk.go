@@ -73,7 +73,7 @@ func (r *Room) Respond(ctx context.Context, tx string, jws []byte, x5c [][]byte)
 	if err != nil {
 		return "", fmt.Errorf("take question: %w", err)
 	}
-	card, serial, err := r.judge(ctx, t, jws, x5c, now)
+	s, err := r.judge(ctx, t, jws, x5c, now)
 	if err != nil {
 		return "", err
 	}
@@ -84,12 +84,13 @@ func (r *Room) Respond(ctx context.Context, tx string, jws []byte, x5c [][]byte)
 	}
 	asked := sha256.Sum256([]byte(t.ServerNonce))
 	e := authenticators.Evidence{
-		Subject:       card.Holder,
+		Subject:       s.card.Holder,
 		Method:        authenticators.Smartcard,
-		Level:         authenticators.AAL3,
+		Level:         s.level,
 		At:            now,
-		Authenticator: "card:" + serial,
+		Authenticator: "card:" + s.serial,
 		Once:          base64.RawURLEncoding.EncodeToString(asked[:]),
+		Flag:          s.flag,
 	}
 	if err := r.transactions.Settle(ctx, t, completion, e, now.Add(completionLife)); err != nil {
 		return "", fmt.Errorf("settle question: %w", err)
@@ -97,35 +98,32 @@ func (r *Room) Respond(ctx context.Context, tx string, jws []byte, x5c [][]byte)
 	return completion, nil
 }
 
-// judge returns the card that signed the message for t, and its certificate's
-// serial number.
-func (r *Room) judge(ctx context.Context, t Transaction, jws []byte, x5c [][]byte, now time.Time) (Card, string, error) {
+// judge returns how the card stands that signed the message for t.
+func (r *Room) judge(ctx context.Context, t Transaction, jws []byte, x5c [][]byte, now time.Time) (standing, error) {
 	m, err := challenge.Parse(jws)
 	if err != nil {
-		return Card{}, "", refuse(err)
+		return standing{}, refuse(err)
 	}
 	leaf, err := parseLeaf(x5c)
 	if err != nil {
-		return Card{}, "", err
+		return standing{}, err
 	}
 	issuer, err := r.trust.judge(leaf, now)
 	if err != nil {
-		return Card{}, "", err
+		return standing{}, err
 	}
 
 	if m.Header.Certificate != challenge.CertificateThumbprint(leaf) {
-		return Card{}, "", refuse(errors.New("x5t#S256 is of another certificate"))
+		return standing{}, refuse(errors.New("x5t#S256 is of another certificate"))
 	}
 	if err := m.Verify(leaf.PublicKey, r.algs); err != nil {
-		return Card{}, "", refuse(err)
+		return standing{}, refuse(err)
 	}
-	serial := challenge.Serial(leaf)
-	if !r.asked(m.Payload, t, now) || m.Payload.Card.Serial != serial {
-		return Card{}, "", refuse(errors.New("a member is not as it was asked"))
+	if !r.asked(m.Payload, t, now) || m.Payload.Card.Serial != challenge.Serial(leaf) {
+		return standing{}, refuse(errors.New("a member is not as it was asked"))
 	}
 
-	card, err := r.card(ctx, issuer, serial)
-	return card, serial, err
+	return r.stands(ctx, leaf, issuer, now)
 }
 
 // asked says whether p answers t: every member that the server owns must be

@@ -31,10 +31,19 @@ type Config struct {
 
 	Roots         *x509.CertPool  // the card authorities' roots; nil or empty refuses every card
 	Intermediates *x509.CertPool  // what stands between them and cards; may be nil
+	Policies      []x509.OID      // a path is good with one of them only; empty asks for none
 	Algs          []challenge.Alg // what cards may sign with; empty means ES256, ES384, PS256
+
+	// Soft takes a card although nobody can say whether its certificate was
+	// revoked: for AAL2 at most, and with the flag Unchecked. Without it such
+	// a card is refused. A revoked card, and one that its own authority does
+	// not know, is refused either way.
+	Soft bool
 
 	Transactions Transactions
 	Cards        Cards
+	Series       Series
+	Revocation   Revocation
 	Now          func() time.Time
 	Rand         io.Reader // nil means crypto/rand
 }
@@ -46,6 +55,9 @@ type Room struct {
 	algs           []challenge.Alg
 	transactions   Transactions
 	cards          Cards
+	series         Series
+	revocation     Revocation
+	soft           bool
 	now            func() time.Time
 	rand           io.Reader
 }
@@ -57,8 +69,8 @@ func New(c Config) (*Room, error) {
 	switch {
 	case c.Issuer == "" || c.Origin == "":
 		return nil, errors.New("smartcard room: no issuer or origin")
-	case c.Transactions == nil || c.Cards == nil || c.Now == nil:
-		return nil, errors.New("smartcard room: no transactions, cards or clock")
+	case c.Transactions == nil || c.Cards == nil || c.Series == nil || c.Revocation == nil || c.Now == nil:
+		return nil, errors.New("smartcard room: no transactions, cards, series, revocation or clock")
 	}
 	if len(c.Algs) == 0 {
 		c.Algs = []challenge.Alg{challenge.ES256, challenge.ES384, challenge.PS256}
@@ -68,8 +80,9 @@ func New(c Config) (*Room, error) {
 	}
 	return &Room{
 		issuer: c.Issuer, origin: c.Origin,
-		trust: newTrust(c.Roots, c.Intermediates), algs: slices.Clone(c.Algs),
-		transactions: c.Transactions, cards: c.Cards, now: c.Now, rand: c.Rand,
+		trust: newTrust(c.Roots, c.Intermediates, c.Policies), algs: slices.Clone(c.Algs),
+		transactions: c.Transactions, cards: c.Cards, series: c.Series, revocation: c.Revocation, soft: c.Soft,
+		now: c.Now, rand: c.Rand,
 	}, nil
 }
 

@@ -125,6 +125,8 @@ func TestNew(t *testing.T) {
 		"origin":       func(c *smartcard.Config) { c.Origin = "" },
 		"transactions": func(c *smartcard.Config) { c.Transactions = nil },
 		"cards":        func(c *smartcard.Config) { c.Cards = nil },
+		"series":       func(c *smartcard.Config) { c.Series = nil },
+		"revocation":   func(c *smartcard.Config) { c.Revocation = nil },
 		"clock":        func(c *smartcard.Config) { c.Now = nil },
 	} {
 		t.Run("own rule: no room without "+rule, func(t *testing.T) {

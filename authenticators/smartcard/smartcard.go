@@ -10,9 +10,11 @@ package smartcard
 
 import (
 	"context"
+	"crypto/x509"
 	"time"
 
 	"github.com/lanyard-id/lanyard/authenticators"
+	"github.com/lanyard-id/lanyard/authenticators/smartcard/revocation"
 )
 
 // Transaction is one question on its way through desk-auth/1.
@@ -83,6 +85,27 @@ type Cards interface {
 	CardByCertificate(ctx context.Context, issuer, serial string) (Card, error)
 }
 
+// Series says which series of cards are no longer taken.
+type Series interface {
+	// BlockedFrom returns the instant from which on cards of that series are
+	// refused, in the time zone whose day it begins. ok is false if there is
+	// none.
+	BlockedFrom(ctx context.Context, series int) (from time.Time, ok bool, err error)
+}
+
+// Revocation says whether a certificate was revoked.
+type Revocation interface {
+	// Check returns what is known of leaf, which issuer has issued. The error
+	// goes with revocation.Unavailable alone and says why, for the log.
+	Check(ctx context.Context, leaf, issuer *x509.Certificate) (revocation.Status, error)
+}
+
+var _ Revocation = (*revocation.Checker)(nil)
+
+// Unchecked is the flag of evidence that was given although nobody could say
+// whether the card's certificate was revoked.
+const Unchecked = "revocation_unchecked"
+
 // Refusals of a card. Each has a text of its own for the person.
 const (
 	ErrNotRegistered authenticators.Refusal = "the card is not registered"
@@ -92,7 +115,20 @@ const (
 	ErrExpired       authenticators.Refusal = "the card's certificate has ended"
 	ErrNotYetValid   authenticators.Refusal = "the card's certificate is not valid yet"
 	ErrUntrusted     authenticators.Refusal = "the card's certificate is not of a trusted authority or not for signing in"
+	ErrUnchecked     authenticators.Refusal = "nobody could say whether the card's certificate is revoked"
+	ErrSeries        authenticators.Refusal = "cards of this series are no longer taken"
 )
+
+// SeriesEnded is ErrSeries with the instant from which on it is so.
+type SeriesEnded struct{ From time.Time }
+
+// Error returns the reason.
+func (SeriesEnded) Error() string { return ErrSeries.Error() }
+
+// Is makes every SeriesEnded an ErrSeries, and so a refusal.
+func (SeriesEnded) Is(target error) bool {
+	return target == ErrSeries || target == authenticators.ErrRefused
+}
 
 // Ended is ErrExpired with the time at which the certificate, or one above it,
 // ended.

@@ -1,7 +1,6 @@
 package smartcard
 
 import (
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rsa"
@@ -9,12 +8,9 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/lanyard-id/lanyard/authenticators/smartcard/challenge"
 )
 
 // What an agent may send as certificates.
@@ -22,45 +18,6 @@ const (
 	maxCertificates = 8
 	maxCertificate  = 8 << 10 // bytes of DER
 )
-
-// Inspect says whether the card with this certificate could sign in now: its
-// refusals are those that Respond would give for the certificate and the card.
-// It is for before a passcode is asked, so that no try is used up for nothing.
-func (r *Room) Inspect(ctx context.Context, certificate *x509.Certificate) error {
-	leaf, err := parseLeaf([][]byte{certificate.Raw})
-	if err != nil {
-		return err
-	}
-	issuer, err := r.trust.judge(leaf, r.now())
-	if err != nil {
-		return err
-	}
-	_, err = r.card(ctx, issuer, challenge.Serial(leaf))
-	return err
-}
-
-// card returns the registered card if it may be used, and its refusal if not.
-func (r *Room) card(ctx context.Context, issuer, serial string) (Card, error) {
-	c, err := r.cards.CardByCertificate(ctx, issuer, serial)
-	if err != nil {
-		return Card{}, fmt.Errorf("find card: %w", err)
-	}
-	switch c.State {
-	case Active:
-	case Suspended:
-		return Card{}, ErrSuspended
-	case Blocked:
-		return Card{}, ErrBlocked
-	case Revoked:
-		return Card{}, ErrRevoked
-	default:
-		return Card{}, errors.New("find card: its state is none that we know")
-	}
-	if c.Holder == "" {
-		return Card{}, ErrNotRegistered
-	}
-	return c, nil
-}
 
 // IssuerID names an issuing authority as the registry does: upper-case hex
 // SHA-256 of its public key (SubjectPublicKeyInfo). It is the key that signed,
@@ -85,42 +42,44 @@ func parseLeaf(x5c [][]byte) (*x509.Certificate, error) {
 // trust judges certificates. It knows no cards.
 type trust struct {
 	roots, intermediates *x509.CertPool
+	policies             []x509.OID
 }
 
-func newTrust(roots, intermediates *x509.CertPool) trust {
+func newTrust(roots, intermediates *x509.CertPool, policies []x509.OID) trust {
 	if roots == nil {
 		roots = x509.NewCertPool() // to crypto/x509, nil means the machine's own roots
 	}
-	return trust{roots: roots, intermediates: intermediates}
+	return trust{roots, intermediates, slices.Clone(policies)}
 }
 
-// judge returns the IssuerID of the authority that issued leaf, if leaf is a
-// card's certificate for signing in, of a trusted authority, and every link of
-// its path is valid now: else ErrUntrusted, ErrExpired or ErrNotYetValid.
-func (t trust) judge(leaf *x509.Certificate, now time.Time) (string, error) {
-	if !forSigningIn(leaf) {
-		return "", ErrUntrusted
+// judge returns the authority that issued leaf, if leaf is a card's
+// certificate for signing in, of a trusted authority, and every link of its
+// path is valid now: else ErrUntrusted, ErrExpired or ErrNotYetValid.
+func (t trust) judge(leaf *x509.Certificate, now time.Time) (*x509.Certificate, error) {
+	if !t.forSigningIn(leaf) {
+		return nil, ErrUntrusted
 	}
 	path := t.path(leaf, now)
 	if path == nil {
-		return "", t.dates(leaf, now)
+		return nil, t.dates(leaf, now)
 	}
-	return IssuerID(path[1]), nil
+	return path[1], nil
 }
 
 // path returns a path from leaf to a root that was good at that time, or nil.
 func (t trust) path(leaf *x509.Certificate, at time.Time) []*x509.Certificate {
 	paths, err := leaf.Verify(x509.VerifyOptions{
-		Roots:         t.roots,
-		Intermediates: t.intermediates,
-		CurrentTime:   at,
-		KeyUsages:     []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+		Roots:               t.roots,
+		Intermediates:       t.intermediates,
+		CurrentTime:         at,
+		KeyUsages:           []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+		CertificatePolicies: t.policies,
 	})
 	if err != nil {
 		return nil
 	}
 	for _, p := range paths {
-		if goodPath(p) {
+		if goodPath(p) && t.meetsPolicies(p) {
 			return p
 		}
 	}
@@ -145,13 +104,45 @@ func (t trust) dates(leaf *x509.Certificate, now time.Time) error {
 }
 
 // forSigningIn says whether leaf is what cards have in slot 9A. A certificate
-// that names no purpose has none.
-func forSigningIn(leaf *x509.Certificate) bool {
+// that names no purpose has none, unless a policy says what it is for: some
+// series of cards say it by their policy alone. (One that names purposes of its
+// own alone is refused with the path, by crypto/x509.)
+func (t trust) forSigningIn(leaf *x509.Certificate) bool {
+	byPolicy := len(t.policies) > 0 && len(leaf.ExtKeyUsage) == 0
 	return !leaf.IsCA &&
 		leaf.KeyUsage&x509.KeyUsageCertSign == 0 &&
 		leaf.KeyUsage&x509.KeyUsageDigitalSignature != 0 &&
-		slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageClientAuth) &&
+		(byPolicy || slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageClientAuth)) &&
 		leaf.SerialNumber.Sign() > 0
+}
+
+// anyPolicy stands for every policy, in authorities alone. RFC 5280 §4.2.1.4.
+var anyPolicy, _ = x509.OIDFromInts([]uint64{2, 5, 29, 32, 0})
+
+// meetsPolicies says whether there is one wanted policy that the card has by
+// name and that every authority below the root gives, by name or with
+// anyPolicy. crypto/x509 does not ask that: where no certificate of a path
+// requires a policy, it takes a path without any (RFC 5280 §6.1.1 (e), which
+// callers cannot set). Policies that are mapped to others do not count, and
+// anyPolicy does not where a certificate of the path restricts it.
+func (t trust) meetsPolicies(path []*x509.Certificate) bool {
+	if len(t.policies) == 0 {
+		return true
+	}
+	restricts := func(c *x509.Certificate) bool { return c.InhibitAnyPolicy > 0 || c.InhibitAnyPolicyZero }
+	byAny := !slices.ContainsFunc(path, restricts)
+	has := func(c *x509.Certificate, want x509.OID) bool { return slices.ContainsFunc(c.Policies, want.Equal) }
+	return slices.ContainsFunc(t.policies, func(want x509.OID) bool {
+		if !has(path[0], want) {
+			return false
+		}
+		for _, authority := range path[1 : len(path)-1] {
+			if !has(authority, want) && (!byAny || !has(authority, anyPolicy)) {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // goodPath asks of a path what crypto/x509 does not: strong keys and digests

@@ -19,6 +19,7 @@ import (
 	"github.com/lanyard-id/lanyard/authenticators/smartcard"
 	"github.com/lanyard-id/lanyard/authenticators/smartcard/cardca"
 	"github.com/lanyard-id/lanyard/authenticators/smartcard/challenge"
+	"github.com/lanyard-id/lanyard/authenticators/smartcard/revocation"
 	"github.com/lanyard-id/lanyard/authenticators/smartcard/virtualcard"
 	"github.com/lanyard-id/lanyard/store/redis"
 )
@@ -39,6 +40,8 @@ type world struct {
 	store   *redis.Store
 	ca      *cardca.Authority
 	cards   cards
+	series  series
+	sources *sources
 	room    *smartcard.Room
 	setting smartcard.Config
 
@@ -62,10 +65,36 @@ func (c cards) CardByCertificate(_ context.Context, issuer, serial string) (smar
 	return card, nil
 }
 
+// series are the series that are blocked, and from when.
+type series map[int]time.Time
+
+func (s series) BlockedFrom(_ context.Context, series int) (time.Time, bool, error) {
+	if series == outage {
+		return time.Time{}, false, errOutage
+	}
+	from, ok := s[series]
+	return from, ok, nil
+}
+
+// outage is a series about which nothing can be known.
+const outage = 99
+
+// sources say one thing of every certificate.
+type sources struct {
+	status revocation.Status
+	err    error
+	asked  int
+}
+
+func (s *sources) Check(context.Context, *x509.Certificate, *x509.Certificate) (revocation.Status, error) {
+	s.asked++
+	return s.status, s.err
+}
+
 // aWorld returns a room over a fresh Redis. change may alter its settings.
 func aWorld(t *testing.T, change func(*smartcard.Config)) *world {
 	t.Helper()
-	w := &world{t: t, now: noon, server: miniredis.RunT(t), cards: cards{}}
+	w := &world{t: t, now: noon, server: miniredis.RunT(t), cards: cards{}, series: series{}, sources: &sources{status: revocation.Good}}
 	client := goredis.NewClient(&goredis.Options{Addr: w.server.Addr(), MaxRetries: -1})
 	t.Cleanup(func() { _ = client.Close() })
 	w.store = redis.New(client, w.clock)
@@ -76,7 +105,7 @@ func aWorld(t *testing.T, change func(*smartcard.Config)) *world {
 	w.setting = smartcard.Config{
 		Issuer: issuer, Origin: origin,
 		Roots: w.ca.Pool(), Intermediates: w.ca.Intermediates(),
-		Transactions: w.store, Cards: w.cards, Now: w.clock,
+		Transactions: w.store, Cards: w.cards, Series: w.series, Revocation: w.sources, Now: w.clock,
 	}
 	if change != nil {
 		change(&w.setting)

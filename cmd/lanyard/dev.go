@@ -22,6 +22,7 @@ import (
 	"github.com/lanyard-id/lanyard/cmd/lanyard/demo"
 	"github.com/lanyard-id/lanyard/idp"
 	"github.com/lanyard-id/lanyard/idp/provider"
+	"github.com/lanyard-id/lanyard/store/memory"
 	"github.com/lanyard-id/lanyard/web"
 )
 
@@ -83,7 +84,7 @@ func runDev(ctx context.Context, o devOptions, out io.Writer, logTo *os.File) er
 
 	heard := dev.NewLog()
 	log := newLog(logTo, heard)
-	s, err := wireDev(o, rpURL, log, heard)
+	s, err := wireDev(o, idpURL, rpURL, log, heard)
 	if err != nil {
 		return errors.Join(err, closeAll(listeners))
 	}
@@ -106,16 +107,17 @@ func runDev(ctx context.Context, o devOptions, out io.Writer, logTo *os.File) er
 // devService is a service with what stands in for the world.
 type devService struct {
 	*service
-	clock *dev.Clock
-	close func()
+	people *memory.Store
+	clock  *dev.Clock
+	close  func()
 }
 
 // wireDev puts the service together on a registry in memory and a Redis in
-// process.
-func wireDev(o devOptions, rpURL string, log *slog.Logger, heard dev.Log) (*devService, error) {
+// process. It will be reached at idpURL, whatever its issuer.
+func wireDev(o devOptions, idpURL, rpURL string, log *slog.Logger, heard dev.Log) (*devService, error) {
 	clock := dev.NewClock(time.Now)
 	now := clock.Now
-	authority, err := cardca.New(cardca.Config{Now: now})
+	authority, foreign, err := authorities(idpURL+dev.AuthorityPath, now)
 	if err != nil {
 		return nil, err
 	}
@@ -138,9 +140,9 @@ func wireDev(o devOptions, rpURL string, log *slog.Logger, heard dev.Log) (*devS
 		return nil, exit{exitUsage, err}
 	}
 
-	drawer := &dev.Drawer{Authority: authority, Registry: people, Room: s.room, Now: now,
+	drawer := &dev.Drawer{Authority: authority, Foreign: foreign, Registry: people, Room: s.room, Now: now,
 		Agent: virtualagent.Agent{Desk: s.room, Issuer: o.issuer, Origin: origin(o.issuer)}}
-	pages := &dev.Pages{Site: s.pages.Site, Frame: s.pages.Frame, Drawer: drawer, Log: heard, Clock: clock, Registry: people, Events: people.Events,
+	pages := &dev.Pages{Site: s.pages.Site, Frame: s.pages.Frame, Drawer: drawer, Log: heard, Clock: clock, Registry: people, Events: people.Events, Authority: authority.Handler(),
 		Facts: facts(o.issuer), Key: key}
 	s.pages.Development = &api.Development{Cards: drawer, DemoURL: rpURL, Facts: facts(o.issuer), Mount: pages.Mount}
 	if o.autoLogin != "" {
@@ -149,7 +151,18 @@ func wireDev(o devOptions, rpURL string, log *slog.Logger, heard dev.Log) (*devS
 			return nil, exit{exitNotFound, fmt.Errorf("nobody has the uid %q", o.autoLogin)}
 		}
 	}
-	return &devService{service: s, clock: clock, close: closeRedis}, nil
+	return &devService{service: s, people: people, clock: clock, close: closeRedis}, nil
+}
+
+// authorities makes the authority of the people's cards, which will be asked
+// about them at address, and another that nobody trusts.
+func authorities(address string, now func() time.Time) (ours, foreign *cardca.Authority, err error) {
+	ours, err = cardca.New(cardca.Config{Now: now, OCSP: address + "/ocsp", CRL: address + "/crl"})
+	if err != nil {
+		return nil, nil, err
+	}
+	foreign, err = cardca.New(cardca.Config{Name: "Another Authority", Now: now})
+	return ours, foreign, err
 }
 
 // demoApplication is the relying party that the service shows itself with.

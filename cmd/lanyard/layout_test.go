@@ -35,11 +35,12 @@ idp/provider                          -> idp + zitadel/oidc go-jose chi cors
 idp/registry/directory                -> idp authenticators + yaml
 authenticators                        ->
 authenticators/contract               -> authenticators
-authenticators/smartcard              -> authenticators authenticators/smartcard/challenge
+authenticators/smartcard              -> authenticators authenticators/smartcard/challenge authenticators/smartcard/revocation
 authenticators/smartcard/challenge    ->
 authenticators/smartcard/virtualcard  ->
 authenticators/smartcard/virtualagent -> authenticators/smartcard authenticators/smartcard/challenge authenticators/smartcard/virtualcard
-authenticators/smartcard/cardca       ->
+authenticators/smartcard/cardca       -> + x/crypto
+authenticators/smartcard/revocation   -> + x/crypto
 store/conformance                     -> idp idp/registry/directory authenticators authenticators/smartcard
 store/memory                          -> idp idp/registry/directory authenticators/smartcard
 store/redis                           -> idp authenticators authenticators/smartcard + go-redis
@@ -61,6 +62,7 @@ var others = map[string]string{
 	"pgx":          "github.com/jackc/pgx/",
 	"prometheus":   "github.com/prometheus/",
 	"ulid":         "github.com/oklog/ulid/",
+	"x/crypto":     "golang.org/x/crypto/",
 	"x/text":       "golang.org/x/text/",
 	"yaml":         "go.yaml.in/yaml/",
 	"zitadel/oidc": "github.com/zitadel/oidc/",

@@ -25,9 +25,11 @@ var reached = map[string]struct {
 }{
 	"CRD-03": {http.StatusForbidden, outlivesTheAuthority},
 	"CRD-06": {http.StatusForbidden, shows("555000000112")},
+	"CRD-07": {http.StatusForbidden, shows("555000000110")},
 	"CRT-01": {http.StatusForbidden, shows(expired)},
 	"CRT-03": {http.StatusForbidden, shows("555000000109")},
 	"CRT-04": {http.StatusForbidden, shows(unknown)},
+	"CRT-05": {http.StatusForbidden, losesTheAuthority},
 	"ERR-01": {http.StatusInternalServerError, findsRedisGone},
 	"NOT-01": {http.StatusNotFound, func(s *running, p *person) { p.open(s.issuer + "/nothing") }},
 	"PAS-01": {http.StatusBadRequest, types("999999")},
@@ -55,9 +57,7 @@ var reached = map[string]struct {
 var notReached = map[string]string{
 	"AAL-01": "the one way to sign in that there is meets all that gets past the beginning; the rest is told to the application",
 	"CAN-01": "who stops is sent to the application, which is told",
-	"CRD-07": "nothing asks for the series of a card yet",
 	"CRT-02": "nothing warns of a certificate's end yet",
-	"CRT-05": "nothing asks for a certificate's status yet",
 	"CRT-06": "certificates of virtual cards have begun, and the clock never goes back: needs the clock of another computer",
 	"LIM-01": "nothing counts tries yet but the cards themselves, which lock",
 	"ROL-02": "no application says which roles it accepts yet",
@@ -115,9 +115,15 @@ func outlivesTheAuthority(_ *running, p *person) {
 	shows(oneRole)(&s, p)
 }
 
+// losesTheAuthority shows a card about which nobody can be asked.
+func losesTheAuthority(_ *running, p *person) {
+	s := startParts(p.t, "http://localhost:1", nil)
+	shows(oneRole)(&s.running, p)
+}
+
 // findsRedisGone comes to a service that has lost its Redis.
 func findsRedisGone(_ *running, p *person) {
-	s, err := wireDev(devOptions{layout: "standard", issuer: "http://localhost:1"}, "http://localhost:1", slog.New(slog.DiscardHandler), dev.NewLog())
+	s, err := wireDev(devOptions{layout: "standard", issuer: "http://localhost:1"}, "http://localhost:1", "http://localhost:1", slog.New(slog.DiscardHandler), dev.NewLog())
 	if err != nil {
 		p.t.Fatal(err)
 	}

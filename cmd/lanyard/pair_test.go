@@ -59,7 +59,7 @@ func pair(t *testing.T) [2]running {
 		}
 		drawer := &dev.Drawer{Authority: authority, Registry: people, Room: s.room, Now: time.Now,
 			Agent: virtualagent.Agent{Desk: s.room, Issuer: issuer, Origin: issuer}}
-		pages := &dev.Pages{Site: s.pages.Site, Drawer: drawer, Log: dev.NewLog(), Clock: dev.NewClock(time.Now), Registry: people, Events: people.Events}
+		pages := &dev.Pages{Site: s.pages.Site, Drawer: drawer, Log: dev.NewLog(), Clock: dev.NewClock(time.Now), Registry: people, Events: people.Events, Authority: authority.Handler()}
 		s.pages.Development = &api.Development{Cards: drawer, Mount: pages.Mount}
 		server := httptest.NewServer(s.pages.Routes())
 		t.Cleanup(server.Close)

@@ -7,7 +7,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/lanyard-id/lanyard/idp/registry/directory"
 )
@@ -149,55 +148,6 @@ func TestProfiles(t *testing.T) {
 		p.signIn(oneRole) // where somebody else may sign in
 		p.wantCode()
 		p.open(s.authorizeURL("finder", nil))
-		p.wantCode()
-	})
-}
-
-func TestCards(t *testing.T) {
-	s := start(t, nil)
-	t.Run("smartcard: a card that cannot be used is refused before its passcode is asked", func(t *testing.T) {
-		for uid, code := range map[string]string{expired: "CRT-01", unknown: "CRT-04", "555000000109": "CRT-03", "555000000108": "PAS-03", "555000000112": "CRD-06"} {
-			p := newPerson(t)
-			p.open(s.authorizeURL("basic", nil))
-			p.link("card=" + card(uid))
-			if p.status != http.StatusForbidden || !strings.Contains(p.html(), code) || strings.Contains(p.html(), `name="passcode"`) {
-				t.Errorf("%s: %d, want %s: %s", uid, p.status, code, p.text())
-			}
-		}
-	})
-	t.Run("smartcard: an expired certificate says on which day it ended", func(t *testing.T) {
-		p := newPerson(t)
-		p.open(s.authorizeURL("basic", nil))
-		p.link("card=" + card(expired))
-		p.wantPage(http.StatusForbidden, "Your card's certificate ended on "+time.Now().Add(-24*time.Hour).UTC().Format("2 January 2006"))
-	})
-	t.Run("smartcard: a wrong passcode counts, a right one resets, the third locks", func(t *testing.T) {
-		p := newPerson(t)
-		p.open(s.authorizeURL("basic", nil))
-		p.link("card=" + card(fiveRoles))
-		try := func(passcode string) {
-			p.send("/login/smartcard/virtual", url.Values{"passcode": {passcode}})
-		}
-		try("000000")
-		p.wantPage(http.StatusBadRequest, "2 tries")
-		try("")
-		p.wantPage(http.StatusBadRequest, "Enter the passcode of this card")
-		try("12345678")
-		p.wantPage(http.StatusBadRequest, "One try left")
-		try(passcode)
-		p.wantCode()
-
-		p = newPerson(t)
-		p.open(s.authorizeURL("basic", nil))
-		p.link("card=" + card(fiveRoles))
-		for range 3 {
-			try("999999")
-		}
-		p.wantPage(http.StatusForbidden, "locked")
-		p.link("card=" + card(fiveRoles))
-		p.wantPage(http.StatusForbidden, "locked")
-		p.link("card=" + card(oneRole)) // another card is not
-		try(passcode)
 		p.wantCode()
 	})
 }

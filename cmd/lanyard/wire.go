@@ -13,6 +13,7 @@ import (
 	"github.com/lanyard-id/lanyard/authenticators"
 	"github.com/lanyard-id/lanyard/authenticators/smartcard"
 	"github.com/lanyard-id/lanyard/authenticators/smartcard/cardca"
+	"github.com/lanyard-id/lanyard/authenticators/smartcard/revocation"
 	"github.com/lanyard-id/lanyard/idp"
 	"github.com/lanyard-id/lanyard/idp/provider"
 	"github.com/lanyard-id/lanyard/store/redis"
@@ -26,6 +27,7 @@ type registry interface {
 	idp.LastRoles
 	idp.Journal
 	smartcard.Cards
+	smartcard.Series
 }
 
 // parts are what a service is put together from.
@@ -58,9 +60,13 @@ var ways = []idp.Way{
 func wire(p parts) (*service, error) {
 	live := redis.New(p.rdb, p.now)
 
+	checker, err := revocation.New(revocation.Config{Client: p.outside, Now: p.now})
+	if err != nil {
+		return nil, err
+	}
 	room, err := smartcard.New(smartcard.Config{
 		Issuer: p.issuer, Origin: origin(p.issuer), Roots: p.cards.Pool(), Intermediates: p.cards.Intermediates(),
-		Transactions: live, Cards: p.registry, Now: p.now,
+		Transactions: live, Cards: p.registry, Series: p.registry, Revocation: checker, Now: p.now,
 	})
 	if err != nil {
 		return nil, err

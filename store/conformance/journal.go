@@ -43,7 +43,7 @@ func Journal(t *testing.T, open func(t *testing.T) (j idp.Journal, events func()
 		j, events := open(t)
 		whole := idp.Event{
 			At: noon, Kind: idp.SignedIn, Request: "a", Subject: "u", Client: "c", Session: "s", Family: "f",
-			Method: "FIDO2", Level: 3, ACR: idp.AAL3FIDO2, Authenticator: "k", Role: "r", Reason: "why",
+			Method: "FIDO2", Level: 3, ACR: idp.AAL3FIDO2, Authenticator: "k", Role: "r", Reason: "why", Flag: "odd",
 		}
 		if err := j.Record(t.Context(), whole); err != nil {
 			t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"reflect"
 	"testing"
+	"time"
 
 	"github.com/lanyard-id/lanyard/authenticators/smartcard"
 	"github.com/lanyard-id/lanyard/idp"
@@ -170,6 +171,47 @@ func Cards(t *testing.T, open func(t *testing.T, doc directory.Document, issuer 
 			got, err := cards.CardByCertificate(t.Context(), tt.issuer, tt.serial)
 			if got != tt.want || !errors.Is(err, tt.err) {
 				t.Errorf("CardByCertificate() = %+v, %v; want %+v, %v", got, err, tt.want, tt.err)
+			}
+		})
+	}
+}
+
+// Series checks one registry of series of cards. open returns one that holds
+// doc.
+func Series(t *testing.T, open func(t *testing.T, doc directory.Document) smartcard.Series) {
+	rules := open(t, read(t, `
+policy:
+  card_series:
+    - {series: 4, blocked_from: 2026-03-28}
+    - {series: 5, blocked_from: 2026-03-29}
+    - {series: 6, blocked_from: 2026-03-30}
+    - {series: 7, blocked_from: 2026-10-25}
+    - {series: 8, blocked_from: 2026-10-26}
+    - {series: 10, legacy_gateway: false}
+    - {series: 11, blocked_from: 2027-01-01}
+    - {series: 11, blocked_from: 2026-01-01}
+`))
+	for _, tt := range []struct {
+		rule   string
+		series int
+		want   time.Time // zero: never
+	}{
+		{"directory: a series ends at midnight in London, in winter", 4, time.Date(2026, 3, 28, 0, 0, 0, 0, time.UTC)},
+		{"directory: on the day on which summer time begins, it has not begun at midnight", 5, time.Date(2026, 3, 29, 0, 0, 0, 0, time.UTC)},
+		{"directory: in summer, London's midnight is the hour before", 6, time.Date(2026, 3, 29, 23, 0, 0, 0, time.UTC)},
+		{"directory: on the day on which it ends, it has not ended at midnight", 7, time.Date(2026, 10, 24, 23, 0, 0, 0, time.UTC)},
+		{"directory: in winter again", 8, time.Date(2026, 10, 26, 0, 0, 0, 0, time.UTC)},
+		{"directory: a series with a rule and no day is not blocked", 10, time.Time{}},
+		{"directory: of two days the earlier counts", 11, time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)},
+		{"directory: a series without a rule is not blocked", 9, time.Time{}},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			from, ok, err := rules.BlockedFrom(t.Context(), tt.series)
+			if err != nil || ok == tt.want.IsZero() || !from.Equal(tt.want) {
+				t.Fatalf("BlockedFrom() = %v, %v, %v; want %v", from, ok, err, tt.want)
+			}
+			if ok && (from.Hour() != 0 || from.Minute() != 0) {
+				t.Errorf("it is told as %v, not as a day's beginning", from)
 			}
 		})
 	}

@@ -18,7 +18,7 @@ func aTransaction(now time.Time) smartcard.Transaction {
 
 var (
 	theLogin    = authenticators.Login{ID: "login", Browser: "browser"}
-	theEvidence = authenticators.Evidence{Subject: "555000000101", Method: authenticators.Smartcard, Level: authenticators.AAL3}
+	theEvidence = authenticators.Evidence{Subject: "555000000101", Method: authenticators.Smartcard, Level: authenticators.AAL3, Flag: "odd"}
 )
 
 // Transactions checks one implementation. open returns an empty store.

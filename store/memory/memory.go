@@ -10,6 +10,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/lanyard-id/lanyard/authenticators/smartcard"
 	"github.com/lanyard-id/lanyard/idp"
@@ -36,11 +37,12 @@ type Store struct {
 }
 
 var (
-	_ idp.People      = (*Store)(nil)
-	_ idp.Clients     = (*Store)(nil)
-	_ idp.LastRoles   = (*Store)(nil)
-	_ idp.Journal     = (*Store)(nil)
-	_ smartcard.Cards = (*Store)(nil)
+	_ idp.People       = (*Store)(nil)
+	_ idp.Clients      = (*Store)(nil)
+	_ idp.LastRoles    = (*Store)(nil)
+	_ idp.Journal      = (*Store)(nil)
+	_ smartcard.Cards  = (*Store)(nil)
+	_ smartcard.Series = (*Store)(nil)
 )
 
 // Options are what a Store needs beside its document.
@@ -140,6 +142,27 @@ func (s *Store) CardByCertificate(_ context.Context, issuer, serial string) (sma
 		State:  smartcard.State(card.State),
 		Holder: holder.UID,
 	}, nil
+}
+
+// BlockedFrom returns the midnight in London from which on cards of a series
+// are refused: the earliest that the policy names.
+func (s *Store) BlockedFrom(_ context.Context, series int) (time.Time, bool, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var first idp.Date
+	for _, rule := range s.doc.Policy.CardSeries {
+		if rule.Series == series && rule.BlockedFrom != "" && (first == "" || rule.BlockedFrom < first) {
+			first = rule.BlockedFrom
+		}
+	}
+	if first == "" {
+		return time.Time{}, false, nil
+	}
+	from, err := first.Begins()
+	if err != nil {
+		return time.Time{}, false, fmt.Errorf("series %d: %w", series, err)
+	}
+	return from, true, nil
 }
 
 // LastRole returns the position that a person last used with a client, or "".

@@ -1,0 +1,120 @@
+package smartcard
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/lanyard-id/lanyard/authenticators"
+	"github.com/lanyard-id/lanyard/authenticators/smartcard/challenge"
+	"github.com/lanyard-id/lanyard/authenticators/smartcard/revocation"
+)
+
+// standing is a card that may sign in, and what that is worth.
+type standing struct {
+	card   Card
+	serial string // of its certificate, as the registry writes it
+	level  authenticators.Level
+	flag   string // for the audit; empty: nothing
+}
+
+// Inspect says whether the card with this certificate could sign in now: its
+// refusals are those that Respond would give for the certificate and the card.
+// It is for before a passcode is asked, so that no try is used up for nothing.
+func (r *Room) Inspect(ctx context.Context, certificate *x509.Certificate) error {
+	now := r.now()
+	leaf, err := parseLeaf([][]byte{certificate.Raw})
+	if err != nil {
+		return err
+	}
+	issuer, err := r.trust.judge(leaf, now)
+	if err != nil {
+		return err
+	}
+	_, err = r.stands(ctx, leaf, issuer, now)
+	return err
+}
+
+// stands says how the card with certificate leaf stands, or why it is refused.
+// The registry is asked before the network: nobody is asked about a card that
+// is refused anyway.
+func (r *Room) stands(ctx context.Context, leaf, issuer *x509.Certificate, now time.Time) (standing, error) {
+	s := standing{serial: challenge.Serial(leaf), level: authenticators.AAL3}
+	var err error
+	if s.card, err = r.card(ctx, IssuerID(issuer), s.serial); err != nil {
+		return standing{}, err
+	}
+	if err := r.inSeries(ctx, s.card.Series, now); err != nil {
+		return standing{}, err
+	}
+	if s.flag, err = r.notRevoked(ctx, leaf, issuer); err != nil {
+		return standing{}, err
+	}
+	if s.flag != "" {
+		s.level = authenticators.AAL2
+	}
+	return s, nil
+}
+
+// card returns the registered card if it may be used, and its refusal if not.
+func (r *Room) card(ctx context.Context, issuer, serial string) (Card, error) {
+	c, err := r.cards.CardByCertificate(ctx, issuer, serial)
+	if err != nil {
+		return Card{}, fmt.Errorf("find card: %w", err)
+	}
+	switch c.State {
+	case Active:
+	case Suspended:
+		return Card{}, ErrSuspended
+	case Blocked:
+		return Card{}, ErrBlocked
+	case Revoked:
+		return Card{}, ErrRevoked
+	default:
+		return Card{}, errors.New("find card: its state is none that we know")
+	}
+	if c.Holder == "" {
+		return Card{}, ErrNotRegistered
+	}
+	return c, nil
+}
+
+// inSeries refuses a card whose series is blocked at now. The series is what
+// the registry says of the card, not what the desk says.
+func (r *Room) inSeries(ctx context.Context, series int, now time.Time) error {
+	from, blocked, err := r.series.BlockedFrom(ctx, series)
+	if err != nil {
+		return fmt.Errorf("ask about series: %w", err)
+	}
+	if blocked && !now.Before(from) {
+		return SeriesEnded{from}
+	}
+	return nil
+}
+
+// notRevoked refuses a card whose certificate is revoked, or not known to be
+// good. With Soft it returns a flag instead if nobody could say.
+func (r *Room) notRevoked(ctx context.Context, leaf, issuer *x509.Certificate) (flag string, err error) {
+	status, err := r.revocation.Check(ctx, leaf, issuer)
+	switch status {
+	case revocation.Good:
+		return "", nil
+	case revocation.Revoked:
+		return "", ErrRevoked
+	case revocation.Unknown:
+		return "", fmt.Errorf("%w: its authority does not know it", ErrUnchecked)
+	default:
+	}
+	if ctx.Err() != nil {
+		return "", fmt.Errorf("check revocation: %w", ctx.Err()) // who asked has gone: no word about the card
+	}
+	if r.soft {
+		return Unchecked, nil
+	}
+	if err == nil {
+		return "", ErrUnchecked
+	}
+	return "", fmt.Errorf("%w: %w", ErrUnchecked, err)
+}
