@@ -25,8 +25,9 @@ type parted struct {
 }
 
 // startParts starts one with the people and clients of these tests, which
-// change may alter. Its card authority is asked at authority; "" is where it is.
-func startParts(t *testing.T, authority string, change func(*directory.Document)) parted {
+// change may alter, and signs everybody in as uid; "" lets them choose. Its
+// card authority is asked at authority; "" is where it is.
+func startParts(t *testing.T, authority, uid string, change func(*directory.Document)) parted {
 	t.Helper()
 	path := seed(t)
 	if change != nil {
@@ -49,7 +50,7 @@ func startParts(t *testing.T, authority string, change func(*directory.Document)
 		authority = at
 	}
 	heard := dev.NewLog()
-	s, err := wireDev(devOptions{issuer: at, layout: "standard", seed: path}, authority, "http://localhost:1", newLog(log, heard), heard)
+	s, err := wireDev(devOptions{issuer: at, layout: "standard", seed: path, autoLogin: uid}, authority, "http://localhost:1", newLog(log, heard), heard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +101,7 @@ var cardStates = []struct{ rule, serial, code, words, reason string }{
 }
 
 func TestCardStates(t *testing.T) {
-	s := startParts(t, "", func(d *directory.Document) {
+	s := startParts(t, "", "", func(d *directory.Document) {
 		d.People[0].Cards = append(d.People[0].Cards, directory.Card{Serial: revokedCard, Series: 9, State: "active",
 			Registered: true, Certificate: "revoked", Passcode: passcode, TriesLeft: 3})
 	})
@@ -192,7 +193,7 @@ func (p *person) post(path string, form url.Values) {
 func TestUncheckedCard(t *testing.T) {
 	t.Run("X8: where nobody can say whether a card is revoked, people read that it cannot be checked", func(t *testing.T) {
 		const nowhere = "http://localhost:1"
-		s := startParts(t, nowhere, nil)
+		s := startParts(t, nowhere, "", nil)
 		p := newPerson(t)
 		p.open(s.authorizeURL("basic", nil))
 		p.link("card=" + card(oneRole))
@@ -205,6 +206,18 @@ func TestUncheckedCard(t *testing.T) {
 		}
 		if events := s.events(); len(events) != 1 || !slices.ContainsFunc(events, unchecked) {
 			t.Errorf("the journal says %+v", events)
+		}
+	})
+}
+
+func TestAutomaticCards(t *testing.T) {
+	t.Run("auto-login: a card that is refused is the client's error, and stands in the journal", func(t *testing.T) {
+		s := startParts(t, "", expired, nil)
+		p := newPerson(t)
+		p.open(s.authorizeURL("basic", nil))
+		p.wantError("access_denied")
+		if e := s.events(); len(e) != 1 || e[0].Kind != idp.SignInNo || !strings.Contains(e[0].Reason, "certificate has ended") {
+			t.Errorf("the journal says %+v", e)
 		}
 	})
 }

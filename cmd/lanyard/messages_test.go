@@ -117,7 +117,7 @@ func outlivesTheAuthority(_ *running, p *person) {
 
 // losesTheAuthority shows a card about which nobody can be asked.
 func losesTheAuthority(_ *running, p *person) {
-	s := startParts(p.t, "http://localhost:1", nil)
+	s := startParts(p.t, "http://localhost:1", "", nil)
 	shows(oneRole)(&s.running, p)
 }
 
