@@ -166,7 +166,7 @@ func TestCode(t *testing.T) {
 			"code":        s.redeem(t, "basic", another(code), nil),
 		} {
 			if try.status != http.StatusBadRequest || try.body["error"] != "invalid_grant" {
-				t.Errorf("another %s: %d, %v", name, try.status, try.body)
+				t.Errorf("another %s: %d, %v", name, try.status, try.body["error"])
 			}
 		}
 		s.redeem(t, "basic", code, nil).wantOK(t)
