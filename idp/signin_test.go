@@ -1,0 +1,40 @@
+package idp_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/lanyard-id/lanyard/authenticators"
+	"github.com/lanyard-id/lanyard/idp"
+)
+
+func TestSignIn(t *testing.T) {
+	t.Run("X10: the answer to one question is worth one session, after its room forgot too", func(t *testing.T) {
+		w := aWard(t)
+		l := w.begin("a")
+		w.mustSignIn(l)
+		if _, secret, err := w.signIn(l, "once"); !errors.Is(err, authenticators.ErrAnswer) || secret != "" || w.sessions() != 1 {
+			t.Errorf("the second time: %v, %d sessions; want ErrAnswer and 1", err, w.sessions())
+		}
+		if _, _, err := w.signIn(l, "another"); err != nil {
+			t.Errorf("another question: %v", err)
+		}
+	})
+	t.Run("NIST SP 800-63B §4.3.3: choosing a role is an act, after which the session lives on", func(t *testing.T) {
+		w := aWard(t)
+		s := w.mustSignIn(w.begin("a"))
+		w.pass(14 * time.Minute)
+		if err := w.logins.ChooseRole(t.Context(), w.look(w.begin("b"), s), "request", "1"); err != nil {
+			t.Fatal(err)
+		}
+		w.pass(14 * time.Minute)
+		if v := w.look(w.begin("c"), s); v.Step != idp.Return || v.Role.Role != "1" {
+			t.Errorf("step %v with role %q, want the end with role 1", v.Step, v.Role.Role)
+		}
+		w.pass(time.Minute)
+		if v := w.look(w.begin("d"), s); v.Step != idp.Authenticate {
+			t.Errorf("step %v 15 minutes after the act, want a sign-in", v.Step)
+		}
+	})
+}

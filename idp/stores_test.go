@@ -1,0 +1,154 @@
+package idp_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/lanyard-id/lanyard/authenticators"
+	"github.com/lanyard-id/lanyard/idp"
+	"github.com/lanyard-id/lanyard/idp/registry/directory"
+	"github.com/lanyard-id/lanyard/store/memory"
+	"github.com/lanyard-id/lanyard/store/redis"
+)
+
+const (
+	nurse  = "555000000101"
+	family = "family-abcd"
+)
+
+// aCode is of the family, as the codes are that a login gives.
+var aCode = family + strings.Repeat("c", 43)
+
+type people map[string]idp.Person
+
+func (p people) Person(_ context.Context, uid string) (idp.Person, error) { return p[uid], nil }
+
+type clients map[string]idp.Client
+
+func (c clients) Client(_ context.Context, id string) (idp.Client, error) { return c[id], nil }
+
+// errDown is what a journal says that cannot write.
+var errDown = errors.New("the journal is down")
+
+type down struct{}
+
+func (down) Record(context.Context, idp.Event, ...idp.Fence) error { return errDown }
+
+// ward is where a nurse with two positions signs in, on stores that the
+// service has too and a clock that the test moves.
+type ward struct {
+	t      *testing.T
+	now    time.Time
+	server *miniredis.Miniredis
+	rdb    *goredis.Client
+	live   *redis.Store
+	people people
+	logins *idp.Logins
+	grants *idp.Grants
+}
+
+func aWard(t *testing.T) *ward {
+	t.Helper()
+	registry, err := memory.New(directory.Document{}, memory.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &ward{t: t, now: time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC), server: miniredis.RunT(t)}
+	w.rdb = goredis.NewClient(&goredis.Options{Addr: w.server.Addr()})
+	t.Cleanup(func() { _ = w.rdb.Close() })
+	now := func() time.Time { return w.now }
+	w.live = redis.New(w.rdb, now)
+	w.people = people{nurse: {UID: nurse, Profile: idp.Verified, Positions: []idp.Position{{ID: "1"}, {ID: "2"}}}}
+	registered := clients{"ward": {ID: "ward", MinLevel: authenticators.AAL1}}
+	w.logins = &idp.Logins{Store: w.live, Sessions: w.live, Codes: w.live, People: w.people, Clients: registered,
+		LastRoles: registry, Journal: registry, Now: now}
+	w.grants = &idp.Grants{Codes: w.live, Tokens: w.live, People: w.people, Clients: registered, Journal: registry, Now: now}
+	return w
+}
+
+// pass lets time go by, for Redis as well.
+func (w *ward) pass(d time.Duration) {
+	w.now = w.now.Add(d)
+	w.server.FastForward(d)
+}
+
+// restrict is what the registry does when the nurse has to be verified again.
+func (w *ward) restrict() {
+	p := w.people[nurse]
+	p.Profile = idp.Restricted
+	w.people[nurse] = p
+}
+
+// saveCode keeps the code as the end of a login does.
+func (w *ward) saveCode() {
+	w.t.Helper()
+	g := idp.Grant{Family: family, ClientID: "ward", Subject: nurse, Scopes: []string{"openid"}}
+	if err := w.live.SaveCode(w.t.Context(), aCode, g, w.now.Add(idp.CodeLife)); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *ward) redeem() (token string, err error) {
+	_, _, token, err = w.grants.Redeem(w.t.Context(), idp.Redemption{Code: aCode, ClientID: "ward"}, "request")
+	return token, err
+}
+
+func (w *ward) mustRedeem() string {
+	w.t.Helper()
+	token, err := w.redeem()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return token
+}
+
+// wantHolder checks what userinfo is told of token: nil, or why nothing.
+func (w *ward) wantHolder(token string, want error) {
+	w.t.Helper()
+	if _, _, err := w.grants.Holder(w.t.Context(), token); !errors.Is(err, want) {
+		w.t.Errorf("Holder: %v, want %v", err, want)
+	}
+}
+
+// begin keeps a login that asks for a role.
+func (w *ward) begin(id string) idp.Login {
+	w.t.Helper()
+	l := idp.Login{ID: id, ClientID: "ward", Scopes: []string{"openid", "selectedrole"}, Wants: []idp.ACR{idp.AAL3Any}, StartedAt: w.now}
+	if err := w.live.AddLogin(w.t.Context(), l); err != nil {
+		w.t.Fatal(err)
+	}
+	return l
+}
+
+// signIn shows the nurse's card in answer to question once.
+func (w *ward) signIn(l idp.Login, once string) (idp.Session, string, error) {
+	e := authenticators.Evidence{Subject: nurse, Method: authenticators.Smartcard, Level: authenticators.AAL3, At: w.now, Once: once}
+	return w.logins.SignIn(w.t.Context(), l, "request", e, "")
+}
+
+func (w *ward) mustSignIn(l idp.Login) idp.Session {
+	w.t.Helper()
+	s, _, err := w.signIn(l, "once")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return s
+}
+
+// sessions is how many there are.
+func (w *ward) sessions() int { return len(w.rdb.Keys(w.t.Context(), "session:*").Val()) }
+
+func (w *ward) look(l idp.Login, s idp.Session) idp.View {
+	w.t.Helper()
+	v, err := w.logins.Look(w.t.Context(), l, s.Key)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return v
+}

@@ -1,0 +1,109 @@
+package idp_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/lanyard-id/lanyard/idp"
+)
+
+func TestRedeem(t *testing.T) {
+	t.Run("RFC 6749 §4.1.2: a second use ends what the first made, after Redis forgot the first too", func(t *testing.T) {
+		w := aWard(t)
+		w.saveCode()
+		token := w.mustRedeem()
+		w.wantHolder(token, nil)
+		if err := w.rdb.Del(t.Context(), w.rdb.Keys(t.Context(), "code:*").Val()...).Err(); err != nil {
+			t.Fatal(err)
+		}
+		w.saveCode() // as in a snapshot from before the first use
+		if again, err := w.redeem(); !errors.Is(err, idp.ErrUsed) || again != "" {
+			t.Errorf("the second use: %v, want ErrUsed and no token", err)
+		}
+		w.wantHolder(token, idp.ErrToken)
+		w.pass(idp.TokenLife - time.Minute)
+		w.wantHolder(token, idp.ErrToken)
+	})
+	t.Run("RFC 6749 §4.1.2: half an hour after the first use a second one still ends its token", func(t *testing.T) {
+		w := aWard(t)
+		w.saveCode()
+		token := w.mustRedeem()
+		w.pass(30 * time.Minute)
+		w.wantHolder(token, nil)
+		if _, err := w.redeem(); !errors.Is(err, idp.ErrUsed) {
+			t.Errorf("the second use: %v, want ErrUsed", err)
+		}
+		w.wantHolder(token, idp.ErrToken)
+	})
+	t.Run("RFC 6750 §3.1: an access token lives an hour", func(t *testing.T) {
+		w := aWard(t)
+		w.saveCode()
+		token := w.mustRedeem()
+		w.pass(3599 * time.Second)
+		w.wantHolder(token, nil)
+		w.pass(time.Second)
+		w.wantHolder(token, idp.ErrToken)
+	})
+}
+
+func TestRestricted(t *testing.T) {
+	t.Run("assurance: who was restricted since the sign-in gets no token", func(t *testing.T) {
+		w := aWard(t)
+		w.saveCode()
+		w.restrict()
+		if token, err := w.redeem(); !errors.Is(err, idp.ErrCode) || token != "" {
+			t.Errorf("Redeem: %v, want ErrCode and no token", err)
+		}
+	})
+	t.Run("assurance: nor do their tokens open userinfo", func(t *testing.T) {
+		w := aWard(t)
+		w.saveCode()
+		token := w.mustRedeem()
+		w.wantHolder(token, nil)
+		w.restrict()
+		w.wantHolder(token, idp.ErrToken)
+	})
+}
+
+func TestUnrecorded(t *testing.T) {
+	t.Run("own rule: no token that the journal does not know of", func(t *testing.T) {
+		w := aWard(t)
+		w.grants.Journal = down{}
+		w.saveCode()
+		if token, err := w.redeem(); !errors.Is(err, errDown) || token != "" {
+			t.Errorf("Redeem: %v, want the journal's error and no token", err)
+		}
+	})
+	t.Run("own rule: a second use ends the family, recorded or not", func(t *testing.T) {
+		w := aWard(t)
+		w.saveCode()
+		token := w.mustRedeem()
+		w.grants.Journal = down{}
+		if _, err := w.redeem(); !errors.Is(err, errDown) {
+			t.Errorf("Redeem: %v, want the journal's error", err)
+		}
+		w.wantHolder(token, idp.ErrToken)
+	})
+	t.Run("own rule: no session that the journal does not know of", func(t *testing.T) {
+		w := aWard(t)
+		w.logins.Journal = down{}
+		if s, secret, err := w.signIn(w.begin("a"), "once"); !errors.Is(err, errDown) || secret != "" || s.ID != "" || w.sessions() != 0 {
+			t.Errorf("SignIn: %v with %d sessions, want the journal's error and none", err, w.sessions())
+		}
+	})
+	t.Run("own rule: no role that the journal does not know of", func(t *testing.T) {
+		w := aWard(t)
+		l := w.begin("a")
+		s := w.mustSignIn(l)
+		w.logins.Journal = down{}
+		if err := w.logins.ChooseRole(t.Context(), w.look(l, s), "request", "1"); !errors.Is(err, errDown) {
+			t.Errorf("ChooseRole: %v, want the journal's error", err)
+		}
+		kept, err := w.live.Login(t.Context(), "a", w.now)
+		last, err2 := w.logins.LastRoles.LastRole(t.Context(), nurse, "ward")
+		if err := errors.Join(err, err2); err != nil || kept.Role != "" || last != "" {
+			t.Errorf("the login has the role %q, the last is %q, %v; want none", kept.Role, last, err)
+		}
+	})
+}
