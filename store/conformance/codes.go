@@ -51,6 +51,16 @@ func Codes(t *testing.T, open func(t *testing.T) CodeStore) {
 			t.Errorf("RedeemCode after its life: %v, want ErrCode", err)
 		}
 	})
+	t.Run("RFC 6749 §4.1.2: a second use is known for one as long as the token lives", func(t *testing.T) {
+		now := time.Now()
+		s := save(t, now)
+		redeemed(t, s, now)
+		late := now.Add(idp.TokenLife - time.Second)
+		if g, err := s.RedeemCode(t.Context(), aRedemption(), late, late.Add(idp.TokenLife)); !errors.Is(err, idp.ErrUsed) || g.Family != aFamily {
+			t.Errorf("RedeemCode long after its use: %+v, %v; want the grant and ErrUsed", g, err)
+		}
+		wantNoToken(t, s, aToken, late)
+	})
 	t.Run("RFC 6750 §3.1: a token stands for its grant until it ends", func(t *testing.T) {
 		now := time.Now()
 		s := save(t, now)
