@@ -17,7 +17,10 @@ func TestSignIn(t *testing.T) {
 		if _, secret, err := w.signIn(l, "once"); !errors.Is(err, authenticators.ErrAnswer) || secret != "" || w.sessions() != 1 {
 			t.Errorf("the second time: %v, %d sessions; want ErrAnswer and 1", err, w.sessions())
 		}
-		if _, _, err := w.signIn(l, "another"); err != nil {
+		if _, secret, err := w.signIn(w.begin("b"), "once"); !errors.Is(err, authenticators.ErrAnswer) || secret != "" {
+			t.Errorf("at another login: %v, want ErrAnswer", err)
+		}
+		if _, _, err := w.signIn(w.begin("c"), "another"); err != nil {
 			t.Errorf("another question: %v", err)
 		}
 	})
