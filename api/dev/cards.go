@@ -281,7 +281,7 @@ func (d *Drawer) hint(ctx context.Context, l listing) (hint string, refused bool
 	if days, ok := l.card.Certificate.ExpiresIn(); ok {
 		return "Certificate ends in " + strconv.Itoa(days) + " days", false
 	}
-	switch n := len(l.person.Positions); n {
+	switch n := len(l.person.IDP(nil).Current(d.Now())); n {
 	case 0:
 		return "No role", false
 	case 1:

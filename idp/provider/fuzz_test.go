@@ -2,7 +2,6 @@ package provider
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -41,7 +40,7 @@ func aProvider(t testing.TB) *Provider {
 		"k": {ID: "k", AuthMethod: idp.PrivateKeyJWT, JWKS: []byte(public), AssertionAlgs: idp.AssertionAlgs, AssertionAudiences: []string{"issuer"}},
 	}
 	p, err := New(Config{Issuer: "https://id.example", Layout: Standard, Clients: clients, SigningKeys: keys,
-		Logins: &idp.Logins{Now: time.Now}, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+		Logins: &idp.Logins{Now: time.Now}, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
