@@ -164,16 +164,17 @@ func (ls *Logins) ChooseRole(ctx context.Context, v View, request, role string) 
 	}
 	l, s := v.Login, *v.Session
 	l.Role, s.Role, s.LastAct = role, role, ls.Now()
+	// The journal first: a role that it does not know of must not work.
+	if err := ls.Journal.Record(ctx, Event{At: ls.Now(), Kind: RoleChosen, Request: request,
+		Subject: s.Subject, Client: l.ClientID, Session: s.ID, Role: role}); err != nil {
+		return fmt.Errorf("record role: %w", err)
+	}
 	err := ls.Sessions.UpdateSession(ctx, s)
 	if errors.Is(err, ErrNotFound) {
 		return ErrLoginRequired // it ended this instant
 	}
 	if err != nil {
 		return err
-	}
-	if err := ls.Journal.Record(ctx, Event{At: ls.Now(), Kind: RoleChosen, Request: request,
-		Subject: s.Subject, Client: l.ClientID, Session: s.ID, Role: role}); err != nil {
-		return fmt.Errorf("record role: %w", err)
 	}
 	if err := ls.LastRoles.SaveLastRole(ctx, s.Subject, l.ClientID, role); err != nil {
 		return fmt.Errorf("save last role: %w", err)

@@ -105,5 +105,8 @@ func TestUnrecorded(t *testing.T) {
 		if err := errors.Join(err, err2); err != nil || kept.Role != "" || last != "" {
 			t.Errorf("the login has the role %q, the last is %q, %v; want none", kept.Role, last, err)
 		}
+		if v := w.look(l, s); v.Step != idp.ChooseRole {
+			t.Errorf("step %v, want the role asked again", v.Step)
+		}
 	})
 }
