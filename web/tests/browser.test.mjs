@@ -127,6 +127,9 @@ test("a wrong passcode until the card locks", async (t) => {
   const person = await Person.arrive(t);
   await person.signIn();
   await person.choose("0000116");
+  await person.click(person.continue);
+  await person.page.locator('[data-code="PAS-04"]').waitFor();
+  await person.inspect("PAS-04");
   for (const [code, left] of [["PAS-01", /2 tries left/i], ["PAS-02", /one try left/i]]) {
     await person.type("000000");
     await person.page.locator(`[data-code="${code}"]`).waitFor();
@@ -151,6 +154,8 @@ for (const [what, serial, code] of [
   ["a revoked card", "0000109", "CRT-03"],
   ["a card that nobody registered", "0000111", "CRT-04"],
   ["a suspended card", "0000112", "CRD-06"],
+  ["a card of a blocked series", "0000110", "CRD-07"],
+  ["a card of another authority", "FF01", "CRD-03"],
 ]) {
   test(`${what} is refused before its passcode is asked`, async (t) => {
     const person = await Person.arrive(t);
