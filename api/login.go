@@ -29,6 +29,8 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 		return s.refuse(w, r, v.Login, v.Err)
 	case v.Err != nil:
 		return s.dismiss(w, r, v, v.Err)
+	case v.Step == idp.ReadNotice:
+		redirect(w, r, "/login/notice", v.Login)
 	case v.Step == idp.ChooseRole:
 		redirect(w, r, "/login/role", v.Login)
 	case v.Step == idp.Return:
@@ -120,12 +122,29 @@ func (s *Server) signInAutomatically(w http.ResponseWriter, r *http.Request, v i
 	if v.Login.Refused == "" && (v.Session == nil || v.Session.Login != v.Login.ID) {
 		v = s.automaticCard(w, r, v)
 	}
+	if v.Step == idp.ReadNotice && v.Err == nil {
+		v = s.skipNotice(r, v)
+	}
 	if v.Step == idp.ChooseRole && (v.Err == nil || errors.Is(v.Err, idp.ErrInteraction)) {
 		first := slices.MinFunc(v.Role.Offers, func(a, b idp.Position) int { return strings.Compare(a.ID, b.ID) })
 		v.Err = s.Logins.ChooseRole(r.Context(), v, RequestID(r.Context()), first.ID)
 		v.Step = idp.Return
 	}
 	return v
+}
+
+// skipNotice goes on as somebody who has read the notice.
+func (s *Server) skipNotice(r *http.Request, v idp.View) idp.View {
+	if v.Err = s.Logins.Tell(r.Context(), v); v.Err != nil {
+		return v
+	}
+	v.Login.Told = true
+	again, err := s.Logins.Look(r.Context(), v.Login, v.Session.Key)
+	if err != nil {
+		v.Err = err
+		return v
+	}
+	return again
 }
 
 // automaticCard signs the person in afresh, and returns where the login stands

@@ -26,6 +26,8 @@ func (s *Server) Routes() http.Handler {
 		r.Post("/language", s.page(s.chooseLanguage))
 		r.Get("/login", s.page(s.login))
 		r.Post("/login/cancel", s.page(s.cancel))
+		r.Get("/login/notice", s.page(s.showNotice))
+		r.Post("/login/notice", s.page(s.readNotice))
 		r.Get("/login/role", s.page(s.showRoles))
 		r.Post("/login/role", s.page(s.chooseRole))
 		if s.Development != nil {

@@ -38,6 +38,7 @@ type Evidence struct {
 	Level         Level     // how surely
 	At            time.Time // when the proof was made
 	Authenticator string    // which card or credential, for the audit
+	Ends          time.Time // when the authenticator itself ends; zero: not known
 	Once          string    // base64url SHA-256 of the question: true of one sign-in only
 	Flag          string    // what the audit must say of it, in one word; empty: nothing
 }

@@ -18,6 +18,7 @@ type Logins struct {
 	People    People
 	Clients   Clients
 	LastRoles LastRoles
+	Notices   Notices
 	Journal   Journal
 	Ways      []Way
 	Now       func() time.Time
@@ -32,6 +33,7 @@ type View struct {
 	Session *Session
 	Person  Person
 	Role    RoleChoice
+	Tell    bool // the person's authenticator ends soon, and they do not know
 	Step    Step
 	Err     error
 }
@@ -65,7 +67,7 @@ func (ls *Logins) Look(ctx context.Context, l Login, sessionKey string) (View, e
 			}
 		}
 	}
-	v.Step, v.Err = Next(v.Login, v.Client, v.Session, v.Role, ls.Now())
+	v.Step, v.Err = Next(v, ls.Now())
 	return v, nil
 }
 
@@ -89,7 +91,8 @@ func (ls *Logins) meet(ctx context.Context, v *View) error {
 		return fmt.Errorf("last role: %w", err)
 	}
 	v.Role = RoleFor(v.Login, v.Client, *v.Session, p, last, ls.Now())
-	return nil
+	v.Tell, err = ls.noticeDue(ctx, v)
+	return err
 }
 
 // SignIn turns evidence into a session and returns it with the secret for the
@@ -115,7 +118,7 @@ func (ls *Logins) SignIn(ctx context.Context, l Login, request string, e authent
 
 	secret := NewSecret()
 	s := Session{ID: random(16), Key: Hash(secret), Subject: p.UID, Method: e.Method, Level: e.Level,
-		AuthTime: e.At, LastAct: ls.Now(), Login: l.ID}
+		AuthTime: e.At, LastAct: ls.Now(), Login: l.ID, Ends: e.Ends}
 	event.Session = s.ID
 	err = ls.Journal.Record(ctx, event, Fence{Kind: "challenge", Hash: e.Once})
 	if errors.Is(err, ErrUsed) {
@@ -195,7 +198,8 @@ func (v View) again(l Login, now time.Time) (View, error) {
 		v.Role = RoleFor(l, v.Client, *v.Session, v.Person, "", now)
 	}
 	v.Login = l
-	v.Step, v.Err = Next(l, v.Client, v.Session, v.Role, now)
+	v.Tell = false
+	v.Step, v.Err = Next(v, now)
 	if v.Err == nil && v.Step != Return {
 		v.Err = ErrLoginGone
 	}

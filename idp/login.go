@@ -30,6 +30,7 @@ type Login struct {
 	Locale       string         `json:"locale,omitempty"` // of ui_locales, the first language that pages have
 	StartedAt    time.Time      `json:"started_at"`
 
+	Told    bool    `json:"told,omitempty"`    // the person has read that their authenticator ends soon
 	Role    string  `json:"role,omitempty"`    // the position chosen for this login
 	Refused Refusal `json:"refused,omitempty"` // why the client is told no
 }
@@ -70,18 +71,19 @@ type Step int
 // The steps. After every one the browser comes back to GET /login.
 const (
 	Authenticate Step = iota // somebody must prove who they are
+	ReadNotice               // the person is told that what they sign in with ends soon
 	ChooseRole               // the person must say which role they work in
 	Return                   // the client gets its answer
 )
 
-// Next is the one place that decides what happens next in a login. s is the
-// session of the browser, or nil, and role what RoleFor decided for its person.
-func Next(l Login, c Client, s *Session, role RoleChoice, now time.Time) (Step, error) {
-	if l.Refused != "" {
-		return Return, l.Refused
+// Next is the one place that decides what happens next in a login: v says what
+// was asked and who is there, but for Step and Err, which are its answer.
+func Next(v View, now time.Time) (Step, error) {
+	if v.Login.Refused != "" {
+		return Return, v.Login.Refused
 	}
-	step, err := next(l, c, s, role, now)
-	if err != nil || !l.Silent || step == Return {
+	step, err := next(v, now)
+	if err != nil || !v.Login.Silent || step == Return {
 		return step, err
 	}
 	// OIDC Core §3.1.2.1: with prompt=none no page may be shown, so the
@@ -92,7 +94,8 @@ func Next(l Login, c Client, s *Session, role RoleChoice, now time.Time) (Step, 
 	return step, ErrInteraction
 }
 
-func next(l Login, c Client, s *Session, role RoleChoice, now time.Time) (Step, error) {
+func next(v View, now time.Time) (Step, error) {
+	l, s, role := v.Login, v.Session, v.Role
 	switch {
 	case s == nil, !s.Live(now):
 		return Authenticate, nil
@@ -100,12 +103,14 @@ func next(l Login, c Client, s *Session, role RoleChoice, now time.Time) (Step, 
 		return Authenticate, nil
 	case l.Only && l.Hint != s.Subject:
 		return Return, ErrOtherPerson
-	case !c.met(l, s):
+	case !v.Client.met(l, s):
 		return Authenticate, nil
 	case role.Err != nil && s.Login != l.ID && !l.Silent:
 		return Authenticate, nil // at a shared desk somebody else may sign in
 	case role.Err != nil:
 		return Return, role.Err
+	case v.Tell:
+		return ReadNotice, nil
 	case role.Ask:
 		return ChooseRole, nil
 	}

@@ -55,7 +55,7 @@ func TestNext(t *testing.T) {
 		{"own rule: a refused login only returns", Login{Wants: card, Refused: ErrCancelled}, Client{}, nil, RoleChoice{}, Return, ErrCancelled},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
-			got, err := Next(tt.login, tt.client, tt.session, tt.role, noon)
+			got, err := Next(View{Login: tt.login, Client: tt.client, Session: tt.session, Role: tt.role}, noon)
 			if got != tt.want || !errors.Is(err, tt.err) {
 				t.Errorf("Next() = %v, %v; want %v, %v", got, err, tt.want, tt.err)
 			}

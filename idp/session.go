@@ -19,6 +19,7 @@ type Session struct {
 	LastAct  time.Time             `json:"last_act"`       // of the person, not of a program
 	Login    string                `json:"login"`          // the login that made it: what counts as fresh
 	Role     string                `json:"role,omitempty"` // the position chosen last
+	Ends     time.Time             `json:"ends,omitzero"`  // when the authenticator that made it ends; zero: not known
 }
 
 // limits are how long a session lives: at most, and without an act of the

@@ -126,6 +126,13 @@ func (p Passcode) Describes() string {
 	return strings.Join(ids, " ")
 }
 
+// Notice is the page "notice": something to know before going on.
+type Notice struct {
+	Page
+	Message
+	LoginID string
+}
+
 // Role is the page "role": choose a role to work in.
 type Role struct {
 	Page

@@ -76,6 +76,7 @@ func samples(s *Site, lang string) []sample {
 		{"ways-message", "ways", Ways{Page: aPage(), LoginID: "l0g1n", Ways: sampleWays(), Message: message("CRT-01", "date", "3 March 2026")}},
 		{"ways-cards-only", "ways", Ways{Page: aPage(), LoginID: "l0g1n", Cards: sampleCards()[:3]}},
 		{"ways-none", "ways", Ways{Page: Page{}, LoginID: "l0g1n"}},
+		{"notice", "notice", Notice{Page: aPage(), LoginID: "l0g1n", Message: *message("CRT-02", "days", "12 days")}},
 		{"passcode", "passcode", Passcode{Page: aPage(), LoginID: "l0g1n", Serial: "0000101", Holder: "Dr Asha Smith", Hint: "123456", TriesLeft: 3}},
 		{"passcode-warned", "passcode", Passcode{Page: aPage(), LoginID: "l0g1n", Serial: "0000101", Holder: "Dr Asha Smith", TriesLeft: 1}},
 		{"passcode-wrong", "passcode", Passcode{Page: aPage(), LoginID: "l0g1n", Serial: "0000101", Holder: "Dr Asha Smith", Hint: "123456", TriesLeft: 2,

@@ -41,7 +41,7 @@ func NewMetrics() *Metrics {
 	return m
 }
 
-var stepNames = map[idp.Step]string{idp.Authenticate: "authenticate", idp.ChooseRole: "choose_role", idp.Return: "return"}
+var stepNames = map[idp.Step]string{idp.Authenticate: "authenticate", idp.ReadNotice: "read_notice", idp.ChooseRole: "choose_role", idp.Return: "return"}
 
 // Step counts a decision of idp.Next.
 func (m *Metrics) Step(step idp.Step, err error) {

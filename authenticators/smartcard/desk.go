@@ -90,6 +90,7 @@ func (r *Room) Respond(ctx context.Context, tx string, jws []byte, x5c [][]byte)
 		At:            now,
 		Authenticator: "card:" + s.serial,
 		Once:          base64.RawURLEncoding.EncodeToString(asked[:]),
+		Ends:          s.ends,
 		Flag:          s.flag,
 	}
 	if err := r.transactions.Settle(ctx, t, completion, e, now.Add(completionLife)); err != nil {

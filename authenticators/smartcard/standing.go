@@ -18,6 +18,7 @@ type standing struct {
 	serial string // of its certificate, as the registry writes it
 	level  authenticators.Level
 	flag   string // for the audit; empty: nothing
+	ends   time.Time
 }
 
 // Inspect says whether the card with this certificate could sign in now: its
@@ -41,7 +42,7 @@ func (r *Room) Inspect(ctx context.Context, certificate *x509.Certificate) error
 // The registry is asked before the network: nobody is asked about a card that
 // is refused anyway.
 func (r *Room) stands(ctx context.Context, leaf, issuer *x509.Certificate, now time.Time) (standing, error) {
-	s := standing{serial: challenge.Serial(leaf), level: authenticators.AAL3}
+	s := standing{serial: challenge.Serial(leaf), level: authenticators.AAL3, ends: leaf.NotAfter}
 	var err error
 	if s.card, err = r.card(ctx, IssuerID(issuer), s.serial); err != nil {
 		return standing{}, err

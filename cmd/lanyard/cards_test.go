@@ -165,6 +165,7 @@ func TestCardStates(t *testing.T) {
 			t.Error("the drawer does not say so")
 		}
 		p.signIn("555000000107")
+		p.send("/login/notice", nil)
 		p.wantCode()
 	})
 }
@@ -257,6 +258,30 @@ func TestCards(t *testing.T) {
 		p.wantPage(http.StatusForbidden, "locked")
 		p.link("card=" + card(oneRole)) // another card is not
 		try(passcode)
+		p.wantCode()
+	})
+}
+
+func TestNotice(t *testing.T) {
+	s := start(t, nil)
+	t.Run("smartcard: who has a card that ends soon is told once, and goes on", func(t *testing.T) {
+		p := newPerson(t)
+		p.open(s.authorizeURL("basic", nil))
+		p.signIn(endsSoon)
+		p.wantPage(http.StatusOK, "Your card's certificate ends in 12 days")
+		p.open(p.at.String()) // looking away and back changes nothing
+		p.wantPage(http.StatusOK, "Your card's certificate ends in 12 days")
+		p.send("/login/notice", nil)
+		p.wantCode()
+		again := newPerson(t)
+		again.open(s.authorizeURL("basic", nil))
+		again.signIn(endsSoon)
+		again.wantCode()
+	})
+	t.Run("auto-login: nobody is there to be told", func(t *testing.T) {
+		s := start(t, func(o *devOptions) { o.autoLogin = endsSoon })
+		p := newPerson(t)
+		p.open(s.authorizeURL("basic", url.Values{"scope": {"openid selectedrole"}}))
 		p.wantCode()
 	})
 }

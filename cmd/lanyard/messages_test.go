@@ -27,6 +27,7 @@ var reached = map[string]struct {
 	"CRD-06": {http.StatusForbidden, shows("555000000112")},
 	"CRD-07": {http.StatusForbidden, shows("555000000110")},
 	"CRT-01": {http.StatusForbidden, shows(expired)},
+	"CRT-02": {http.StatusOK, signsInAt("basic", endsSoon)},
 	"CRT-03": {http.StatusForbidden, shows("555000000109")},
 	"CRT-04": {http.StatusForbidden, shows(unknown)},
 	"CRT-05": {http.StatusForbidden, losesTheAuthority},
@@ -57,7 +58,6 @@ var reached = map[string]struct {
 var notReached = map[string]string{
 	"AAL-01": "the one way to sign in that there is meets all that gets past the beginning; the rest is told to the application",
 	"CAN-01": "who stops is sent to the application, which is told",
-	"CRT-02": "nothing warns of a certificate's end yet",
 	"CRT-06": "certificates of virtual cards have begun, and the clock never goes back: needs the clock of another computer",
 	"LIM-01": "nothing counts tries yet but the cards themselves, which lock",
 	"ROL-02": "no application says which roles it accepts yet",

@@ -134,6 +134,7 @@ const (
 	noRole     = "555000000104"
 	noCard     = "555000000105"
 	expired    = "555000000106"
+	endsSoon   = "555000000107"
 	unknown    = "555000000111"
 	unverified = "555000000113"
 	restricted = "555000000114"

@@ -25,6 +25,7 @@ type registry interface {
 	idp.People
 	idp.Clients
 	idp.LastRoles
+	idp.Notices
 	idp.Journal
 	smartcard.Cards
 	smartcard.Series
@@ -74,7 +75,7 @@ func wire(p parts) (*service, error) {
 
 	logins := &idp.Logins{
 		Store: live, Sessions: live, Codes: live, People: p.registry, Clients: p.registry,
-		LastRoles: p.registry, Journal: p.registry, Ways: ways, Now: p.now,
+		LastRoles: p.registry, Notices: p.registry, Journal: p.registry, Ways: ways, Now: p.now,
 	}
 	grants := &idp.Grants{
 		Codes: live, Tokens: live, People: p.registry, Clients: p.registry, Journal: p.registry, Now: p.now,

@@ -216,3 +216,22 @@ policy:
 		})
 	}
 }
+
+// Notices checks one implementation. open returns a store of a directory.
+func Notices(t *testing.T, open func(t *testing.T, d directory.Document) idp.Notices) {
+	t.Run("smartcard: when somebody was told is kept, for each by themself", func(t *testing.T) {
+		n := open(t, read(t, surgery))
+		at := time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
+		if err := n.SaveNotice(t.Context(), "555000000101", at); err != nil {
+			t.Fatal(err)
+		}
+		for uid, want := range map[string]time.Time{"555000000101": at, "000000000102": {}} {
+			if got, err := n.LastNotice(t.Context(), uid); err != nil || !got.Equal(want) {
+				t.Errorf("LastNotice(%s) = %v, %v; want %v", uid, got, err, want)
+			}
+		}
+		if days, err := n.WarnDays(t.Context()); err != nil || len(days) == 0 {
+			t.Errorf("WarnDays = %v, %v; want those of the directory", days, err)
+		}
+	})
+}

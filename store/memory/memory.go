@@ -9,6 +9,7 @@ package memory
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -31,15 +32,17 @@ type Store struct {
 
 	saving sync.Mutex // held from before a change until it is kept
 
-	mu    sync.RWMutex
-	doc   directory.Document
-	roles map[lastRole]string
+	mu      sync.RWMutex
+	doc     directory.Document
+	roles   map[lastRole]string
+	notices map[string]time.Time // when people were last told that something of theirs ends, by uid
 }
 
 var (
 	_ idp.People       = (*Store)(nil)
 	_ idp.Clients      = (*Store)(nil)
 	_ idp.LastRoles    = (*Store)(nil)
+	_ idp.Notices      = (*Store)(nil)
 	_ idp.Journal      = (*Store)(nil)
 	_ smartcard.Cards  = (*Store)(nil)
 	_ smartcard.Series = (*Store)(nil)
@@ -74,6 +77,7 @@ func New(doc directory.Document, o Options) (*Store, error) {
 		journal: journal{fences: map[idp.Fence]struct{}{}},
 		doc:     doc.Clone(),
 		roles:   map[lastRole]string{},
+		notices: map[string]time.Time{},
 	}
 	if s.save == nil {
 		s.save = func(directory.Document) error { return nil }
@@ -163,6 +167,28 @@ func (s *Store) BlockedFrom(_ context.Context, series int) (time.Time, bool, err
 		return time.Time{}, false, fmt.Errorf("series %d: %w", series, err)
 	}
 	return from, true, nil
+}
+
+// WarnDays implements idp.Notices.
+func (s *Store) WarnDays(context.Context) ([]int, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return slices.Clone(s.doc.Policy.WarnDays), nil
+}
+
+// LastNotice implements idp.Notices.
+func (s *Store) LastNotice(_ context.Context, uid string) (time.Time, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.notices[uid], nil
+}
+
+// SaveNotice implements idp.Notices.
+func (s *Store) SaveNotice(_ context.Context, uid string, at time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.notices[uid] = at
+	return nil
 }
 
 // LastRole returns the position that a person last used with a client, or "".

@@ -22,6 +22,7 @@ func TestStore(t *testing.T) {
 	conformance.People(t, func(t *testing.T, d directory.Document) idp.People { return open(t, d, "") })
 	conformance.Clients(t, func(t *testing.T, d directory.Document) idp.Clients { return open(t, d, "") })
 	conformance.LastRoles(t, func(t *testing.T, d directory.Document) idp.LastRoles { return open(t, d, "") })
+	conformance.Notices(t, func(t *testing.T, d directory.Document) idp.Notices { return open(t, d, "") })
 	conformance.Cards(t, func(t *testing.T, d directory.Document, i string) smartcard.Cards { return open(t, d, i) })
 	conformance.Series(t, func(t *testing.T, d directory.Document) smartcard.Series { return open(t, d, "") })
 	conformance.Journal(t, func(t *testing.T) (idp.Journal, func() []idp.Event) {

@@ -171,6 +171,17 @@ for (const [what, serial, code] of [
   });
 }
 
+test("a certificate that ends soon is told of, once", async (t) => {
+  const person = await Person.arrive(t);
+  await person.signIn();
+  await person.choose("0000107");
+  await person.type();
+  assert.equal(await person.code(), "CRT-02");
+  await person.inspect("CRT-02");
+  await person.click(person.continue);
+  assert.match(await person.isBack(), /Mrs Siobhan O'Neill/);
+});
+
 for (const [what, serial, code] of [
   ["an unverified profile", "0000113", "PRF-03"],
   ["a restricted profile", "0000114", "PRF-02"],

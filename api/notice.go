@@ -1,0 +1,39 @@
+package api
+
+import (
+	"net/http"
+
+	"github.com/lanyard-id/lanyard/idp"
+	"github.com/lanyard-id/lanyard/web"
+)
+
+// showNotice tells the person that their card's certificate ends soon.
+func (s *Server) showNotice(w http.ResponseWriter, r *http.Request) error {
+	v, err := s.look(r)
+	if err != nil {
+		return err
+	}
+	if v.Err != nil || v.Step != idp.ReadNotice {
+		redirect(w, r, "/login", v.Login)
+		return nil
+	}
+
+	page := web.Notice{Page: s.framed(r, v), LoginID: v.Login.ID}
+	days := s.Site.Count(page.Lang, "day", idp.DaysLeft(v.Session.Ends, s.Logins.Now()))
+	page.Message = s.Site.Message(page.Lang, "CRT-02", "days", days)
+	mayPostTo(w, v.Login.RedirectURI)
+	return s.render(w, http.StatusOK, "notice", page)
+}
+
+// readNotice goes on after the notice.
+func (s *Server) readNotice(w http.ResponseWriter, r *http.Request) error {
+	v, err := s.look(r)
+	if err != nil {
+		return err
+	}
+	if err := s.Logins.Tell(r.Context(), v); err != nil {
+		return err
+	}
+	redirect(w, r, "/login", v.Login)
+	return nil
+}
