@@ -25,9 +25,13 @@ var errAdvance = errors.New("advance must be a duration from 1ms to 87600h, such
 // Advance moves the clock on by d and returns the new time.
 func (c *Clock) Advance(d time.Duration) (time.Time, error) {
 	const years = 10 * 365 * 24 * time.Hour
-	if d < time.Millisecond || d > years || time.Duration(c.ahead.Load()) > years {
-		return time.Time{}, errAdvance
+	for {
+		ahead := c.ahead.Load()
+		if d < time.Millisecond || d > years || time.Duration(ahead) > years {
+			return time.Time{}, errAdvance
+		}
+		if c.ahead.CompareAndSwap(ahead, ahead+int64(d)) {
+			return c.Now(), nil
+		}
 	}
-	c.ahead.Add(int64(d))
-	return c.Now(), nil
 }

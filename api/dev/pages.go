@@ -68,12 +68,13 @@ func (p *Pages) people(w http.ResponseWriter, r *http.Request) {
 func (p *Pages) requests(w http.ResponseWriter, r *http.Request) {
 	reference := strings.TrimSpace(r.URL.Query().Get("q"))
 	page := web.DevRequests{Page: p.Frame(r), Query: reference}
+	events := p.Events()
 	for _, q := range p.Log.Requests(reference) {
 		one := web.DevRequest{ID: q.ID, At: q.At.Format(time.TimeOnly), Method: q.Method, Route: q.Route, Status: q.Status, Client: q.Client, Lines: q.Lines}
 		for _, rule := range q.Rules {
 			one.Rules = append(one.Rules, web.DevRule(rule))
 		}
-		for _, e := range p.Events() {
+		for _, e := range events {
 			if e.Request == q.ID {
 				one.Events = append(one.Events, told(e))
 			}

@@ -126,6 +126,7 @@ func TestAssertion(t *testing.T) {
 			"nbf 8 s ahead":         func(a *assertion) { a.claims["nbf"] = time.Now().Add(8 * time.Second).Unix() },
 			"8 s past":              func(a *assertion) { a.claims["exp"] = time.Now().Add(-8 * time.Second).Unix() },
 			"a fraction of seconds": func(a *assertion) { a.claims["exp"] = float64(time.Now().Add(time.Minute).UnixMilli()) / 1000 },
+			"typ in full":           func(a *assertion) { a.header["typ"] = "application/jwt" },
 			"no typ":                func(a *assertion) { delete(a.header, "typ") },
 		} {
 			a := s.anAssertion("signs")
@@ -161,6 +162,9 @@ func TestAssertion(t *testing.T) {
 			"P13: jku":           func(a *assertion) { a.header["jku"] = keysAfar },
 			"P13: x5u":           func(a *assertion) { a.header["x5u"] = keysAfar },
 			"P13: jwk":           func(a *assertion) { a.header["jwk"] = jose.JSONWebKey{Key: strangeKey.Public()}; a.key = strangeKey },
+			"P13: x5c":           func(a *assertion) { a.header["x5c"] = []string{} },
+			"P12: typ a number":  func(a *assertion) { a.header["typ"] = 5 },
+			"exp in 5 min 20 s":  func(a *assertion) { a.claims["exp"] = time.Now().Add(5*time.Minute + 20*time.Second).Unix() },
 			"P12: an ID token's": func(a *assertion) { a.header["typ"] = "at+jwt" },
 		} {
 			a := s.anAssertion("signs")
@@ -188,6 +192,11 @@ func TestAssertion(t *testing.T) {
 				t.Errorf("%s: %d, %v", name, got.status, got.body)
 			}
 		}
+	})
+	t.Run("RFC 6749 §2.3: an assertion and a secret are one proof too many", func(t *testing.T) {
+		form := s.anAssertion("signs").sign(t)
+		form.Set("client_secret", "x")
+		s.redeem(t, "", s.signedIn(t, "signs", oneRole, nil), form).wantError(t, http.StatusBadRequest, "invalid_request")
 	})
 	t.Run("RFC 7521 §4.2: a client_id beside the assertion must be the same client's", func(t *testing.T) {
 		form := s.anAssertion("signs").sign(t)

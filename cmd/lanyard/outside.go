@@ -32,15 +32,20 @@ func newOutside(thisComputerToo bool) *http.Client {
 // ownNetworks are networks that net/netip does not know as ours.
 var ownNetworks = []netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"),
-	netip.MustParsePrefix("100.64.0.0/10"),  // RFC 6598: carriers
-	netip.MustParsePrefix("192.0.0.0/24"),   // RFC 6890
-	netip.MustParsePrefix("198.18.0.0/15"),  // RFC 2544
-	netip.MustParsePrefix("240.0.0.0/4"),    // RFC 1112
-	netip.MustParsePrefix("::/96"),          // RFC 4291 §2.5.5.1: an IPv4 address in disguise
-	netip.MustParsePrefix("64:ff9b::/96"),   // RFC 6052: likewise
-	netip.MustParsePrefix("64:ff9b:1::/48"), // RFC 8215
-	netip.MustParsePrefix("2002::/16"),      // RFC 3056: likewise
-	netip.MustParsePrefix("2001::/32"),      // RFC 4380: likewise
+	netip.MustParsePrefix("100.64.0.0/10"),    // RFC 6598: carriers
+	netip.MustParsePrefix("192.0.0.0/24"),     // RFC 6890
+	netip.MustParsePrefix("198.18.0.0/15"),    // RFC 2544
+	netip.MustParsePrefix("240.0.0.0/4"),      // RFC 1112
+	netip.MustParsePrefix("::/96"),            // RFC 4291 §2.5.5.1: an IPv4 address in disguise
+	netip.MustParsePrefix("64:ff9b::/96"),     // RFC 6052: likewise
+	netip.MustParsePrefix("64:ff9b:1::/48"),   // RFC 8215
+	netip.MustParsePrefix("2002::/16"),        // RFC 3056: likewise
+	netip.MustParsePrefix("2001::/32"),        // RFC 4380: likewise
+	netip.MustParsePrefix("::ffff:0:0:0/96"),  // RFC 2765: likewise
+	netip.MustParsePrefix("192.88.99.0/24"),   // RFC 7526: likewise
+	netip.MustParsePrefix("fec0::/10"),        // RFC 3879: sites
+	netip.MustParsePrefix("100::/64"),         // RFC 6666: nobody
+	netip.MustParsePrefix("168.63.129.16/32"), // the host of some clouds, for its guests alone
 }
 
 // guard refuses an address inside our own network.

@@ -81,10 +81,9 @@ func (p *Provider) checkAssertion(ctx context.Context, c idp.Client, r *op.Clien
 	}
 	jws, err := jose.ParseSignedCompact(r.ClientAssertion, algs)
 	if err != nil {
-		return idp.Fence{}, wrong("alg", algOf(r.ClientAssertion), strings.Join(c.AssertionAlgs, " or "))
+		return idp.Fence{}, wrong("alg", string(headerOf(r.ClientAssertion)["alg"]), strings.Join(c.AssertionAlgs, " or "))
 	}
-	header := jws.Signatures[0].Protected
-	if err := checkHeader(header); err != nil {
+	if err := checkHeader(headerOf(r.ClientAssertion)); err != nil {
 		return idp.Fence{}, err
 	}
 	payload, err := p.clientKeys.verify(ctx, c, jws)
@@ -98,39 +97,42 @@ func (p *Provider) checkAssertion(ctx context.Context, c idp.Client, r *op.Clien
 	if err := p.checkClaims(c, a); err != nil {
 		return idp.Fence{}, err
 	}
-	return idp.Fence{Kind: "assertion", Hash: idp.Hash(c.ID + " " + a.ID)}, nil
+	return idp.Fence{Kind: "assertion", Hash: idp.Hash(idp.Hash(c.ID) + idp.Hash(a.ID))}, nil
 }
 
-// algOf is the algorithm that an assertion names, for the log.
-func algOf(assertion string) string {
+// headerOf returns the members of an assertion's header, as they are written:
+// the library keeps some to itself.
+func headerOf(assertion string) map[string]json.RawMessage {
 	header, _, _ := strings.Cut(assertion, ".")
 	b, err := base64.RawURLEncoding.DecodeString(header)
 	if err != nil {
-		return "unreadable"
+		return nil
 	}
-	var h struct {
-		Alg string `json:"alg"`
+	var members map[string]json.RawMessage
+	if json.Unmarshal(b, &members) != nil {
+		return nil
 	}
-	if json.Unmarshal(b, &h) != nil {
-		return "unreadable"
-	}
-	return h.Alg
+	return members
 }
 
 // checkHeader refuses what would bring a key along (RFC 8725 §3.10), and
 // tokens that were made for something else (§3.11).
-func checkHeader(h jose.Header) error {
-	if h.JSONWebKey != nil {
-		return wrong("jwk", "a key", "none: keys are registered")
-	}
-	for _, name := range []jose.HeaderKey{"jku", "x5u", "x5c", "jwk", "crit"} {
-		if _, has := h.ExtraHeaders[name]; has {
-			return wrong(string(name), "present", "absent")
+func checkHeader(members map[string]json.RawMessage) error {
+	for _, name := range []string{"jku", "x5u", "x5c", "jwk", "crit", "b64"} {
+		if _, has := members[name]; has {
+			return wrong(name, "present", "absent")
 		}
 	}
-	typ, _ := h.ExtraHeaders[jose.HeaderType].(string)
-	switch strings.ToLower(typ) {
-	case "", "jwt", "client-authentication+jwt":
+	written, has := members["typ"]
+	if !has {
+		return nil
+	}
+	var typ string
+	if err := json.Unmarshal(written, &typ); err != nil {
+		return wrong("typ", "no text", "JWT")
+	}
+	switch strings.TrimPrefix(strings.ToLower(typ), "application/") { // RFC 7515 §4.1.9
+	case "jwt", "client-authentication+jwt":
 		return nil
 	}
 	return wrong("typ", typ, "JWT")

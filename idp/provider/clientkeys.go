@@ -19,6 +19,7 @@ import (
 // How the keys of clients that have them at an address are kept.
 const (
 	keysLife   = time.Hour        // then they are asked for again
+	keysEnd    = 2 * time.Hour    // for how long they stand in where their address does not answer
 	keysPause  = 30 * time.Second // at least between two asks, whatever kids come
 	keysWait   = 2 * time.Second
 	maxKeys    = 256 << 10 // bytes
@@ -39,6 +40,7 @@ type clientKeys struct {
 type keysAt struct {
 	mu    sync.Mutex // held while asking, so that many ask once
 	set   jose.JSONWebKeySet
+	got   time.Time // when set came; zero: never
 	asked time.Time
 }
 
@@ -105,26 +107,37 @@ func (k *clientKeys) keys(ctx context.Context, c idp.Client, again bool) (jose.J
 	at := k.place(name)
 	at.mu.Lock()
 	defer at.mu.Unlock()
-	age := k.now().Sub(at.asked)
-	if !at.asked.IsZero() && (c.JWKSURI == "" || age < keysPause || !again && age < keysLife) {
+	if c.JWKSURI == "" {
+		if at.got.IsZero() {
+			return at.read(c.JWKS, k.now())
+		}
 		return at.set, nil
 	}
-	text := c.JWKS
-	if c.JWKSURI != "" {
-		at.asked = k.now() // a broken address is not asked again at once, either
-		var err error
-		if text, err = k.fetch(ctx, c.JWKSURI); err != nil {
-			if len(at.set.Keys) > 0 {
-				return at.set, nil // the keys that we have are better than none
-			}
+	if now := k.now(); (again || now.Sub(at.got) >= keysLife) && now.Sub(at.asked) >= keysPause {
+		at.asked = now // whatever comes of it, so that nobody can make us ask all the time
+		// Not ended with the request: who hangs up must not keep keys from
+		// being renewed.
+		text, err := k.fetch(context.WithoutCancel(ctx), c.JWKSURI)
+		if err == nil {
+			_, err = at.read(text, now)
+		}
+		if err != nil && at.got.IsZero() {
 			return jose.JSONWebKeySet{}, wrong("jwks_uri", err.Error(), "an answer with keys")
 		}
 	}
+	if at.got.IsZero() || k.now().Sub(at.got) >= keysEnd {
+		return jose.JSONWebKeySet{}, wrong("jwks_uri", "no answer for too long", "an answer with keys")
+	}
+	return at.set, nil
+}
+
+// read takes the keys that are written in text, got at now.
+func (at *keysAt) read(text []byte, now time.Time) (jose.JSONWebKeySet, error) {
 	var set jose.JSONWebKeySet
 	if err := json.Unmarshal(text, &set); err != nil {
-		return jose.JSONWebKeySet{}, wrong("keys", "unreadable", "a JSON Web Key Set")
+		return set, wrong("keys", "unreadable", "a JSON Web Key Set")
 	}
-	at.set, at.asked = set, k.now()
+	at.set, at.got = set, now
 	return set, nil
 }
 

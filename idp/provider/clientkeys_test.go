@@ -1,9 +1,11 @@
 package provider
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -113,6 +115,41 @@ func TestClientKeys(t *testing.T) {
 		k.now = func() time.Time { return noon.Add(keysLife) }
 		if _, err := k.verify(t.Context(), c, byOld); err != nil || a.asked != 2 {
 			t.Errorf("asked %d times: %v", a.asked, err)
+		}
+		for hours := 1; hours <= 4; hours++ { // and asking in vain does not make them younger
+			k.now = func() time.Time { return noon.Add(time.Duration(hours) * 30 * time.Minute) }
+			_, err := k.verify(t.Context(), c, byOld)
+			if (err == nil) != (hours < 4) {
+				t.Errorf("after %d half hours: %v", hours, err)
+			}
+		}
+	})
+	t.Run("own rule: who hangs up does not keep keys from being asked for", func(t *testing.T) {
+		k, a, c := open(t)
+		gone, hangUp := context.WithCancel(t.Context())
+		hangUp()
+		if _, err := k.verify(gone, c, byOld); err != nil || a.asked != 1 {
+			t.Errorf("asked %d times: %v", a.asked, err)
+		}
+	})
+	t.Run("P11: a weak key proves nobody, nor does a kid that is left out where two could be meant", func(t *testing.T) {
+		weak, err := rsa.GenerateKey(rand.Reader, 1024)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if usable(jose.JSONWebKey{Key: weak.Public()}, "RS256") {
+			t.Error("RSA of 1024 bits is usable")
+		}
+		var two jose.JSONWebKeySet
+		for _, text := range []string{old, fresh} {
+			var set jose.JSONWebKeySet
+			if err := json.Unmarshal([]byte(text), &set); err != nil {
+				t.Fatal(err)
+			}
+			two.Keys = append(two.Keys, set.Keys...)
+		}
+		if _, err := choose(two, jose.Header{Algorithm: "ES256"}); err == nil {
+			t.Error("one of two keys was chosen without a kid")
 		}
 	})
 	t.Run("own rule: a signature by another key of the same name", func(t *testing.T) {

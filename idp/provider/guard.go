@@ -105,6 +105,10 @@ func unsaid(r *http.Request) error {
 	if kind := r.PostForm.Get("client_assertion_type"); kind != "" && kind != oidc.ClientAssertionTypeJWTAssertion {
 		return oidc.ErrInvalidRequest().WithDescription("client_assertion_type is not supported")
 	}
+	// RFC 6749 §2.3: one method in a request, and one client.
+	if r.PostForm.Has("client_secret") && r.PostForm.Has("client_assertion") {
+		return errTwoProofs()
+	}
 	if r.Header.Get("Authorization") == "" {
 		return nil
 	}
@@ -114,11 +118,14 @@ func unsaid(r *http.Request) error {
 	if !ok || err1 != nil || err2 != nil {
 		return op.NewStatusError(oidc.ErrInvalidClient(), http.StatusUnauthorized)
 	}
-	// RFC 6749 §2.3: one method in a request, and one client.
 	if r.PostForm.Has("client_secret") || r.PostForm.Has("client_assertion") || r.PostForm.Has("client_id") && r.PostForm.Get("client_id") != id {
-		return oidc.ErrInvalidRequest().WithDescription("a client proves itself by one method at a time")
+		return errTwoProofs()
 	}
 	return nil
+}
+
+func errTwoProofs() error {
+	return oidc.ErrInvalidRequest().WithDescription("a client proves itself by one method at a time")
 }
 
 // bearerOnly keeps access tokens out of URLs (RFC 6750 §2.3 is not offered)

@@ -22,15 +22,16 @@ type kept struct {
 
 // counts says whether k still counts at now, if nothing newer can be had: that
 // a certificate is good, until the next answer was due and an hour at most;
-// that it is revoked, for good.
+// that it is revoked or that nobody issued it, until something newer says that
+// it is good.
 func (k kept) counts(now time.Time) bool {
-	return k.status == Revoked || now.Before(k.until) && now.Before(k.heard.Add(keep))
+	return k.status != Good || now.Before(k.until) && now.Before(k.heard.Add(keep))
 }
 
 // stands says whether k is newer than a. What says that a certificate is good
-// must be newer than what said that it was revoked; no older is not enough.
+// must be newer than what said that it is not; no older is not enough.
 func (k kept) stands(a answer) bool {
-	if k.status == Revoked {
+	if k.status != Good {
 		return !a.made.After(k.made)
 	}
 	return k.made.After(a.made)
@@ -41,7 +42,7 @@ func (s *answers) fresh(name certificate, now time.Time) (answer, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	k, ok := s.kept[name]
-	return k.answer, ok && k.counts(now) && now.Before(k.asked.Add(askAgain))
+	return k.answer, ok && k.status != Unknown && k.counts(now) && now.Before(k.asked.Add(askAgain))
 }
 
 // usable returns the answer that stands in for a source that is down.
@@ -55,15 +56,12 @@ func (s *answers) usable(name certificate, now time.Time) (answer, bool) {
 // put remembers a, which was got at now, and returns the answer that stands:
 // an older one does not take the place of a newer one that still counts, so
 // that nobody can bring back the time before a revocation by sending what was
-// said then. Unknown is not remembered, and ends that a certificate was good.
+// said then. Unknown does not end that a certificate was revoked.
 func (s *answers) put(name certificate, a answer, now time.Time) answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	before, ok := s.kept[name]
-	if a.status == Unknown {
-		if ok && before.status != Revoked {
-			delete(s.kept, name)
-		}
+	if ok && a.status == Unknown && before.status == Revoked {
 		return a
 	}
 	if ok && before.counts(now) && before.stands(a) {

@@ -184,7 +184,7 @@ func TestMemory(t *testing.T) {
 		w.advance(time.Minute)
 		w.wants(t, unknown)
 		w.serve(nil, nil)
-		w.wants(t, unavailable)
+		w.wants(t, unknown) // and stays so: a source that is down is no better news
 	})
 }
 

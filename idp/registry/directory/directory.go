@@ -153,7 +153,7 @@ type Client struct {
 	Name                   string         `doc:"name"`
 	SecretHash             SecretHash     `doc:"secret_hash,also=secret"`
 	AuthMethod             idp.AuthMethod `doc:"auth_method,enum=auth_method,default=client_secret_basic"`
-	JWKSURI                string         `doc:"jwks_uri,form=address"`
+	JWKSURI                string         `doc:"jwks_uri,form=keys"`
 	JWKS                   KeySet         `doc:"jwks"`
 	AssertionAlgs          []string       `doc:"assertion_algs,flow,enum=alg,default=RS256 RS512 PS256 ES256"`
 	AssertionAudiences     []string       `doc:"assertion_audiences,flow,enum=audience,default=issuer token_endpoint"`

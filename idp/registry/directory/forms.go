@@ -23,6 +23,7 @@ var forms = map[string]form{
 	"puk":      {fits: digits(8, 8), noun: "8 digits", hidden: true},
 	"date":     {fits: isDate, noun: "a date such as 2026-03-31"},
 	"address":  {fits: isAddress, noun: "an absolute http or https address without user and fragment"},
+	"keys":     {fits: idp.CheckRedirectURI, noun: "an absolute https address, or an http one of this computer: whoever is on the way could put in a key of theirs"},
 	"redirect": {fits: idp.CheckRedirectURI, noun: "an absolute https address, or an http one of this computer, without user, fragment and wildcard"},
 }
 
