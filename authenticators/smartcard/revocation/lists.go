@@ -44,7 +44,12 @@ func (c *Checker) askList(ctx context.Context, address string, leaf, issuer *x50
 	l := c.lists.fresh(from, c.now())
 	if l == nil {
 		var err error
-		l, err = c.reading.do(ctx, from, func(ctx context.Context) (*keptList, error) { return c.readList(ctx, from, issuer) })
+		l, err = c.reading.do(ctx, from, func(ctx context.Context) (*keptList, error) {
+			if l := c.lists.fresh(from, c.now()); l != nil {
+				return l, nil // it came between the look and the leave to read
+			}
+			return c.readList(ctx, from, issuer)
+		})
 		if err != nil {
 			l = c.lists.usable(from, c.now())
 		}

@@ -143,6 +143,9 @@ func (c *Checker) Check(ctx context.Context, leaf, issuer *x509.Certificate) (St
 	waiting, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	a, err := c.asking.do(waiting, name, func(ctx context.Context) (answer, error) {
+		if a, ok := c.answers.fresh(name, c.now()); ok {
+			return a, nil // it came between the look and the leave to ask
+		}
 		return c.ask(ctx, name, leaf, issuer)
 	})
 	if err == nil {
