@@ -104,7 +104,7 @@ func (s *Server) showWays(w http.ResponseWriter, r *http.Request, status int, v 
 	page := web.Ways{Page: s.framed(r, v), LoginID: v.Login.ID, Message: m}
 	page.Error = m != nil
 	for _, way := range v.Client.Ways(v.Login, s.Logins.Ways) {
-		if way.Name == smartcardWay && s.Development != nil {
+		if way.Name == SmartcardWay && s.Development != nil {
 			page.Cards = s.Development.Cards.Cards(r.Context()) // in place of a reader
 			continue
 		}
@@ -163,7 +163,7 @@ func (s *Server) lookAfterCard(w http.ResponseWriter, r *http.Request, v idp.Vie
 	if err != nil {
 		return v, s.refusedSignIn(r, v, err)
 	}
-	session, err := s.accept(w, r, v, smartcardWay, answer)
+	session, err := s.accept(w, r, v, SmartcardWay, answer)
 	if err != nil {
 		return v, err
 	}

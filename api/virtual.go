@@ -12,8 +12,8 @@ import (
 	"github.com/lanyard-id/lanyard/web"
 )
 
-// smartcardWay is the name of the smartcard's room.
-const smartcardWay = "smartcard"
+// SmartcardWay is the name of the smartcard's way and room.
+const SmartcardWay = "smartcard"
 
 // VirtualCards is a drawer of cards in software, which a development service
 // offers in place of a reader and the desk agent.
@@ -71,7 +71,7 @@ func (s *Server) useCard(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return s.askPasscode(w, r, v, serial, s.refusedSignIn(r, v, err))
 	}
-	if _, err = s.accept(w, r, v, smartcardWay, answer); err != nil {
+	if _, err = s.accept(w, r, v, SmartcardWay, answer); err != nil {
 		return s.askPasscode(w, r, v, serial, err)
 	}
 

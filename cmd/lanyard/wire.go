@@ -54,7 +54,7 @@ type service struct {
 
 // ways are the ways to sign in that this service offers: one line each.
 var ways = []idp.Way{
-	{Name: "smartcard", Method: authenticators.Smartcard, Level: authenticators.AAL3},
+	{Name: api.SmartcardWay, Method: authenticators.Smartcard, Level: authenticators.AAL3},
 }
 
 // wire puts a service together, from the stores at the bottom to the pages.
@@ -88,7 +88,7 @@ func wire(p parts) (*service, error) {
 	metrics := ops.NewMetrics()
 	browser := &api.Browser{Secure: isHTTPS(p.issuer)}
 	pages := api.New(api.Config{
-		Logins: logins, Browser: browser, Rooms: map[string]authenticators.Room{"smartcard": room},
+		Logins: logins, Browser: browser, Rooms: map[string]authenticators.Room{api.SmartcardWay: room},
 		Site: site, Metrics: metrics, Log: p.log,
 	})
 	pages.Protocol, err = provider.New(provider.Config{
