@@ -37,11 +37,28 @@ const (
 )
 
 // Fence is a fact that may become true only once, wherever and however often
-// it is tried.
+// it is tried. Fences outlast whatever Redis forgets.
 type Fence struct {
-	Kind string // "code", "challenge"
-	Hash string // base64url SHA-256 of the value
+	Kind string // one of the kinds below
+	Hash string // base64url SHA-256 of the value, or a name that is no secret
 }
+
+// The kinds of fences: what may be used once, and what has ended for good.
+const (
+	CodeFence      = "code"
+	ChallengeFence = "challenge"
+	AssertionFence = "assertion"
+	SessionFence   = "session" // by the session's key
+	FamilyFence    = "family"  // by the family's name
+)
+
+// Ends says whether f tells that something has ended. That may be told again:
+// raising such a fence where it stands is no error.
+func (f Fence) Ends() bool { return f.Kind == SessionFence || f.Kind == FamilyFence }
+
+// FenceLife is how long a fence stands. What it guards is worth nothing after a
+// session's longest life, 12 hours, so nothing can get past it.
+const FenceLife = 13 * time.Hour
 
 // Used is ErrUsed with the fence that stood already.
 type Used struct{ Fence Fence }
@@ -55,7 +72,15 @@ func (u Used) Is(target error) bool { return target == ErrUsed }
 // Journal records what happened.
 type Journal interface {
 	// Record appends e, and raises the fences in the same transaction. If
-	// one stood already, nothing is recorded and the error is a Used that
-	// names the first.
+	// one that does not tell of an end stood already, nothing is recorded and
+	// the error is a Used that names the first.
 	Record(ctx context.Context, e Event, fences ...Fence) error
+}
+
+// Fences tells what has ended, whatever Redis says. It is asked on the way of
+// every request, so it answers from memory where it can.
+type Fences interface {
+	// Stands says whether f, which tells of an end, was raised. Where it
+	// cannot be sure it is ErrUnavailable.
+	Stands(ctx context.Context, f Fence) (bool, error)
 }

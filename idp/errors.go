@@ -17,6 +17,10 @@ const (
 	ErrRedirect      Refusal = "the redirect URI is not registered"
 	ErrScope         Refusal = "a scope is missing or not allowed"
 
+	// ErrUnavailable is of a store that does not answer. Stores wrap it around
+	// the cause.
+	ErrUnavailable Refusal = "something that this server stands on does not answer"
+
 	// A login that cannot go on.
 	ErrLoginGone     Refusal = "the login is over or too old"
 	ErrOtherBrowser  Refusal = "the login was begun in another browser"

@@ -33,7 +33,7 @@ func TestSignInFlag(t *testing.T) {
 		t.Fatal(err)
 	}
 	sessions := &saved{}
-	logins := idp.Logins{Sessions: sessions, People: registry, Clients: registry, Journal: registry, Now: func() time.Time { return noon }}
+	logins := idp.Logins{Sessions: sessions, People: registry, Clients: registry, Journal: registry, Fences: registry, Now: func() time.Time { return noon }}
 	weak := authenticators.Evidence{Subject: "555000000101", Method: authenticators.Smartcard, Level: authenticators.AAL2, At: noon, Flag: "odd"}
 	t.Run("X8: a flag of evidence stands in the journal, with the lower level", func(t *testing.T) {
 		weak.Once = "first"

@@ -20,6 +20,7 @@ type Logins struct {
 	LastRoles LastRoles
 	Notices   Notices
 	Journal   Journal
+	Fences    Fences
 	Ways      []Way
 	Now       func() time.Time
 }
@@ -55,20 +56,39 @@ func (ls *Logins) Look(ctx context.Context, l Login, sessionKey string) (View, e
 	if v.Client, err = ls.Clients.Client(ctx, l.ClientID); err != nil {
 		return v, fmt.Errorf("client of login: %w", err)
 	}
-	if sessionKey != "" {
-		s, err := ls.Sessions.Session(ctx, sessionKey, ls.Now())
-		if err != nil && !errors.Is(err, ErrNotFound) {
+	if v.Session, err = ls.session(ctx, sessionKey); err != nil {
+		return v, err
+	}
+	if v.Session != nil {
+		if err := ls.meet(ctx, &v); err != nil {
 			return v, err
-		}
-		if err == nil {
-			v.Session = &s
-			if err := ls.meet(ctx, &v); err != nil {
-				return v, err
-			}
 		}
 	}
 	v.Step, v.Err = Next(v, ls.Now())
 	return v, nil
+}
+
+// session returns the session with that key, or nil if there is none. One that
+// was ended is none, though Redis may have brought it back.
+func (ls *Logins) session(ctx context.Context, key string) (*Session, error) {
+	if key == "" {
+		return nil, nil //nolint:nilnil // nil is "nobody is there"
+	}
+	s, err := ls.Sessions.Session(ctx, key, ls.Now())
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil //nolint:nilnil // likewise
+	}
+	if err != nil {
+		return nil, err
+	}
+	ended, err := ls.Fences.Stands(ctx, Fence{Kind: SessionFence, Hash: key})
+	if err != nil {
+		return nil, fmt.Errorf("fence of session: %w", err)
+	}
+	if ended {
+		return nil, nil //nolint:nilnil // likewise
+	}
+	return &s, nil
 }
 
 // meet fills in the person of v's session and what the role rules say of them.
@@ -120,7 +140,11 @@ func (ls *Logins) SignIn(ctx context.Context, l Login, request string, e authent
 	s := Session{ID: random(16), Key: Hash(secret), Subject: p.UID, Method: e.Method, Level: e.Level,
 		AuthTime: e.At, LastAct: ls.Now(), Login: l.ID, Ends: e.Ends}
 	event.Session = s.ID
-	err = ls.Journal.Record(ctx, event, Fence{Kind: "challenge", Hash: e.Once})
+	fences := []Fence{{Kind: ChallengeFence, Hash: e.Once}}
+	if old != "" {
+		fences = append(fences, Fence{Kind: SessionFence, Hash: old})
+	}
+	err = ls.Journal.Record(ctx, event, fences...)
 	if errors.Is(err, ErrUsed) {
 		return Session{}, "", ls.refused(ctx, event, authenticators.ErrAnswer) // the room's own store had forgotten
 	}

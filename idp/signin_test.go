@@ -24,6 +24,24 @@ func TestSignIn(t *testing.T) {
 			t.Errorf("another question: %v", err)
 		}
 	})
+	t.Run("ASVS 7.4.1: a session that was ended stays ended, though Redis brings it back", func(t *testing.T) {
+		w := aWard(t)
+		first := w.mustSignIn(w.begin("a"))
+		before, err := w.rdb.Dump(t.Context(), "session:"+first.Key).Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		evidence := authenticators.Evidence{Subject: nurse, Method: authenticators.Smartcard, Level: authenticators.AAL3, At: w.now, Once: "second"}
+		if _, _, err := w.logins.SignIn(t.Context(), w.begin("b"), "request", evidence, first.Key); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.rdb.Restore(t.Context(), "session:"+first.Key, 0, before).Err(); err != nil {
+			t.Fatal(err)
+		}
+		if v := w.look(w.begin("c"), first); v.Session != nil || v.Step != idp.Authenticate {
+			t.Errorf("step %v with session %v, want a sign-in", v.Step, v.Session)
+		}
+	})
 	t.Run("NIST SP 800-63B §4.3.3: choosing a role is an act, after which the session lives on", func(t *testing.T) {
 		w := aWard(t)
 		s := w.mustSignIn(w.begin("a"))

@@ -67,8 +67,8 @@ func aWard(t *testing.T) *ward {
 	w.people = people{nurse: {UID: nurse, Profile: idp.Verified, Positions: []idp.Position{{ID: "1"}, {ID: "2"}}}}
 	registered := clients{"ward": {ID: "ward", MinLevel: authenticators.AAL1}}
 	w.logins = &idp.Logins{Store: w.live, Sessions: w.live, Codes: w.live, People: w.people, Clients: registered,
-		LastRoles: registry, Notices: registry, Journal: registry, Now: now}
-	w.grants = &idp.Grants{Codes: w.live, Tokens: w.live, People: w.people, Clients: registered, Journal: registry, Now: now}
+		LastRoles: registry, Notices: registry, Journal: registry, Fences: registry, Now: now}
+	w.grants = &idp.Grants{Codes: w.live, Tokens: w.live, People: w.people, Clients: registered, Journal: registry, Fences: registry, Now: now}
 	return w
 }
 

@@ -14,6 +14,7 @@ type Grants struct {
 	People  People
 	Clients Clients
 	Journal Journal
+	Fences  Fences
 	Now     func() time.Time
 }
 
@@ -41,7 +42,7 @@ func (gs *Grants) Redeem(ctx context.Context, r Redemption, request string, once
 	if err != nil {
 		return Grant{}, Person{}, "", err
 	}
-	code := Fence{Kind: "code", Hash: Hash(r.Code)}
+	code := Fence{Kind: CodeFence, Hash: Hash(r.Code)}
 	err = gs.Journal.Record(ctx, Event{At: now, Kind: TokenIssued, Request: request, Subject: g.Subject, Client: g.ClientID,
 		Session: g.SessionID, Family: g.Family, ACR: g.ACR, Level: int(g.Level), Role: g.Role}, append(once, code)...)
 	if used, ok := errors.AsType[Used](err); ok && used.Fence != code {
@@ -62,7 +63,7 @@ func (gs *Grants) reused(ctx context.Context, g Grant, request string) error {
 		return err
 	}
 	err := gs.Journal.Record(ctx, Event{At: gs.Now(), Kind: CodeReused, Request: request, Subject: g.Subject,
-		Client: g.ClientID, Session: g.SessionID, Family: g.Family})
+		Client: g.ClientID, Session: g.SessionID, Family: g.Family}, Fence{Kind: FamilyFence, Hash: g.Family})
 	if err != nil {
 		return fmt.Errorf("record reuse: %w", err)
 	}
@@ -75,6 +76,13 @@ func (gs *Grants) Holder(ctx context.Context, token string) (Grant, Person, erro
 	g, err := gs.Tokens.TokenGrant(ctx, token, gs.Now())
 	if err != nil {
 		return Grant{}, Person{}, err
+	}
+	ended, err := gs.Fences.Stands(ctx, Fence{Kind: FamilyFence, Hash: g.Family})
+	if err != nil {
+		return Grant{}, Person{}, fmt.Errorf("fence of family: %w", err)
+	}
+	if ended {
+		return Grant{}, Person{}, ErrToken
 	}
 	p, err := gs.person(ctx, g)
 	if err != nil {

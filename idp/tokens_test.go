@@ -36,6 +36,18 @@ func TestRedeem(t *testing.T) {
 		}
 		w.wantHolder(token, idp.ErrToken)
 	})
+	t.Run("ASVS 7.4.1: a family that was ended stays ended, though Redis forgot that too", func(t *testing.T) {
+		w := aWard(t)
+		w.saveCode()
+		token := w.mustRedeem()
+		if _, err := w.redeem(); !errors.Is(err, idp.ErrUsed) {
+			t.Fatalf("the second use: %v, want ErrUsed", err)
+		}
+		if err := w.rdb.Del(t.Context(), w.rdb.Keys(t.Context(), "family:*").Val()...).Err(); err != nil {
+			t.Fatal(err)
+		}
+		w.wantHolder(token, idp.ErrToken)
+	})
 	t.Run("RFC 6750 §3.1: an access token lives an hour", func(t *testing.T) {
 		w := aWard(t)
 		w.saveCode()

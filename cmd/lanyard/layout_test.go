@@ -42,8 +42,10 @@ authenticators/smartcard/virtualagent -> authenticators/smartcard authenticators
 authenticators/smartcard/cardca       -> + x/crypto
 authenticators/smartcard/revocation   -> + x/crypto
 store/conformance                     -> idp idp/registry/directory authenticators authenticators/smartcard
+store/conformance/servers             -> + pgx go-redis
 store/memory                          -> idp idp/registry/directory authenticators/smartcard
 store/redis                           -> idp authenticators authenticators/smartcard + go-redis
+migrations                            ->
 web                                   -> + x/text
 `
 
@@ -52,18 +54,25 @@ web                                   -> + x/text
 var others = map[string]string{
 	"chi":          "github.com/go-chi/chi/",
 	"cobra":        "github.com/spf13/cobra",
+	"crypto11":     "github.com/ThalesGroup/crypto11",
 	"cors":         "github.com/rs/cors",
 	"go-jose":      "github.com/go-jose/go-jose/",
 	"go-oidc":      "github.com/coreos/go-oidc/",
 	"go-redis":     "github.com/redis/go-redis/",
 	"go-webauthn":  "github.com/go-webauthn/",
+	"goose":        "github.com/pressly/goose/",
+	"koanf":        "github.com/knadh/koanf/",
 	"miniredis":    "github.com/alicebob/miniredis/",
 	"oauth2":       "golang.org/x/oauth2",
+	"otel":         "go.opentelemetry.io/",
+	"otelpgx":      "github.com/exaring/otelpgx",
 	"pgx":          "github.com/jackc/pgx/",
 	"prometheus":   "github.com/prometheus/",
+	"tink":         "github.com/tink-crypto/tink-go/",
 	"ulid":         "github.com/oklog/ulid/",
 	"x/crypto":     "golang.org/x/crypto/",
 	"x/text":       "golang.org/x/text/",
+	"x/time":       "golang.org/x/time/",
 	"yaml":         "go.yaml.in/yaml/",
 	"zitadel/oidc": "github.com/zitadel/oidc/",
 }

@@ -27,6 +27,7 @@ type registry interface {
 	idp.LastRoles
 	idp.Notices
 	idp.Journal
+	idp.Fences
 	smartcard.Cards
 	smartcard.Series
 }
@@ -75,10 +76,10 @@ func wire(p parts) (*service, error) {
 
 	logins := &idp.Logins{
 		Store: live, Sessions: live, Codes: live, People: p.registry, Clients: p.registry,
-		LastRoles: p.registry, Notices: p.registry, Journal: p.registry, Ways: ways, Now: p.now,
+		LastRoles: p.registry, Notices: p.registry, Journal: p.registry, Fences: p.registry, Ways: ways, Now: p.now,
 	}
 	grants := &idp.Grants{
-		Codes: live, Tokens: live, People: p.registry, Clients: p.registry, Journal: p.registry, Now: p.now,
+		Codes: live, Tokens: live, People: p.registry, Clients: p.registry, Journal: p.registry, Fences: p.registry, Now: p.now,
 	}
 
 	site, err := web.New()

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what the tests need and this machine lacks: a C compiler for the
-# race detector, Redis, and a browser. Debian and Ubuntu only; elsewhere it
-# says what to install. Nothing that it installs is started.
+# race detector, Redis, PostgreSQL, and a browser. Debian and Ubuntu only;
+# elsewhere it says what to install. Nothing that it installs is started.
 set -eu
 
 have() { command -v "$1" >/dev/null 2>&1; }
@@ -12,6 +12,7 @@ browser=chromium
 packages=
 have gcc || have cc || packages="$packages gcc libc6-dev"
 have redis-server || packages="$packages redis-server"
+have postgres || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || packages="$packages postgresql"
 have chromium || have chromium-browser || have google-chrome || [ -n "${CHROMIUM:-}" ] ||
   packages="$packages $browser fonts-liberation"
 [ -n "$packages" ] || exit 0
@@ -54,8 +55,10 @@ for try in 1 2 3; do
   [ "$try" -lt 3 ] || { echo "Could not install$packages" >&2; exit 1; }
 done
 
-# Nor may a Redis that came only for the tests start with the machine.
-case "$packages" in
-  *redis-server*)
-    if [ -d /run/systemd/system ]; then $root systemctl disable --now redis-server; fi ;;
-esac
+# Nor may a server that came only for the tests start with the machine.
+for service in redis-server postgresql; do
+  case "$packages" in
+    *$service*)
+      if [ -d /run/systemd/system ]; then $root systemctl disable --now $service; fi ;;
+  esac
+done

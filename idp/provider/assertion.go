@@ -97,7 +97,7 @@ func (p *Provider) checkAssertion(ctx context.Context, c idp.Client, r *op.Clien
 	if err := p.checkClaims(c, a); err != nil {
 		return idp.Fence{}, err
 	}
-	return idp.Fence{Kind: "assertion", Hash: idp.Hash(idp.Hash(c.ID) + idp.Hash(a.ID))}, nil
+	return idp.Fence{Kind: idp.AssertionFence, Hash: idp.Hash(idp.Hash(c.ID) + idp.Hash(a.ID))}, nil
 }
 
 // headerOf returns the members of an assertion's header, as they are written:

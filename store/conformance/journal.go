@@ -18,10 +18,16 @@ func event(request string) idp.Event {
 	return idp.Event{At: noon, Kind: idp.TokenIssued, Request: request}
 }
 
+// JournalStore is a journal with the fences that it raises.
+type JournalStore interface {
+	idp.Journal
+	idp.Fences
+}
+
 // Journal checks one journal. open returns an empty one, and what reads its
 // events back, oldest first.
-func Journal(t *testing.T, open func(t *testing.T) (j idp.Journal, events func() []idp.Event)) {
-	record := func(t *testing.T, j idp.Journal, request string, want error, fences ...idp.Fence) {
+func Journal(t *testing.T, open func(t *testing.T) (j JournalStore, events func() []idp.Event)) {
+	record := func(t *testing.T, j JournalStore, request string, want error, fences ...idp.Fence) {
 		t.Helper()
 		if err := j.Record(t.Context(), event(request), fences...); !errors.Is(err, want) {
 			t.Fatalf("Record %s: %v, want %v", request, err, want)
@@ -86,6 +92,24 @@ func Journal(t *testing.T, open func(t *testing.T) (j idp.Journal, events func()
 		if err := j.Record(t.Context(), late, code); !errors.Is(err, idp.ErrUsed) {
 			t.Errorf("Record: %v, want %v", err, idp.ErrUsed)
 		}
+	})
+	t.Run("own rule: what has ended may end again, and stays ended", func(t *testing.T) {
+		j, events := open(t)
+		ended := idp.Fence{Kind: idp.SessionFence, Hash: "s"}
+		stands := func(want bool, f idp.Fence) {
+			t.Helper()
+			if got, err := j.Stands(t.Context(), f); err != nil || got != want {
+				t.Errorf("Stands(%v) = %v, %v; want %v", f, got, err, want)
+			}
+		}
+		stands(false, ended)
+		record(t, j, "first", nil, ended, ended)
+		record(t, j, "second", nil, ended, code)
+		stands(true, ended)
+		stands(false, idp.Fence{Kind: idp.FamilyFence, Hash: "s"})
+		record(t, j, "third", idp.Used{Fence: code}, code, idp.Fence{Kind: idp.FamilyFence, Hash: "f"})
+		stands(false, idp.Fence{Kind: idp.FamilyFence, Hash: "f"})
+		holds(t, events, "first", "second")
 	})
 	t.Run("RFC 6749 §4.1.2: of many users at once one wins", func(t *testing.T) {
 		j, events := open(t)

@@ -9,14 +9,8 @@ import (
 	"github.com/lanyard-id/lanyard/idp"
 )
 
-const (
-	// maxEvents is how many events are remembered.
-	maxEvents = 10_000
-
-	// fenceLife is how long a fence stands. What it guards is worth nothing
-	// after a session's longest life, 12 hours, so nothing can get past it.
-	fenceLife = 13 * time.Hour
-)
+// maxEvents is how many events are remembered.
+const maxEvents = 10_000
 
 // journal holds the last events, and what was used lately.
 type journal struct {
@@ -40,12 +34,15 @@ func (s *Store) Record(_ context.Context, e idp.Event, fences ...idp.Fence) erro
 	defer j.mu.Unlock()
 	j.forget(e.At)
 	for i, f := range fences {
-		if _, stands := j.fences[f]; stands || slices.Contains(fences[:i], f) {
+		if _, stands := j.fences[f]; !f.Ends() && (stands || slices.Contains(fences[:i], f)) {
 			return idp.Used{Fence: f}
 		}
 	}
 
 	for _, f := range fences {
+		if _, stands := j.fences[f]; stands {
+			continue
+		}
 		j.fences[f] = struct{}{}
 		j.raised = append(j.raised, raised{f, e.At})
 	}
@@ -58,11 +55,19 @@ func (s *Store) Record(_ context.Context, e idp.Event, fences ...idp.Fence) erro
 	return nil
 }
 
+// Stands implements idp.Fences.
+func (s *Store) Stands(_ context.Context, f idp.Fence) (bool, error) {
+	s.journal.mu.Lock()
+	defer s.journal.mu.Unlock()
+	_, stands := s.journal.fences[f]
+	return stands, nil
+}
+
 // forget takes down the fences that are too old to guard anything. It stops at
 // the first that is not: events come nearly in order.
 func (j *journal) forget(now time.Time) {
 	n := 0
-	for n < len(j.raised) && now.Sub(j.raised[n].at) > fenceLife {
+	for n < len(j.raised) && now.Sub(j.raised[n].at) > idp.FenceLife {
 		delete(j.fences, j.raised[n].fence)
 		n++
 	}

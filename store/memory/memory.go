@@ -44,6 +44,7 @@ var (
 	_ idp.LastRoles    = (*Store)(nil)
 	_ idp.Notices      = (*Store)(nil)
 	_ idp.Journal      = (*Store)(nil)
+	_ idp.Fences       = (*Store)(nil)
 	_ smartcard.Cards  = (*Store)(nil)
 	_ smartcard.Series = (*Store)(nil)
 )

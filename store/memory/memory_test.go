@@ -25,7 +25,7 @@ func TestStore(t *testing.T) {
 	conformance.Notices(t, func(t *testing.T, d directory.Document) idp.Notices { return open(t, d, "") })
 	conformance.Cards(t, func(t *testing.T, d directory.Document, i string) smartcard.Cards { return open(t, d, i) })
 	conformance.Series(t, func(t *testing.T, d directory.Document) smartcard.Series { return open(t, d, "") })
-	conformance.Journal(t, func(t *testing.T) (idp.Journal, func() []idp.Event) {
+	conformance.Journal(t, func(t *testing.T) (conformance.JournalStore, func() []idp.Event) {
 		s := open(t, directory.Document{}, "")
 		return s, s.Events
 	})

@@ -2,8 +2,8 @@
 // sessions, codes, access tokens and open questions to authenticators.
 //
 // Redis answers first and may forget: what must never happen twice, a code or a
-// challenge that was used, has its fence in the registry as well. (Ended
-// sessions and families have none yet: they hold as long as this Redis does.)
+// challenge that was used, a session or a family of tokens that has ended, has
+// its fence in the registry as well.
 // Every atomic step is one command or one script on keys of one slot; where a
 // call makes two, the first decides. Scripts take the time as
 // an argument and compare it with what is written in the record; the keys' own

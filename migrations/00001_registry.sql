@@ -1,0 +1,188 @@
+-- What the service knows, what happened, and what may not happen again.
+--
+-- Times come from the servers, whose clock is one that tests can set: nothing
+-- here reads the database's own. Dates are days in London.
+
+-- +goose Up
+
+CREATE TABLE organisations (
+  code      text PRIMARY KEY,
+  name      text NOT NULL DEFAULT '',
+  parent    text NOT NULL DEFAULT '',
+  closed_on date,
+  successor text NOT NULL DEFAULT ''
+);
+
+CREATE TABLE people (
+  uid                text     PRIMARY KEY CHECK (uid ~ '^[0-9]{12}$'),
+  title              text     NOT NULL DEFAULT '',
+  given              text     NOT NULL DEFAULT '',
+  middle             text     NOT NULL DEFAULT '',
+  family             text     NOT NULL DEFAULT '',
+  display            text     NOT NULL DEFAULT '',
+  email              text     NOT NULL DEFAULT '',
+  mobile             text     NOT NULL DEFAULT '',
+  ni_number          bytea,   -- sealed with the keyset; the uid is its associated data
+  identity_assurance smallint NOT NULL DEFAULT 0 CHECK (identity_assurance BETWEEN 0 AND 3),
+  profile            text     NOT NULL CHECK (profile IN ('verified', 'unverified', 'restricted', 'closed')),
+  professional       jsonb    NOT NULL DEFAULT '{}' -- {"gmc_id": "C1234567"}
+);
+
+CREATE TABLE positions (
+  id            text  PRIMARY KEY,
+  uid           text  NOT NULL REFERENCES people ON DELETE CASCADE,
+  place         int   NOT NULL, -- among the person's, in the order in which they were given
+  org_person_id text  NOT NULL DEFAULT '',
+  organisation  text  NOT NULL REFERENCES organisations,
+  role_code     text  NOT NULL,
+  role_name     text  NOT NULL DEFAULT '',
+  activities    jsonb NOT NULL DEFAULT '[]', -- [{"code": ..., "name": ...}], likewise the next two
+  areas_of_work jsonb NOT NULL DEFAULT '[]',
+  workgroups    jsonb NOT NULL DEFAULT '[]',
+  first_day     date, -- null: open; the last day is included
+  last_day      date
+);
+CREATE INDEX positions_uid ON positions (uid);
+CREATE INDEX positions_organisation ON positions (organisation);
+
+CREATE TABLE memberships (
+  uid           text NOT NULL REFERENCES people ON DELETE CASCADE,
+  place         int  NOT NULL,
+  org_person_id text NOT NULL DEFAULT '',
+  organisation  text NOT NULL REFERENCES organisations,
+  gnc           text NOT NULL DEFAULT '',
+  PRIMARY KEY (uid, place)
+);
+
+CREATE TABLE cards (
+  issuer     text     NOT NULL, -- upper-case hex SHA-256 of the authority's public key
+  serial     text     NOT NULL, -- of the certificate, upper-case hex, an even number of digits
+  written    text     NOT NULL, -- the serial number as it was given
+  uid        text     NOT NULL REFERENCES people ON DELETE CASCADE,
+  place      int      NOT NULL,
+  series     smallint NOT NULL,
+  state      text     NOT NULL CHECK (state IN ('active', 'suspended', 'blocked', 'revoked')),
+  registered boolean  NOT NULL DEFAULT true,
+  PRIMARY KEY (issuer, serial)
+);
+CREATE INDEX cards_uid ON cards (uid);
+
+CREATE TABLE clients (
+  id                        text     PRIMARY KEY,
+  name                      text     NOT NULL DEFAULT '',
+  secret_hash               text     NOT NULL DEFAULT '',
+  auth_method               text     NOT NULL,
+  jwks_uri                  text     NOT NULL DEFAULT '',
+  jwks                      bytea,
+  assertion_algs            text[]   NOT NULL DEFAULT '{}',
+  assertion_audiences       text[]   NOT NULL DEFAULT '{}',
+  redirect_uris             text[]   NOT NULL DEFAULT '{}',
+  post_logout_redirect_uris text[]   NOT NULL DEFAULT '{}',
+  backchannel_logout_uri    text     NOT NULL DEFAULT '',
+  scopes                    text[]   NOT NULL DEFAULT '{}',
+  grants                    text[]   NOT NULL DEFAULT '{}',
+  response_modes            text[]   NOT NULL DEFAULT '{}',
+  id_token_alg              text     NOT NULL,
+  userinfo_alg              text     NOT NULL DEFAULT '',
+  require_pkce              boolean  NOT NULL DEFAULT false,
+  acr_default               text     NOT NULL,
+  acr_allowed               text[]   NOT NULL DEFAULT '{}',
+  min_level                 smallint NOT NULL DEFAULT 1,
+  requires_role             boolean  NOT NULL DEFAULT false,
+  accepts_unverified        boolean  NOT NULL DEFAULT false
+);
+
+-- One row: what is neither a person nor a client.
+CREATE TABLE policy (
+  one       boolean PRIMARY KEY DEFAULT true CHECK (one),
+  warn_days int[]   NOT NULL DEFAULT '{}'
+);
+
+CREATE TABLE card_series (
+  series         smallint NOT NULL,
+  blocked_from   date,
+  legacy_gateway boolean  NOT NULL DEFAULT true
+);
+
+CREATE TABLE agent_rules (
+  product      text NOT NULL,
+  except       text NOT NULL DEFAULT '',
+  below        text NOT NULL DEFAULT '',
+  blocked_from date
+);
+
+CREATE TABLE last_roles (
+  uid      text NOT NULL REFERENCES people ON DELETE CASCADE,
+  client   text NOT NULL,
+  position text NOT NULL,
+  PRIMARY KEY (uid, client)
+);
+
+CREATE TABLE notices (
+  uid     text        PRIMARY KEY REFERENCES people ON DELETE CASCADE,
+  told_at timestamptz NOT NULL
+);
+
+-- What became true once and must not become true again.
+CREATE TABLE fences (
+  kind  text        NOT NULL,
+  hash  text        NOT NULL, -- base64url SHA-256, or a name that is no secret
+  until timestamptz NOT NULL, -- from then on what it guards is worth nothing
+  PRIMARY KEY (kind, hash)
+);
+CREATE INDEX fences_until ON fences (until);
+
+-- The journal. Each server that ever ran has a chain of its own: the hash of an
+-- event is SHA-256 over the hash before it and the bytes of the event.
+CREATE TABLE audit_events (
+  server text        NOT NULL, -- one life of one server
+  seq    bigint      NOT NULL, -- from 1, without a gap
+  at     timestamptz NOT NULL,
+  event  text        NOT NULL, -- JSON, to the byte as it was hashed
+  hash   bytea       NOT NULL,
+  PRIMARY KEY (server, seq)
+);
+CREATE INDEX audit_events_at ON audit_events (at);
+
+-- +goose StatementBegin
+CREATE FUNCTION audit_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION 'the journal is append-only';
+END $$;
+-- +goose StatementEnd
+CREATE TRIGGER audit_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_events
+  FOR EACH STATEMENT EXECUTE FUNCTION audit_append_only();
+
+-- Keys that sign, with the times that decide what each is for.
+CREATE TABLE signing_keys (
+  kid             text        PRIMARY KEY,
+  algs            text[]      NOT NULL,
+  public          bytea       NOT NULL, -- PKIX, DER
+  sealed          bytea       NOT NULL, -- the private key, or its name in a token, by the vault that made it
+  published_from  timestamptz NOT NULL,
+  signs_from      timestamptz NOT NULL,
+  signs_until     timestamptz, -- null: until another key does
+  published_until timestamptz,
+  revoked_at      timestamptz
+);
+
+-- Who changes what others keep in memory says so: "kind name". Servers listen.
+-- +goose StatementBegin
+CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  row jsonb := to_jsonb(CASE WHEN TG_OP = 'DELETE' THEN OLD ELSE NEW END);
+BEGIN
+  PERFORM pg_notify('lanyard', TG_ARGV[0] || ' ' || coalesce(row ->> TG_ARGV[1], ''));
+  RETURN NULL;
+END $$;
+-- +goose StatementEnd
+CREATE TRIGGER tell AFTER INSERT OR UPDATE OR DELETE ON people FOR EACH ROW EXECUTE FUNCTION tell('person', 'uid');
+CREATE TRIGGER tell AFTER INSERT OR UPDATE OR DELETE ON positions FOR EACH ROW EXECUTE FUNCTION tell('person', 'uid');
+CREATE TRIGGER tell AFTER INSERT OR UPDATE OR DELETE ON memberships FOR EACH ROW EXECUTE FUNCTION tell('person', 'uid');
+CREATE TRIGGER tell AFTER INSERT OR UPDATE OR DELETE ON cards FOR EACH ROW EXECUTE FUNCTION tell('card', 'serial');
+CREATE TRIGGER tell AFTER INSERT OR UPDATE OR DELETE ON clients FOR EACH ROW EXECUTE FUNCTION tell('client', 'id');
+CREATE TRIGGER tell AFTER INSERT OR UPDATE OR DELETE ON organisations FOR EACH ROW EXECUTE FUNCTION tell('everybody', '');
+CREATE TRIGGER tell AFTER INSERT OR UPDATE OR DELETE ON policy FOR EACH ROW EXECUTE FUNCTION tell('policy', '');
+CREATE TRIGGER tell AFTER INSERT OR UPDATE OR DELETE ON card_series FOR EACH ROW EXECUTE FUNCTION tell('policy', '');
+CREATE TRIGGER tell AFTER INSERT OR UPDATE OR DELETE ON agent_rules FOR EACH ROW EXECUTE FUNCTION tell('policy', '');
+CREATE TRIGGER tell AFTER INSERT OR UPDATE OR DELETE ON signing_keys FOR EACH ROW EXECUTE FUNCTION tell('keys', '');
