@@ -22,7 +22,7 @@ CREATE TABLE people (
   display            text     NOT NULL DEFAULT '',
   email              text     NOT NULL DEFAULT '',
   mobile             text     NOT NULL DEFAULT '',
-  ni_number          bytea,   -- sealed with the keyset; the uid is its associated data
+  ni_number          bytea,   -- sealed with the keyset for "ni_number" and the uid
   identity_assurance smallint NOT NULL DEFAULT 0 CHECK (identity_assurance BETWEEN 0 AND 3),
   profile            text     NOT NULL CHECK (profile IN ('verified', 'unverified', 'restricted', 'closed')),
   professional       jsonb    NOT NULL DEFAULT '{}' -- {"gmc_id": "C1234567"}
@@ -99,15 +99,17 @@ CREATE TABLE policy (
 );
 
 CREATE TABLE card_series (
+  place          bigint   GENERATED ALWAYS AS IDENTITY PRIMARY KEY, -- in the order in which they were given
   series         smallint NOT NULL,
   blocked_from   date,
   legacy_gateway boolean  NOT NULL DEFAULT true
 );
 
 CREATE TABLE agent_rules (
-  product      text NOT NULL,
-  except       text NOT NULL DEFAULT '',
-  below        text NOT NULL DEFAULT '',
+  place        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, -- in the order in which they were given
+  product      text   NOT NULL,
+  excepted     text   NOT NULL DEFAULT '', -- the one version that stays
+  below        text   NOT NULL DEFAULT '', -- versions before this one are blocked
   blocked_from date
 );
 
@@ -166,23 +168,55 @@ CREATE TABLE signing_keys (
   revoked_at      timestamptz
 );
 
--- Who changes what others keep in memory says so: "kind name". Servers listen.
+-- Who changes what others keep in memory says so: the kind and the name of what
+-- changed, with a space between, and the kind alone where it may be any. The
+-- arguments of the trigger are the kind and the columns that make the name.
+-- Servers listen.
 -- +goose StatementBegin
 CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-  row jsonb := to_jsonb(CASE WHEN TG_OP = 'DELETE' THEN OLD ELSE NEW END);
+  name text;
+  was  text;
 BEGIN
-  PERFORM pg_notify('lanyard', TG_ARGV[0] || ' ' || coalesce(row ->> TG_ARGV[1], ''));
+  IF TG_LEVEL = 'STATEMENT' THEN
+    PERFORM pg_notify('lanyard', TG_ARGV[0]);
+    RETURN NULL;
+  END IF;
+  FOR i IN 1 .. TG_NARGS - 1 LOOP
+    IF TG_OP <> 'DELETE' THEN
+      name := concat_ws(' ', name, to_jsonb(NEW) ->> TG_ARGV[i]);
+    END IF;
+    IF TG_OP <> 'INSERT' THEN
+      was := concat_ws(' ', was, to_jsonb(OLD) ->> TG_ARGV[i]);
+    END IF;
+  END LOOP;
+  IF name IS NOT NULL THEN
+    PERFORM pg_notify('lanyard', concat_ws(' ', TG_ARGV[0], name));
+  END IF;
+  IF was IS DISTINCT FROM name AND was IS NOT NULL THEN
+    PERFORM pg_notify('lanyard', concat_ws(' ', TG_ARGV[0], was));
+  END IF;
   RETURN NULL;
 END $$;
 -- +goose StatementEnd
 CREATE TRIGGER tell AFTER INSERT OR UPDATE OR DELETE ON people FOR EACH ROW EXECUTE FUNCTION tell('person', 'uid');
 CREATE TRIGGER tell AFTER INSERT OR UPDATE OR DELETE ON positions FOR EACH ROW EXECUTE FUNCTION tell('person', 'uid');
 CREATE TRIGGER tell AFTER INSERT OR UPDATE OR DELETE ON memberships FOR EACH ROW EXECUTE FUNCTION tell('person', 'uid');
-CREATE TRIGGER tell AFTER INSERT OR UPDATE OR DELETE ON cards FOR EACH ROW EXECUTE FUNCTION tell('card', 'serial');
+CREATE TRIGGER tell AFTER INSERT OR UPDATE OR DELETE ON cards FOR EACH ROW EXECUTE FUNCTION tell('card', 'issuer', 'serial');
 CREATE TRIGGER tell AFTER INSERT OR UPDATE OR DELETE ON clients FOR EACH ROW EXECUTE FUNCTION tell('client', 'id');
-CREATE TRIGGER tell AFTER INSERT OR UPDATE OR DELETE ON organisations FOR EACH ROW EXECUTE FUNCTION tell('everybody', '');
-CREATE TRIGGER tell AFTER INSERT OR UPDATE OR DELETE ON policy FOR EACH ROW EXECUTE FUNCTION tell('policy', '');
-CREATE TRIGGER tell AFTER INSERT OR UPDATE OR DELETE ON card_series FOR EACH ROW EXECUTE FUNCTION tell('policy', '');
-CREATE TRIGGER tell AFTER INSERT OR UPDATE OR DELETE ON agent_rules FOR EACH ROW EXECUTE FUNCTION tell('policy', '');
-CREATE TRIGGER tell AFTER INSERT OR UPDATE OR DELETE ON signing_keys FOR EACH ROW EXECUTE FUNCTION tell('keys', '');
+CREATE TRIGGER tell AFTER INSERT OR UPDATE OR DELETE ON last_roles FOR EACH ROW EXECUTE FUNCTION tell('last_role', 'uid');
+CREATE TRIGGER tell AFTER INSERT OR UPDATE OR DELETE ON notices FOR EACH ROW EXECUTE FUNCTION tell('notice', 'uid');
+
+CREATE TRIGGER tell_all AFTER TRUNCATE ON people FOR EACH STATEMENT EXECUTE FUNCTION tell('person');
+CREATE TRIGGER tell_all AFTER TRUNCATE ON positions FOR EACH STATEMENT EXECUTE FUNCTION tell('person');
+CREATE TRIGGER tell_all AFTER TRUNCATE ON memberships FOR EACH STATEMENT EXECUTE FUNCTION tell('person');
+CREATE TRIGGER tell_all AFTER TRUNCATE ON cards FOR EACH STATEMENT EXECUTE FUNCTION tell('card');
+CREATE TRIGGER tell_all AFTER TRUNCATE ON clients FOR EACH STATEMENT EXECUTE FUNCTION tell('client');
+CREATE TRIGGER tell_all AFTER TRUNCATE ON last_roles FOR EACH STATEMENT EXECUTE FUNCTION tell('last_role');
+CREATE TRIGGER tell_all AFTER TRUNCATE ON notices FOR EACH STATEMENT EXECUTE FUNCTION tell('notice');
+
+CREATE TRIGGER tell AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON organisations FOR EACH STATEMENT EXECUTE FUNCTION tell('person');
+CREATE TRIGGER tell AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON policy FOR EACH STATEMENT EXECUTE FUNCTION tell('policy');
+CREATE TRIGGER tell AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON card_series FOR EACH STATEMENT EXECUTE FUNCTION tell('policy');
+CREATE TRIGGER tell AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON agent_rules FOR EACH STATEMENT EXECUTE FUNCTION tell('policy');
+CREATE TRIGGER tell AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON signing_keys FOR EACH STATEMENT EXECUTE FUNCTION tell('keys');

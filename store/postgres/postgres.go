@@ -1,0 +1,158 @@
+// Package postgres is the registry of a service in production: people,
+// organisations, cards and clients, the keys that sign, the journal, and the
+// fences that keep what happened once from happening twice.
+//
+// PostgreSQL decides. What is read at every request is kept in memory too, and
+// PostgreSQL tells every server what changed (feed.go). A server that may have
+// missed something asks PostgreSQL each time, and answers idp.ErrUnavailable
+// when it gets no answer: never what it remembers. SQL here names its columns,
+// so that it works on the schema before and after its own, and never reads the
+// database's clock.
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/lanyard-id/lanyard/idp"
+)
+
+// patience is how long a call waits for PostgreSQL, and for a connection to
+// it, unless its context ends sooner.
+const patience = time.Second
+
+// Config is what a Store needs.
+type Config struct {
+	URL      string           // postgres://, or keywords and values
+	Now      func() time.Time // the service's clock
+	Sealer   Sealer           // nil: no NI numbers can be kept
+	Log      *slog.Logger     // nil: nobody is told
+	MaxConns int32            // beside the one that listens; 0: 10
+	Tracer   pgx.QueryTracer  // may be nil
+}
+
+// Sealer encrypts what no reader of the database may read. What was sealed can
+// be unsealed with the same associated data alone.
+type Sealer interface {
+	Seal(plain, associated []byte) ([]byte, error)
+	Unseal(sealed, associated []byte) ([]byte, error)
+}
+
+// Store is the registry in PostgreSQL. It is safe for concurrent use, and what
+// it returns is the caller's own.
+type Store struct {
+	pool *pgxpool.Pool
+	now  func() time.Time
+	feed *feed
+	seal Sealer
+	log  *slog.Logger
+
+	stop func() // ends the feed
+}
+
+// Open returns the registry at c.URL. It does not wait for PostgreSQL, which
+// may come later: until then every call is idp.ErrUnavailable. It migrates
+// nothing.
+func Open(ctx context.Context, c Config) (*Store, error) {
+	pool, err := c.pool(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Store{pool: pool, now: c.Now, seal: c.Sealer, log: c.Log}
+	s.feed = &feed{config: pool.Config().ConnConfig, now: c.Now, log: c.Log}
+
+	// The feed outlives the call that began it; Close ends it.
+	feeding, stop := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan struct{})
+	go func() { defer close(ended); s.feed.run(feeding) }()
+	s.stop = func() { stop(); <-ended }
+	return s, nil
+}
+
+// pool returns a pool as c wants it. It connects when it is first asked.
+func (c Config) pool(ctx context.Context) (*pgxpool.Pool, error) {
+	conf, err := pgxpool.ParseConfig(c.URL)
+	if err != nil {
+		return nil, fmt.Errorf("the URL of PostgreSQL: %w", err)
+	}
+	conf.MaxConns = 10
+	if c.MaxConns > 0 {
+		conf.MaxConns = c.MaxConns
+	}
+	conf.ConnConfig.ConnectTimeout = patience
+	conf.ConnConfig.Tracer = c.Tracer
+	// Whatever the URL says: values never become part of the text of SQL.
+	conf.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheStatement
+	if conf.ConnConfig.RuntimeParams["application_name"] == "" {
+		conf.ConnConfig.RuntimeParams["application_name"] = "lanyard"
+	}
+	return pgxpool.NewWithConfig(ctx, conf)
+}
+
+// Close ends the feed and every connection, once those in use are free.
+func (s *Store) Close() {
+	s.stop()
+	s.pool.Close()
+}
+
+// Ping says whether PostgreSQL answers.
+func (s *Store) Ping(ctx context.Context) error {
+	ctx, cancel := within(ctx)
+	defer cancel()
+	return outage(s.pool.Ping(ctx))
+}
+
+// within bounds a call by patience.
+func within(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, patience)
+}
+
+// outage returns err as idp.ErrUnavailable if it says that PostgreSQL could not
+// be asked or could not answer. What is wrong with the question, and a caller
+// who went away, stay as they are.
+func outage(err error) error {
+	var (
+		connecting *pgconn.ConnectError
+		answer     *pgconn.PgError
+		network    net.Error // a deadline that has passed is one too
+	)
+	switch {
+	case err == nil, errors.Is(err, idp.ErrUnavailable), errors.Is(err, context.Canceled):
+		return err
+	case errors.As(err, &connecting):
+	case errors.As(err, &answer):
+		if !unable(answer.Code) {
+			return err
+		}
+	case errors.As(err, &network), errors.Is(err, pgconn.ErrConnClosed),
+		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	default:
+		return err
+	}
+	return fmt.Errorf("%w: postgres: %w", idp.ErrUnavailable, err)
+}
+
+// unable says whether the SQLSTATE code means that PostgreSQL cannot answer
+// just now: connections, resources, an operator's hand, a server that has
+// become a standby, its disk.
+func unable(code string) bool {
+	for _, class := range []string{"08", "53", "57P", "25006", "58"} {
+		if strings.HasPrefix(code, class) {
+			return true
+		}
+	}
+	return false
+}
