@@ -1,9 +1,18 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	osexec "os/exec"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/lanyard-id/lanyard/idp"
 )
 
 // migrator is in the environment of a process that only migrates: the URL.
@@ -15,4 +24,130 @@ func migrateAndSay(url string) int {
 		return 1
 	}
 	return 0
+}
+
+// aMigrator returns a process that migrates the database at url.
+func aMigrator(t *testing.T, url string) *osexec.Cmd {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := osexec.CommandContext(t.Context(), self)
+	cmd.Env = append(os.Environ(), migrator+"="+url)
+	cmd.Stderr = &bytes.Buffer{}
+	return cmd
+}
+
+// wantWhole checks that the schema at url is the program's, once.
+func wantWhole(t *testing.T, url string) {
+	t.Helper()
+	s := openAt(t, url)
+	have, want, err := s.Schema(t.Context())
+	if err != nil || have != want || want == 0 {
+		t.Errorf("Schema() = %d, %d, %v", have, want, err)
+	}
+	var rows int64
+	if err := s.pool.QueryRow(t.Context(), "SELECT count(*) FROM goose_db_version WHERE version_id > 0").Scan(&rows); err != nil || rows != want {
+		t.Errorf("%d migrations are written down, %v; want %d", rows, err, want)
+	}
+	if err := s.Load(t.Context(), document(t, everything), ""); err != nil {
+		t.Errorf("the schema cannot be used: %v", err)
+	}
+}
+
+func TestMigrate(t *testing.T) {
+	t.Run("own rule: migrating again changes nothing", func(t *testing.T) {
+		url := newDatabase(t, "")
+		for range 2 {
+			if err := Migrate(t.Context(), url, silent); err != nil {
+				t.Fatal(err)
+			}
+		}
+		wantWhole(t, url)
+	})
+	t.Run("own rule: of many who migrate at once one does, and all end well", func(t *testing.T) {
+		url := newDatabase(t, "")
+		var wg sync.WaitGroup
+		for range 2 {
+			wg.Go(func() {
+				if err := Migrate(t.Context(), url, silent); err != nil {
+					t.Error(err)
+				}
+			})
+			wg.Go(func() {
+				if out, err := aMigrator(t, url).Output(); err != nil {
+					t.Errorf("%v: %s", err, out)
+				}
+			})
+		}
+		wg.Wait()
+		wantWhole(t, url)
+	})
+	t.Run("own rule: a migration that was killed half-way is run again", func(t *testing.T) {
+		url := newDatabase(t, "")
+		conn, err := pgx.Connect(t.Context(), url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close(context.WithoutCancel(t.Context())) })
+		// Whoever makes the table has to wait for us: half of the migration is
+		// done then.
+		tx, err := conn.Begin(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tx.Exec(t.Context(), "CREATE TABLE clients ()"); err != nil {
+			t.Fatal(err)
+		}
+		cmd := aMigrator(t, url)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, back, "the migration waits", func() bool {
+			var waits bool
+			err := tx.QueryRow(t.Context(), "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)").Scan(&waits)
+			return err == nil && waits
+		})
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait()
+		if err := tx.Rollback(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := Migrate(t.Context(), url, silent); err != nil {
+			t.Fatal(err)
+		}
+		wantWhole(t, url)
+	})
+	t.Run("own rule: the status is told before and after, and asking changes nothing", func(t *testing.T) {
+		url := newDatabase(t, "")
+		for _, done := range []bool{false, true} {
+			for range 2 {
+				all, err := Status(t.Context(), url)
+				if err != nil || len(all) == 0 || all[0].Version != 1 || all[0].Done != done {
+					t.Errorf("Status() = %+v, %v", all, err)
+				}
+			}
+			if err := Migrate(t.Context(), url, silent); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	t.Run("own rule: a schema that nobody made is version 0", func(t *testing.T) {
+		have, want, err := openAt(t, newDatabase(t, "")).Schema(t.Context())
+		if err != nil || have != 0 || want == 0 {
+			t.Errorf("Schema() = %d, %d, %v", have, want, err)
+		}
+	})
+	t.Run("own rule: without PostgreSQL it is unavailable", func(t *testing.T) {
+		const nobody = "postgres://lanyard@127.0.0.1:1/x"
+		if err := Migrate(t.Context(), nobody, silent); !errors.Is(err, idp.ErrUnavailable) {
+			t.Errorf("Migrate: %v", err)
+		}
+		if _, err := Status(t.Context(), nobody); !errors.Is(err, idp.ErrUnavailable) {
+			t.Errorf("Status: %v", err)
+		}
+	})
 }

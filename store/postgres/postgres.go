@@ -24,6 +24,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/lanyard-id/lanyard/authenticators/smartcard"
 	"github.com/lanyard-id/lanyard/idp"
 )
 
@@ -57,8 +58,34 @@ type Store struct {
 	seal Sealer
 	log  *slog.Logger
 
+	people  *cache[idp.Person]
+	clients *cache[idp.Client]
+	cards   *cache[smartcard.Card]
+	policy  *cache[policy]
+	roles   *cache[map[string]string]
+	notices *cache[time.Time]
+
 	stop func() // ends the feed
 }
+
+var (
+	_ idp.People       = (*Store)(nil)
+	_ idp.Clients      = (*Store)(nil)
+	_ idp.LastRoles    = (*Store)(nil)
+	_ idp.Notices      = (*Store)(nil)
+	_ smartcard.Cards  = (*Store)(nil)
+	_ smartcard.Series = (*Store)(nil)
+)
+
+// How many people, with all that is theirs, and clients are kept in memory. A
+// person is about two KiB.
+const (
+	mostPeople  = 20_000
+	mostClients = 1_000
+)
+
+// onlyPolicy is the name of the policy, of which there is one.
+const onlyPolicy = "policy"
 
 // Open returns the registry at c.URL. It does not wait for PostgreSQL, which
 // may come later: until then every call is idp.ErrUnavailable. It migrates
@@ -73,6 +100,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	}
 	s := &Store{pool: pool, now: c.Now, seal: c.Sealer, log: c.Log}
 	s.feed = &feed{config: pool.Config().ConnConfig, now: c.Now, log: c.Log}
+	s.feed.follow(s.caches())
 
 	// The feed outlives the call that began it; Close ends it.
 	feeding, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -80,6 +108,19 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	go func() { defer close(ended); s.feed.run(feeding) }()
 	s.stop = func() { stop(); <-ended }
 	return s, nil
+}
+
+// caches makes the caches of s and returns them by the kinds of the schema's
+// notifications.
+func (s *Store) caches() caches {
+	s.people = newCache(s.feed.fresh, mostPeople, s.loadPerson)
+	s.clients = newCache(s.feed.fresh, mostClients, s.loadClient)
+	s.cards = newCache(s.feed.fresh, mostPeople, s.loadCard)
+	s.policy = newCache(s.feed.fresh, 1, s.loadPolicy)
+	s.roles = newCache(s.feed.fresh, mostPeople, s.loadRoles)
+	s.notices = newCache(s.feed.fresh, mostPeople, s.loadNotice)
+	return caches{"person": s.people, "client": s.clients, "card": s.cards, "policy": s.policy,
+		"last_role": s.roles, "notice": s.notices}
 }
 
 // pool returns a pool as c wants it. It connects when it is first asked.

@@ -1,0 +1,75 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/lanyard-id/lanyard/authenticators/smartcard"
+	"github.com/lanyard-id/lanyard/idp"
+)
+
+// CardByCertificate implements smartcard.Cards.
+func (s *Store) CardByCertificate(ctx context.Context, issuer, serial string) (smartcard.Card, error) {
+	if !isText(issuer) || !isText(serial) {
+		return smartcard.Card{}, smartcard.ErrNotRegistered
+	}
+	return s.cards.get(ctx, issuer+" "+serial)
+}
+
+// loadCard asks PostgreSQL for a card. Its name is what the schema notifies.
+func (s *Store) loadCard(ctx context.Context, name string) (smartcard.Card, error) {
+	issuer, serial, _ := strings.Cut(name, " ")
+	c := smartcard.Card{Serial: serial}
+	err := s.pool.QueryRow(ctx, "SELECT series, state, uid FROM cards WHERE issuer = $1 AND serial = $2 AND registered", issuer, serial).
+		Scan(&c.Series, &c.State, &c.Holder)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return smartcard.Card{}, smartcard.ErrNotRegistered
+	}
+	if err != nil {
+		return smartcard.Card{}, fmt.Errorf("card %s: %w", name, err)
+	}
+	return c, nil
+}
+
+// policy is what is neither a person nor a client.
+type policy struct {
+	warnDays []int
+	blocked  map[int]time.Time // the midnight in London from which on a series is refused
+}
+
+// loadPolicy asks PostgreSQL for the policy. There is one, without a name.
+func (s *Store) loadPolicy(ctx context.Context, _ string) (policy, error) {
+	var (
+		p      policy
+		series map[int]idp.Date // of several days the earliest counts
+	)
+	err := s.pool.QueryRow(ctx, `SELECT (SELECT warn_days FROM policy),
+		(SELECT json_object_agg(series, first_day) FROM
+			(SELECT series, min(blocked_from) AS first_day FROM card_series WHERE blocked_from IS NOT NULL GROUP BY series) AS blocked)`).
+		Scan(&p.warnDays, &series)
+	if err != nil {
+		return policy{}, fmt.Errorf("policy: %w", err)
+	}
+	p.blocked = make(map[int]time.Time, len(series))
+	for number, day := range series {
+		if p.blocked[number], err = day.Begins(); err != nil {
+			return policy{}, fmt.Errorf("series %d: %w", number, err)
+		}
+	}
+	return p, nil
+}
+
+// BlockedFrom implements smartcard.Series.
+func (s *Store) BlockedFrom(ctx context.Context, series int) (from time.Time, ok bool, err error) {
+	p, err := s.policy.get(ctx, onlyPolicy)
+	if err != nil {
+		return time.Time{}, false, err
+	}
+	from, ok = p.blocked[series]
+	return from, ok, nil
+}

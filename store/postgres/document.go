@@ -1,0 +1,114 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/lanyard-id/lanyard/idp/registry/directory"
+)
+
+// Document returns the registry as a directory document, as it was at one
+// instant. Its order is that of the identifiers, whatever database it comes
+// from, so a difference is a change; the parts of a person, and the rules of
+// the policy, are in the order in which they were given.
+func (s *Store) Document(ctx context.Context) (directory.Document, error) {
+	var d directory.Document
+	ctx, cancel := context.WithTimeout(ctx, bulk)
+	defer cancel()
+	err := pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		var err error
+		if d.Policy, err = readPolicy(ctx, tx); err != nil {
+			return err
+		}
+		if d.Organisations, err = all(ctx, tx, `SELECT code, name, parent, `+dayText("closed_on")+`, successor
+			FROM organisations ORDER BY code COLLATE "C"`, readOrganisation); err != nil {
+			return err
+		}
+		if d.People, err = all(ctx, tx, `SELECT `+personColumns+`, p.mobile, p.ni_number,
+			(SELECT json_agg(json_build_object('written', c.written, 'series', c.series, 'state', c.state, 'registered', c.registered)
+				ORDER BY c.place, c.serial) FROM cards c WHERE c.uid = p.uid)
+			FROM people p ORDER BY p.uid`, s.readPerson); err != nil {
+			return err
+		}
+		d.Clients, err = all(ctx, tx, "SELECT "+strings.Join(clientColumns, ", ")+` FROM clients ORDER BY id COLLATE "C"`, readClient)
+		return err
+	})
+	if err != nil {
+		return directory.Document{}, outage(fmt.Errorf("export the directory: %w", err))
+	}
+	return d, nil
+}
+
+// all returns what read makes of every row; none are nil.
+func all[T any](ctx context.Context, tx pgx.Tx, sql string, read func(pgx.Row) (T, error)) ([]T, error) {
+	rows, err := tx.Query(ctx, sql)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.AppendRows([]T(nil), rows, func(row pgx.CollectableRow) (T, error) { return read(row) })
+}
+
+// dayText is a date as 2006-01-02, whatever style the database is set to, and
+// empty where it is open.
+func dayText(column string) string {
+	return "coalesce(to_char(" + column + ", 'YYYY-MM-DD'), '')"
+}
+
+func readPolicy(ctx context.Context, tx pgx.Tx) (p directory.Policy, err error) {
+	err = tx.QueryRow(ctx, "SELECT (SELECT warn_days FROM policy)").Scan(&p.WarnDays)
+	if err != nil {
+		return p, err
+	}
+	p.WarnDays = orNil(p.WarnDays)
+	p.CardSeries, err = all(ctx, tx, "SELECT series, "+dayText("blocked_from")+", legacy_gateway FROM card_series ORDER BY place",
+		func(row pgx.Row) (r directory.SeriesRule, err error) {
+			err = row.Scan(&r.Series, &r.BlockedFrom, &r.LegacyGateway)
+			return r, err
+		})
+	if err != nil {
+		return p, err
+	}
+	p.Agents, err = all(ctx, tx, "SELECT product, excepted, below, "+dayText("blocked_from")+" FROM agent_rules ORDER BY place",
+		func(row pgx.Row) (r directory.AgentRule, err error) {
+			err = row.Scan(&r.Product, &r.Except, &r.Below, &r.BlockedFrom)
+			return r, err
+		})
+	return p, err
+}
+
+func readOrganisation(row pgx.Row) (o directory.Organisation, err error) {
+	err = row.Scan(&o.Code, &o.Name, &o.Parent, &o.ClosedOn, &o.Successor)
+	return o, err
+}
+
+// readPerson reads a whole person, with what only a document has.
+func (s *Store) readPerson(row pgx.Row) (directory.Person, error) {
+	var (
+		r      personRow
+		mobile string
+		sealed []byte
+		cards  []struct {
+			Written    string              `json:"written"`
+			Series     int                 `json:"series"`
+			State      directory.CardState `json:"state"`
+			Registered bool                `json:"registered"`
+		}
+	)
+	if err := row.Scan(append(r.into(), &mobile, &sealed, &cards)...); err != nil {
+		return directory.Person{}, err
+	}
+	p := r.document()
+	p.Mobile = mobile
+	for _, c := range cards {
+		p.Cards = append(p.Cards, directory.Card{
+			Serial: c.Written, Series: c.Series, State: c.State, Registered: c.Registered,
+			Certificate: "valid", TriesLeft: 3, // what a document means that does not say
+		})
+	}
+	var err error
+	p.NINumber, err = s.unsealNI(p.UID, sealed)
+	return p, err
+}
