@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/lanyard-id/lanyard/idp"
 )
@@ -113,6 +114,26 @@ func (s *source) load(ctx context.Context, name string) (string, error) {
 	}
 }
 
+// say answers the question that was asked, and fails the test if nobody asks.
+func (s *source) say(t *testing.T, answer string) {
+	t.Helper()
+	select {
+	case s.answer <- answer:
+	case <-time.After(soon):
+		t.Fatal("nobody asks")
+	}
+}
+
+// wait returns when a question was asked, and fails the test if none is.
+func (s *source) wait(t *testing.T) {
+	t.Helper()
+	select {
+	case <-s.asked:
+	case <-time.After(soon):
+		t.Fatal("nobody asks")
+	}
+}
+
 func TestCache(t *testing.T) {
 	yes := func() bool { return true }
 	type got struct {
@@ -128,7 +149,7 @@ func TestCache(t *testing.T) {
 		src := newSource()
 		c := newCache(yes, 10, src.load)
 		first := ask(c, "a")
-		src.answer <- "1"
+		src.say(t, "1")
 		wantEqual(t, <-first, got{v: "1"}, nil)
 		wantEqual(t, <-ask(c, "a"), got{v: "1"}, nil)
 	})
@@ -136,12 +157,12 @@ func TestCache(t *testing.T) {
 		src := newSource()
 		c := newCache(yes, 10, src.load)
 		first := ask(c, "a")
-		<-src.asked
+		src.wait(t)
 		var wg sync.WaitGroup
 		for range 20 {
 			wg.Go(func() { wantEqual(t, <-ask(c, "a"), got{v: "1"}, nil) })
 		}
-		src.answer <- "1"
+		src.say(t, "1")
 		wg.Wait()
 		wantEqual(t, <-first, got{v: "1"}, nil)
 		if n := src.count.Load(); n != 1 {
@@ -153,30 +174,30 @@ func TestCache(t *testing.T) {
 			src := newSource()
 			c := newCache(yes, 10, src.load)
 			before := ask(c, "a")
-			<-src.asked
+			src.wait(t)
 			c.drop(dropped)
-			src.answer <- "old"
+			src.say(t, "old")
 			wantEqual(t, <-before, got{v: "old"}, nil) // it asked before
 			after := ask(c, "a")
-			src.answer <- "new"
+			src.say(t, "new")
 			wantEqual(t, <-after, got{v: "new"}, nil)
 
 			c.drop("a")
 			ask(c, "a")
-			<-src.asked
-			<-src.asked
+			src.wait(t)
+			src.wait(t)
 			c.drop(dropped)
 			ask(c, "a")
-			<-src.asked // a question of its own
+			src.wait(t) // a question of its own
 		}
 	})
 	t.Run("own rule: another name's change does not matter", func(t *testing.T) {
 		src := newSource()
 		c := newCache(yes, 10, src.load)
 		first := ask(c, "a")
-		<-src.asked
+		src.wait(t)
 		c.drop("b")
-		src.answer <- "1"
+		src.say(t, "1")
 		<-first
 		wantEqual(t, <-ask(c, "a"), got{v: "1"}, nil)
 	})
@@ -185,7 +206,7 @@ func TestCache(t *testing.T) {
 		c := newCache(yes, 10, src.load)
 		for range 2 {
 			first := ask(c, "a")
-			src.answer <- ""
+			src.say(t, "")
 			wantEqual(t, <-first, got{err: idp.ErrNotFound}, nil)
 		}
 	})
@@ -194,16 +215,16 @@ func TestCache(t *testing.T) {
 		c := newCache(fresh.Load, 10, src.load)
 		for _, v := range []string{"1", "2"} {
 			next := ask(c, "a")
-			src.answer <- v
+			src.say(t, v)
 			wantEqual(t, <-next, got{v: v}, nil)
 		}
 		fresh.Store(true)
 		next := ask(c, "a")
-		src.answer <- "3"
+		src.say(t, "3")
 		wantEqual(t, <-next, got{v: "3"}, nil)
 		fresh.Store(false)
 		next = ask(c, "a")
-		src.answer <- "4"
+		src.say(t, "4")
 		wantEqual(t, <-next, got{v: "4"}, nil)
 	})
 	t.Run("own rule: no more are held than it may", func(t *testing.T) {
@@ -211,7 +232,7 @@ func TestCache(t *testing.T) {
 		c := newCache(yes, 10, src.load)
 		for i := range 50 {
 			next := ask(c, fmt.Sprint(i))
-			src.answer <- "v"
+			src.say(t, "v")
 			<-next
 		}
 		if len(c.held) != 10 || len(c.flights) != 0 {
@@ -224,13 +245,13 @@ func TestCache(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		left := make(chan error, 1)
 		go func() { _, err := c.get(ctx, "a"); left <- err }()
-		<-src.asked
+		src.wait(t)
 		other := ask(c, "a")
 		cancel()
 		if err := <-left; !errors.Is(err, context.Canceled) || errors.Is(err, idp.ErrUnavailable) {
 			t.Errorf("who left was told %v", err)
 		}
-		src.answer <- "1"
+		src.say(t, "1")
 		wantEqual(t, <-other, got{v: "1"}, nil)
 	})
 }
