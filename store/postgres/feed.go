@@ -122,6 +122,7 @@ func (f *feed) listen(ctx context.Context) (heard bool, err error) {
 // connect returns a connection that listens.
 func (f *feed) connect(ctx context.Context) (*pgx.Conn, error) {
 	config := f.config.Copy()
+	config.RuntimeParams["application_name"] += " feed"
 	config.Tracer = nil // three round trips a second tell nobody anything
 	config.OnNotification = func(_ *pgconn.PgConn, n *pgconn.Notification) { f.told = append(f.told, n.Payload) }
 	conn, err := pgx.ConnectConfig(ctx, config)
