@@ -134,7 +134,7 @@ func wireDev(o devOptions, idpURL, rpURL string, log *slog.Logger, heard dev.Log
 		return nil, err
 	}
 	s, err := wire(parts{issuer: o.issuer, layout: provider.Layout(o.layout), registry: people, rdb: rdb,
-		keys: keys, cards: authority, outside: newOutside(true), auto: o.autoLogin != "", now: now, log: log})
+		keys: func() *idp.Keys { return keys }, cards: authority, outside: newOutside(true), auto: o.autoLogin != "", now: now, log: log})
 	if err != nil {
 		closeRedis()
 		return nil, exit{exitUsage, err}

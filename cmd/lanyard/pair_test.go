@@ -52,7 +52,7 @@ func pair(t *testing.T) [2]running {
 	const issuer = "http://id.example"
 	var both [2]running
 	for i := range both {
-		s, err := wire(parts{issuer: issuer, layout: "standard", registry: people, rdb: rdb, keys: keys, cards: authority,
+		s, err := wire(parts{issuer: issuer, layout: "standard", registry: people, rdb: rdb, keys: func() *idp.Keys { return keys }, cards: authority,
 			outside: newOutside(true), now: time.Now, log: newLog(log)})
 		if err != nil {
 			t.Fatal(err)

@@ -38,7 +38,7 @@ type parts struct {
 	layout   provider.Layout
 	registry registry
 	rdb      goredis.UniversalClient
-	keys     idp.Keys
+	keys     func() *idp.Keys
 	cards    *cardca.Authority
 	outside  *http.Client
 	auto     bool // people sign in by themselves: development only

@@ -332,7 +332,7 @@ func (p *Provider) readIDTokenHint(l *idp.Login, c idp.Client, form url.Values) 
 	if hint == "" {
 		return nil
 	}
-	claims, err := p.signers.verify(hint)
+	claims, err := p.verify(hint)
 	if err != nil || claims.Issuer != p.Issuer || claims.Audience != c.ID || !idp.IsUID(claims.Subject) {
 		return oidc.ErrInvalidRequest().WithDescription("id_token_hint must be an ID token that this client got here")
 	}

@@ -1,7 +1,13 @@
 package provider
 
 import (
-	"context"
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
 
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 	"github.com/zitadel/oidc/v3/pkg/op"
@@ -22,7 +28,7 @@ type discovery struct {
 	RequestParameter bool `json:"request_parameter_supported"`
 }
 
-func (p *Provider) discover() discovery {
+func (p *Provider) discover(algs []string) discovery {
 	var acrs []string
 	for _, a := range idp.ACRs(p.Logins.Ways) {
 		acrs = append(acrs, string(a))
@@ -40,7 +46,7 @@ func (p *Provider) discover() discovery {
 			GrantTypesSupported:                        grants,
 			ACRValuesSupported:                         acrs,
 			SubjectTypesSupported:                      []string{"public"},
-			IDTokenSigningAlgValuesSupported:           p.SigningKeys.Algs(),
+			IDTokenSigningAlgValuesSupported:           algs,
 			TokenEndpointAuthMethodsSupported:          []oidc.AuthMethod{oidc.AuthMethodBasic, oidc.AuthMethodPost, oidc.AuthMethodPrivateKeyJWT, oidc.AuthMethodNone},
 			TokenEndpointAuthSigningAlgValuesSupported: idp.AssertionAlgs,
 			ClaimTypesSupported:                        []string{"normal"},
@@ -65,12 +71,41 @@ var claims = []string{
 	"nhsid_user_orgs", "nhsid_org_roles", "nhsid_org_memberships", "nhsid_nrbac_roles",
 }
 
-// Discovery implements op.Server. OIDC Discovery §4.
-func (p *Provider) Discovery(context.Context, *op.Request[struct{}]) (*op.Response, error) {
-	return op.NewResponse(p.discovery), nil
+// document is JSON that many clients ask for and that seldom changes.
+type document struct {
+	body json.RawMessage
+	etag string
 }
 
-// Keys implements op.Server: the public keys, of which RFC 7517 §5 speaks.
-func (p *Provider) Keys(context.Context, *op.Request[struct{}]) (*op.Response, error) {
-	return op.NewResponse(p.jwks), nil
+func newDocument(content any) (document, error) {
+	body, err := json.Marshal(content)
+	if err != nil {
+		return document{}, err
+	}
+	sum := sha256.Sum256(body)
+	return document{body, `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`}, nil
 }
+
+// serve answers with the document that holds now, which caches may keep for
+// maxAge.
+func (p *Provider) serve(which func(*signing) document, maxAge time.Duration) http.HandlerFunc {
+	keep := fmt.Sprintf("public, max-age=%d", int(maxAge.Seconds()))
+	return func(w http.ResponseWriter, r *http.Request) {
+		now, err := p.signing()
+		if err != nil {
+			op.WriteError(w, r, p.answer(r.Context(), err), nil)
+			return
+		}
+		d := which(now)
+		w.Header().Set("Cache-Control", keep)
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("ETag", d.etag)
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(d.body))
+	}
+}
+
+// metadata is what the discovery endpoint answers. OIDC Discovery §4.
+func metadata(s *signing) document { return s.discovery }
+
+// publicKeys is what the keys endpoint answers. RFC 7517 §5.
+func publicKeys(s *signing) document { return s.jwks }

@@ -39,7 +39,7 @@ func aProvider(t testing.TB) *Provider {
 			ResponseModes: []string{"form_post"}, ACRDefault: idp.AAL3Any, MinLevel: authenticators.AAL1},
 		"k": {ID: "k", AuthMethod: idp.PrivateKeyJWT, JWKS: []byte(public), AssertionAlgs: idp.AssertionAlgs, AssertionAudiences: []string{"issuer"}},
 	}
-	p, err := New(Config{Issuer: "https://id.example", Layout: Standard, Clients: clients, SigningKeys: keys,
+	p, err := New(Config{Issuer: "https://id.example", Layout: Standard, Clients: clients, SigningKeys: func() *idp.Keys { return keys },
 		Logins: &idp.Logins{Now: time.Now}, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)

@@ -35,15 +35,6 @@ func noStore(next http.Handler) http.Handler {
 	})
 }
 
-// cacheable lets clients keep metadata and keys for as long as a new key is
-// published before it is used.
-func cacheable(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Cache-Control", "public, max-age=300")
-		next.ServeHTTP(w, r)
-	})
-}
-
 func readOnly(next http.Handler) http.Handler {
 	return methods(next, http.MethodGet, http.MethodHead)
 }

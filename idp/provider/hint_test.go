@@ -26,7 +26,7 @@ func TestIDTokenHint(t *testing.T) {
 		t.Run(tt.rule, func(t *testing.T) {
 			claims := idp.IDToken{Issuer: p.Issuer, Audience: "c", Subject: uid}
 			tt.change(&claims)
-			hint, err := p.signers.sign("ES256", claims)
+			hint, err := p.sign("ES256", claims)
 			if err != nil {
 				t.Fatal(err)
 			}

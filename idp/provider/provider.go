@@ -2,8 +2,8 @@
 // importer of that library. It is cut by protocol step: authorize.go, token.go,
 // userinfo.go, and discovery.go for what clients read first.
 //
-// The library parses and routes the token, userinfo and discovery requests and
-// owns their types. Authorize and its callback are ours, because the library
+// The library parses and routes the token and userinfo requests and owns their
+// types. Authorize and its callback are ours, because the library
 // answers their errors to the browser instead of the client, binds a callback
 // to no browser, and lets it make several codes. Where the library would be
 // too kind, guard.go stands before it. Nothing here decides who may sign in:
@@ -12,12 +12,14 @@ package provider
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/zitadel/oidc/v3/pkg/oidc"
@@ -81,7 +83,8 @@ type Config struct {
 	Logins      *idp.Logins
 	Grants      *idp.Grants
 	Clients     idp.Clients
-	SigningKeys idp.Keys
+	SigningKeys func() *idp.Keys // those of now: asked on the way of every token
+	KeysMaxAge  time.Duration    // how long caches may keep the published keys; 0 is a minute
 	Browser     Browser
 	Pages       Pages
 	Languages   []string     // of the pages, as tags in lower case
@@ -98,10 +101,9 @@ type Provider struct {
 
 	path       string // of the issuer, without a slash at its end
 	paths      endpoints
-	signers    signers
 	clientKeys clientKeys
-	discovery  json.RawMessage // written once: nothing in it changes
-	jwks       json.RawMessage
+	made       atomic.Pointer[signing]
+	making     sync.Mutex // is held while another made is made
 }
 
 var _ op.Server = (*Provider)(nil)
@@ -121,14 +123,11 @@ func New(c Config) (*Provider, error) {
 		return nil, fmt.Errorf("issuer of the cis2 layout must end in %s", CIS2Path)
 	}
 	p := &Provider{Config: c, path: trimSlash(u.Path), paths: paths, clientKeys: clientKeys{http: c.Outside, now: c.Logins.Now}}
-	if p.signers, err = newSigners(c.SigningKeys); err != nil {
+	if p.KeysMaxAge == 0 {
+		p.KeysMaxAge = time.Minute
+	}
+	if _, err := p.signing(); err != nil {
 		return nil, err
-	}
-	if p.jwks, err = json.Marshal(p.signers.keys); err != nil {
-		return nil, fmt.Errorf("write keys: %w", err)
-	}
-	if p.discovery, err = json.Marshal(p.discover()); err != nil {
-		return nil, fmt.Errorf("write discovery: %w", err)
 	}
 	return p, nil
 }
@@ -138,18 +137,21 @@ func (p *Provider) Mount(r chi.Router) {
 	library := ownRoute(http.StripPrefix(p.path, op.RegisterServer(p, op.Endpoints{
 		Token:    op.NewEndpoint(p.paths.token),
 		Userinfo: op.NewEndpoint(p.paths.userinfo),
-		JwksURI:  op.NewEndpoint(p.paths.keys),
 	}, op.WithServerCORSOptions(nil))))
 
 	on := func(path string) string { return p.path + path }
-	r.With(openToPages, readOnly, cacheable).Handle(on(oidc.DiscoveryEndpoint), library)
-	r.With(openToPages, readOnly, cacheable).Handle(on(p.paths.keys), library)
+	r.With(openToPages, readOnly).Handle(on(oidc.DiscoveryEndpoint), p.serve(metadata, metadataLife))
+	r.With(openToPages, readOnly).Handle(on(p.paths.keys), p.serve(publicKeys, p.KeysMaxAge))
 	r.With(openToPages, noStore, challenge(`Basic realm="token"`), formOnly).Handle(on(p.paths.token), library)
 	r.With(openToPages, noStore, bearerOnly).Handle(on(p.paths.userinfo), library)
 	r.Get(on(p.paths.authorize), p.authorize)
 	r.Post(on(p.paths.authorize), p.authorize)
 	r.Get(on(p.paths.callback), p.callback)
 }
+
+// metadataLife is how long caches may keep the discovery document. It changes
+// with a release or the configuration, if at all.
+const metadataLife = 5 * time.Minute
 
 // at is the public address of an endpoint.
 func (p *Provider) at(path string) string { return strings.TrimSuffix(p.Issuer, "/") + path }

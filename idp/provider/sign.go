@@ -1,50 +1,124 @@
 package provider
 
 import (
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
 
 	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/cryptosigner"
 
 	"github.com/lanyard-id/lanyard/idp"
 )
 
-// signers sign and know their own signatures again. They are made once, one for
-// each algorithm: making one costs more than an ES256 signature.
-type signers struct {
-	by   map[string]jose.Signer
-	algs []jose.SignatureAlgorithm
-	keys jose.JSONWebKeySet
+// signing is what the keys come to until one of them changes its state: what is
+// signed with, and what is published.
+type signing struct {
+	keys        *idp.Keys
+	from, until time.Time
+	by          map[string]signer // by algorithm
+	jwks        document
+	discovery   document
 }
 
-func newSigners(keys idp.Keys) (signers, error) {
-	made := signers{by: map[string]jose.Signer{}, keys: keySet(keys)}
-	for _, k := range keys {
-		for _, alg := range k.Algs {
-			s, err := jose.NewSigner(
-				jose.SigningKey{Algorithm: jose.SignatureAlgorithm(alg), Key: jose.JSONWebKey{Key: k.Signer, KeyID: k.ID}},
-				(&jose.SignerOptions{}).WithType("JWT"))
-			if err != nil {
-				return made, fmt.Errorf("signer for %s: %w", alg, err)
-			}
-			made.by[alg] = s
-			made.algs = append(made.algs, jose.SignatureAlgorithm(alg))
+// signer is a key made ready for one algorithm. It is made once: making one
+// costs more than an ES256 signature.
+type signer struct {
+	jose.Signer
+	kid string
+}
+
+// signing returns what holds now.
+func (p *Provider) signing() (*signing, error) {
+	keys, now := p.SigningKeys(), p.Logins.Now()
+	if s := p.made.Load(); s.holds(keys, now) {
+		return s, nil
+	}
+	p.making.Lock()
+	defer p.making.Unlock()
+	before := p.made.Load()
+	if before.holds(keys, now) {
+		return before, nil
+	}
+	s, err := p.makeSigning(keys, now, before)
+	if err != nil {
+		return nil, err
+	}
+	p.made.Store(s)
+	return s, nil
+}
+
+func (s *signing) holds(keys *idp.Keys, now time.Time) bool {
+	return s != nil && s.keys == keys && !now.Before(s.from) && (s.until.IsZero() || now.Before(s.until))
+}
+
+func (p *Provider) makeSigning(keys *idp.Keys, now time.Time, before *signing) (*signing, error) {
+	s := &signing{keys: keys, by: map[string]signer{}}
+	s.from, s.until = keys.Span(now)
+	for _, kind := range idp.KeyKinds {
+		key, ok := keys.Signer(kind, now)
+		if !ok {
+			continue
 		}
+		for _, alg := range kind.Algs() {
+			if before != nil && before.by[alg].kid == key.ID {
+				s.by[alg] = before.by[alg]
+				continue
+			}
+			made, err := newSigner(key, alg, tokenType)
+			if err != nil {
+				return nil, err
+			}
+			s.by[alg] = signer{made, key.ID}
+		}
+	}
+	var err error
+	if s.jwks, err = newDocument(keySet(keys.Published(now))); err != nil {
+		return nil, fmt.Errorf("write keys: %w", err)
+	}
+	if s.discovery, err = newDocument(p.discover(keys.Algs(now))); err != nil {
+		return nil, fmt.Errorf("write discovery: %w", err)
+	}
+	return s, nil
+}
+
+// tokenType is the typ of what clients get from us.
+const tokenType = "JWT"
+
+// newSigner makes a key ready for one algorithm and one type of message. A key
+// that is not in memory signs where it is.
+func newSigner(key idp.SigningKey, alg, typ string) (jose.Signer, error) {
+	var private any = key.Signer
+	switch key.Signer.(type) {
+	case *rsa.PrivateKey, *ecdsa.PrivateKey, ed25519.PrivateKey:
+	default:
+		private = cryptosigner.Opaque(key.Signer)
+	}
+	made, err := jose.NewSigner(
+		jose.SigningKey{Algorithm: jose.SignatureAlgorithm(alg), Key: jose.JSONWebKey{Key: private, KeyID: key.ID}},
+		(&jose.SignerOptions{}).WithType(jose.ContentType(typ)))
+	if err != nil {
+		return nil, fmt.Errorf("key %s does not sign with %s: %w", key.ID, alg, err)
 	}
 	return made, nil
 }
 
 // keySet is what clients verify with. RFC 7517 §5.
-func keySet(keys idp.Keys) jose.JSONWebKeySet {
-	var set jose.JSONWebKeySet
+func keySet(keys []idp.SigningKey) jose.JSONWebKeySet {
+	set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
 	for _, k := range keys {
-		public := jose.JSONWebKey{Key: k.Signer.Public(), KeyID: k.ID, Use: "sig"}
-		if len(k.Algs) == 1 {
-			public.Algorithm = k.Algs[0]
+		public := jose.JSONWebKey{Key: k.Public, KeyID: k.ID, Use: "sig"}
+		if algs := k.Kind.Algs(); len(algs) == 1 {
+			public.Algorithm = algs[0]
 		}
 		set.Keys = append(set.Keys, public)
 	}
@@ -52,8 +126,12 @@ func keySet(keys idp.Keys) jose.JSONWebKeySet {
 }
 
 // sign returns payload as a compact JWS.
-func (s signers) sign(alg string, payload any) (string, error) {
-	signer, ok := s.by[alg]
+func (p *Provider) sign(alg string, payload any) (string, error) {
+	s, err := p.signing()
+	if err != nil {
+		return "", err
+	}
+	key, ok := s.by[alg]
 	if !ok {
 		return "", fmt.Errorf("no key signs with %s", alg)
 	}
@@ -61,7 +139,7 @@ func (s signers) sign(alg string, payload any) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("encode token: %w", err)
 	}
-	jws, err := signer.Sign(b)
+	jws, err := key.Sign(b)
 	if err != nil {
 		return "", fmt.Errorf("sign token with %s: %w", alg, err)
 	}
@@ -71,21 +149,25 @@ func (s signers) sign(alg string, payload any) (string, error) {
 // maxHint bounds an ID token that comes back as a hint.
 const maxHint = 16 << 10
 
-// verify returns what an ID token of ours says, expired or not.
-func (s signers) verify(token string) (idp.IDToken, error) {
+// verify returns what an ID token of ours says, expired or not. A key that was
+// retired, however long ago, still proves that we said it; one that was revoked
+// proves nothing.
+func (p *Provider) verify(token string) (idp.IDToken, error) {
 	var claims idp.IDToken
 	if len(token) > maxHint {
 		return claims, errNotOurs
 	}
-	jws, err := jose.ParseSignedCompact(token, s.algs)
+	jws, err := jose.ParseSignedCompact(token, signatureAlgs)
 	if err != nil {
 		return claims, errNotOurs
 	}
-	keys := s.keys.Key(jws.Signatures[0].Protected.KeyID)
-	if len(keys) != 1 {
+	header := jws.Signatures[0].Protected
+	key, ok := p.SigningKeys().Key(header.KeyID)
+	if !ok || key.State(p.Logins.Now()) == idp.KeyRevoked || !slices.Contains(key.Kind.Algs(), header.Algorithm) ||
+		header.ExtraHeaders[jose.HeaderType] != tokenType {
 		return claims, errNotOurs
 	}
-	payload, err := jws.Verify(keys[0])
+	payload, err := jws.Verify(key.Public)
 	if err != nil || json.Unmarshal(payload, &claims) != nil {
 		return idp.IDToken{}, errNotOurs
 	}
@@ -93,6 +175,51 @@ func (s signers) verify(token string) (idp.IDToken, error) {
 }
 
 var errNotOurs = errors.New("not an ID token of ours")
+
+// signatureAlgs are the algorithms of every kind of key.
+var signatureAlgs = func() (algs []jose.SignatureAlgorithm) {
+	for _, kind := range idp.KeyKinds {
+		for _, alg := range kind.Algs() {
+			algs = append(algs, jose.SignatureAlgorithm(alg))
+		}
+	}
+	return algs
+}()
+
+// Seals signs the heads of the journal, with the key that signs with ES256 at
+// that moment. Their type keeps them apart from everything that clients get.
+type Seals struct {
+	Keys func() *idp.Keys
+	Now  func() time.Time
+
+	ready atomic.Pointer[signer]
+}
+
+// SealType is the typ of a signed head of the journal.
+const SealType = "lanyard-audit+jws"
+
+// Sign returns payload as a compact JWS, whose kid names the key to verify it
+// with.
+func (s *Seals) Sign(payload []byte) (string, error) {
+	key, ok := s.Keys().Signer(idp.P256Key, s.Now())
+	if !ok {
+		return "", errors.New("no key signs with ES256")
+	}
+	ready := s.ready.Load()
+	if ready == nil || ready.kid != key.ID {
+		made, err := newSigner(key, "ES256", SealType)
+		if err != nil {
+			return "", err
+		}
+		ready = &signer{made, key.ID}
+		s.ready.Store(ready)
+	}
+	jws, err := ready.Sign(payload)
+	if err != nil {
+		return "", fmt.Errorf("sign a head of the journal: %w", err)
+	}
+	return jws.CompactSerialize()
+}
 
 // atHash binds an access token to the ID token beside it: the left half of
 // the hash that the ID token's algorithm uses. OIDC Core §3.1.3.6.

@@ -39,7 +39,7 @@ func (p *Provider) CodeExchange(ctx context.Context, r *op.ClientRequest[oidc.Ac
 
 	claims := idp.ClaimsFor(p.Issuer, person, g, p.Logins.Now()).IDToken
 	claims.ATHash = atHash(c.IDTokenAlg, token)
-	idToken, err := p.signers.sign(c.IDTokenAlg, claims)
+	idToken, err := p.sign(c.IDTokenAlg, claims)
 	if err != nil {
 		return nil, p.answer(ctx, err)
 	}
