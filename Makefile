@@ -34,7 +34,7 @@ web: $(FRONT_END) ## make the front end ready, so that `go build` includes it
 
 # What the tests need is not what their runs need: see deploy/check/needs.sh.
 .PHONY: test
-test: needs vet test-go test-fuzz test-web ## run every test, after installing what they need
+test: needs vet test-go test-pkcs11 test-fuzz test-web ## run every test, after installing what they need
 
 .PHONY: needs
 needs: ## install what the tests need and this machine lacks (Debian, Ubuntu)
@@ -47,6 +47,13 @@ vet: $(FRONT_END)
 .PHONY: test-go
 test-go: $(FRONT_END) ## run the Go tests, with the race detector
 	$(GO) test -race -timeout 8m ./...
+
+# A server that knows no tokens needs no C, and so runs on any Linux.
+.PHONY: test-pkcs11
+test-pkcs11: $(FRONT_END) ## run the tests of keys in a PKCS#11 token; see that the server needs no C without one
+	CGO_ENABLED=0 $(GO) build -o /dev/null ./cmd/lanyard
+	CGO_ENABLED=1 $(GO) vet -tags pkcs11 ./store/vault/... ./cmd/lanyard
+	CGO_ENABLED=1 $(GO) test -tags pkcs11 ./store/vault/...
 
 .PHONY: test-fuzz
 test-fuzz: $(FRONT_END) ## give every parser of outside bytes some thousand inputs

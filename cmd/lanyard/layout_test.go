@@ -46,6 +46,7 @@ store/conformance/servers             -> + pgx go-redis
 store/memory                          -> idp idp/registry/directory authenticators/smartcard
 store/postgres                        -> idp idp/registry/directory authenticators/smartcard migrations + pgx goose
 store/redis                           -> idp authenticators authenticators/smartcard + go-redis
+store/vault                           -> idp + tink crypto11
 migrations                            ->
 web                                   -> + x/text
 `

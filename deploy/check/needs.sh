@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what the tests need and this machine lacks: a C compiler for the
-# race detector, Redis, PostgreSQL, and a browser. Debian and Ubuntu only;
+# race detector, Redis, PostgreSQL, a token in software, and a browser. Debian and Ubuntu only;
 # elsewhere it says what to install. Nothing that it installs is started.
 set -eu
 
@@ -13,6 +13,7 @@ packages=
 have gcc || have cc || packages="$packages gcc libc6-dev"
 have redis-server || packages="$packages redis-server"
 have postgres || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || packages="$packages postgresql"
+have softhsm2-util || packages="$packages softhsm2"
 have chromium || have chromium-browser || have google-chrome || [ -n "${CHROMIUM:-}" ] ||
   packages="$packages $browser fonts-liberation"
 [ -n "$packages" ] || exit 0
