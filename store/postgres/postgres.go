@@ -18,6 +18,7 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -40,6 +41,9 @@ type Config struct {
 	Log      *slog.Logger     // nil: nobody is told
 	MaxConns int32            // beside the one that listens; 0: 10
 	Tracer   pgx.QueryTracer  // may be nil
+
+	Vault     Vault         // nil: no signing keys can be used
+	KeyPolicy idp.KeyPolicy // zero: idp.DefaultKeyPolicy
 }
 
 // Sealer encrypts what no reader of the database may read. What was sealed can
@@ -57,6 +61,7 @@ type Store struct {
 	feed *feed
 	seal Sealer
 	log  *slog.Logger
+	keys *keyring
 
 	people  *cache[idp.Person]
 	clients *cache[idp.Client]
@@ -91,22 +96,28 @@ const onlyPolicy = "policy"
 // may come later: until then every call is idp.ErrUnavailable. It migrates
 // nothing.
 func Open(ctx context.Context, c Config) (*Store, error) {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	keys, err := newKeyring(c)
+	if err != nil {
+		return nil, err
+	}
 	pool, err := c.pool(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if c.Log == nil {
-		c.Log = slog.New(slog.DiscardHandler)
-	}
-	s := &Store{pool: pool, now: c.Now, seal: c.Sealer, log: c.Log}
+	s := &Store{pool: pool, now: c.Now, seal: c.Sealer, log: c.Log, keys: keys}
 	s.feed = &feed{config: pool.Config().ConnConfig, now: c.Now, log: c.Log}
 	s.feed.follow(s.caches())
+	s.feed.follow(s.keys)
 
 	// The feed outlives the call that began it; Close ends it.
 	feeding, stop := context.WithCancel(context.WithoutCancel(ctx))
-	ended := make(chan struct{})
-	go func() { defer close(ended); s.feed.run(feeding) }()
-	s.stop = func() { stop(); <-ended }
+	var running sync.WaitGroup
+	running.Go(func() { s.feed.run(feeding) })
+	running.Go(func() { s.keys.run(feeding, pool) })
+	s.stop = func() { stop(); running.Wait() }
 	return s, nil
 }
 
