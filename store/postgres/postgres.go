@@ -57,6 +57,9 @@ type Store struct {
 	seal Sealer
 	log  *slog.Logger
 
+	ended   *ended
+	journal *journal
+
 	stop func() // ends the feed
 }
 
@@ -73,6 +76,10 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	}
 	s := &Store{pool: pool, now: c.Now, seal: c.Sealer, log: c.Log}
 	s.feed = &feed{config: pool.Config().ConnConfig, now: c.Now, log: c.Log}
+
+	s.ended = newEnded(c.Now)
+	s.feed.follow(s.ended)
+	s.journal = newJournal(ctx, pool, s.ended, c.Log)
 
 	// The feed outlives the call that began it; Close ends it.
 	feeding, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -102,8 +109,10 @@ func (c Config) pool(ctx context.Context) (*pgxpool.Pool, error) {
 	return pgxpool.NewWithConfig(ctx, conf)
 }
 
-// Close ends the feed and every connection, once those in use are free.
+// Close writes what the journal still holds, and then ends the feed and every
+// connection, once those in use are free.
 func (s *Store) Close() {
+	s.journal.close()
 	s.stop()
 	s.pool.Close()
 }
