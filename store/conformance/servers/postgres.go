@@ -2,6 +2,7 @@ package servers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -102,9 +103,10 @@ func (p *Postgres) PID() int { return p.proc.cmd.Process.Pid }
 
 // Kill ends it and all its children without a word.
 func (p *Postgres) Kill() error {
-	err := everyChild(p.PID(), syscall.SIGKILL)
+	pids, err := Tree(p.PID())
+	err = errors.Join(err, everyChild(p.PID(), syscall.SIGKILL))
 	<-p.proc.done
-	return err
+	return errors.Join(err, gone(pids)) // it does not start while a child holds its memory
 }
 
 // Freeze stops it in mid-air until Thaw.
