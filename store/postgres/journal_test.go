@@ -132,29 +132,33 @@ func TestRecord(t *testing.T) {
 		const things, users = 200, 50
 		url := aDatabase(t)
 		servers := []*Store{openAt(t, url), openAt(t, url)}
-		var wg sync.WaitGroup
-		var won atomic.Int64
 		for thing := range things {
+			var wg sync.WaitGroup
+			var won, unknown atomic.Int64
+			start := make(chan struct{})
 			for user := range users {
 				wg.Go(func() {
+					<-start
 					err := servers[user%2].Record(t.Context(), anEvent(fmt.Sprint(thing)), code(fmt.Sprint(thing)))
-					for errors.Is(err, idp.ErrUnavailable) { // 10,000 at once are more than may wait
-						time.Sleep(time.Millisecond)
-						err = servers[user%2].Record(t.Context(), anEvent(fmt.Sprint(thing)), code(fmt.Sprint(thing)))
-					}
 					switch {
 					case err == nil:
 						won.Add(1)
+					case errors.Is(err, idp.ErrUnavailable): // on a busy machine; it may be the one that is recorded
+						unknown.Add(1)
 					case !errors.Is(err, idp.ErrUsed):
 						t.Errorf("Record: %v, want %v", err, idp.ErrUsed)
 					}
 				})
 			}
+			close(start)
+			wg.Wait()
+			if n := won.Load(); n > 1 || n == 0 && unknown.Load() == 0 {
+				t.Errorf("%d won, and %d were told nothing", n, unknown.Load())
+			}
 		}
-		wg.Wait()
 		all := requests(t, servers[0])
-		if n := len(slices.Compact(all)); won.Load() != things || len(all) != things || n != things {
-			t.Errorf("%d won, %d events of %d things, want %d", won.Load(), len(all), n, things)
+		if n := len(slices.Compact(slices.Clone(all))); len(all) != things || n != things {
+			t.Errorf("%d events of %d things, want %d", len(all), n, things)
 		}
 		whole(t, servers[0])
 	})
