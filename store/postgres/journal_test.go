@@ -205,6 +205,43 @@ func TestRecord(t *testing.T) {
 			t.Errorf("the journal holds %q", got)
 		}
 	})
+	t.Run("own rule: who gave up is passed over, and who is begun is not begun again", func(t *testing.T) {
+		j := &journal{waiting: make(chan *entry, 3)}
+		gone, begun, waits := anEntry(t, "gone"), anEntry(t, "begun"), anEntry(t, "waits")
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		gone.ctx = ctx
+		begun.begun.Store(true)
+		j.waiting <- begun
+		j.waiting <- waits
+		if batch := j.gather(gone); !slices.Equal(batch, []*entry{waits}) {
+			t.Errorf("%d are begun, want the one that waits", len(batch))
+		}
+	})
+	t.Run("own rule: servers that want the same fences do not wait for one another in a circle", func(t *testing.T) {
+		url := aDatabase(t)
+		servers := []*Store{openAt(t, url), openAt(t, url)}
+		for round := range 50 {
+			var wanted []idp.Fence
+			for n := range 200 {
+				wanted = append(wanted, code(fmt.Sprintf("%d-%d", round, n)))
+			}
+			var wg sync.WaitGroup
+			for _, s := range servers {
+				fences := slices.Clone(wanted)
+				slices.Reverse(wanted)
+				wg.Go(func() {
+					if err := s.Record(t.Context(), anEvent("circle"), fences...); err != nil && !errors.Is(err, idp.ErrUsed) {
+						t.Error(err)
+					}
+				})
+			}
+			wg.Wait()
+		}
+		if n := len(requests(t, servers[0])); n != 50 {
+			t.Errorf("%d events are recorded, want 50", n)
+		}
+	})
 	t.Run("own rule: where too many wait the next is told at once", func(t *testing.T) {
 		s := open(t)
 		s.journal.close()
