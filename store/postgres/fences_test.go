@@ -30,8 +30,8 @@ func stands(t *testing.T, s *Store, f idp.Fence, want bool) {
 	}
 }
 
-// deaf returns a registry at url that hears nothing.
-func deaf(t *testing.T, url string) *Store {
+// cutOff returns a registry at url that hears nothing.
+func cutOff(t *testing.T, url string) *Store {
 	t.Helper()
 	s := openAt(t, url)
 	s.stop()
@@ -56,7 +56,7 @@ func TestStands(t *testing.T) {
 	})
 	t.Run("own rule: a server that hears nothing asks PostgreSQL", func(t *testing.T) {
 		url := aDatabase(t)
-		b := deaf(t, url)
+		b := cutOff(t, url)
 		end(t, openAt(t, url), session("ended"))
 		stands(t, b, session("ended"), true)
 		stands(t, b, session("live"), false)
