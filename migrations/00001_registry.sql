@@ -134,6 +134,15 @@ CREATE TABLE fences (
 );
 CREATE INDEX fences_until ON fences (until);
 
+-- Who records finds out in the same statement that a fence stood, and all of it
+-- is undone.
+-- +goose StatementBegin
+CREATE FUNCTION fence_stood() RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION 'a fence stood already' USING ERRCODE = 'LY001';
+END $$;
+-- +goose StatementEnd
+
 -- The journal. Each server that ever ran has a chain of its own: the hash of an
 -- event is SHA-256 over the hash before it and the bytes of the event.
 CREATE TABLE audit_events (

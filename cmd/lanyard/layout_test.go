@@ -214,7 +214,7 @@ func rows(t *testing.T) []row {
 
 // reference is a test name's beginning that points outside this repository, or
 // at a row of our own: it must have a row.
-var reference = regexp.MustCompile(`^((RFC|OIDC|OAuth|NIST|SP|ISO|ASVS|CSP) .+|[PSX]\d{1,2}|CIS2|desk-auth/\d+)$`)
+var reference = regexp.MustCompile(`^((RFC|OIDC|OAuth|NIST|SP|ISO|ASVS|CSP) .+|[FPSX]\d{1,2}|CIS2|desk-auth/\d+)$`)
 
 func TestLayoutSpec(t *testing.T) {
 	tested := rulesTested(t)

@@ -70,6 +70,9 @@ type Store struct {
 	roles   *cache[map[string]string]
 	notices *cache[time.Time]
 
+	ended   *ended
+	journal *journal
+
 	stop func() // ends the feed
 }
 
@@ -111,6 +114,10 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	s.feed = &feed{config: pool.Config().ConnConfig, now: c.Now, log: c.Log}
 	s.feed.follow(s.caches())
 	s.feed.follow(s.keys)
+
+	s.ended = newEnded(c.Now)
+	s.feed.follow(s.ended)
+	s.journal = newJournal(ctx, pool, s.ended, c.Log)
 
 	// The feed outlives the call that began it; Close ends it.
 	feeding, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -154,8 +161,10 @@ func (c Config) pool(ctx context.Context) (*pgxpool.Pool, error) {
 	return pgxpool.NewWithConfig(ctx, conf)
 }
 
-// Close ends the feed and every connection, once those in use are free.
+// Close writes what the journal still holds, and then ends the feed and every
+// connection, once those in use are free.
 func (s *Store) Close() {
+	s.journal.close()
 	s.stop()
 	s.pool.Close()
 }

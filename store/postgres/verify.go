@@ -1,0 +1,96 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// mostFindings is how many findings a Report names. Who finds more has stopped
+// counting.
+const mostFindings = 1000
+
+// pageSize is how many rows are read at a time, so that a journal of any size
+// can be walked while servers write it.
+const (
+	pageSize = 1000
+	pageTime = 30 * time.Second
+)
+
+// Report is what a walk through the journal found.
+type Report struct {
+	Chains   int64     `json:"chains"`
+	Events   int64     `json:"events"`
+	Findings []Finding `json:"findings"` // at most 1000; none: the journal is whole
+	Unnamed  int64     `json:"unnamed"`  // findings beyond those
+}
+
+// Finding is a place where the journal is not what was written.
+type Finding struct {
+	Chain   string `json:"chain"`
+	Seq     int64  `json:"seq"`
+	Problem string `json:"problem"`
+}
+
+// Whole says whether nothing was found.
+func (r *Report) Whole() bool { return len(r.Findings) == 0 }
+
+func (r *Report) found(chain string, seq int64, problem string) {
+	if len(r.Findings) == mostFindings {
+		r.Unnamed++
+		return
+	}
+	r.Findings = append(r.Findings, Finding{chain, seq, problem})
+}
+
+// Verify walks every chain of the journal and computes each hash again.
+func (s *Store) Verify(ctx context.Context) (Report, error) {
+	report := Report{Findings: []Finding{}}
+	err := s.walkChains(ctx, &report)
+	return report, outage(err)
+}
+
+// walkChains compares every event with the one before it.
+func (s *Store) walkChains(ctx context.Context, report *Report) error {
+	last := row{seq: math.MinInt64}
+	var end link
+	for {
+		page, err := s.page(ctx, `SELECT server, seq, at, event, hash FROM audit_events
+			WHERE (server, seq) > ($1, $2) ORDER BY server, seq LIMIT $3`, last.server, last.seq, pageSize)
+		if err != nil {
+			return fmt.Errorf("read the journal: %w", err)
+		}
+		for _, r := range page {
+			if report.Events == 0 || r.server != last.server {
+				report.Chains++
+				end = beginning(r.server)
+			}
+			if problem := r.wrong(end); problem != "" {
+				report.found(r.server, r.seq, problem)
+			}
+			report.Events++
+			last, end = r, r.link()
+		}
+		if len(page) < pageSize {
+			return nil
+		}
+	}
+}
+
+// page reads rows of the journal.
+func (s *Store) page(ctx context.Context, sql string, args ...any) ([]row, error) {
+	ctx, cancel := context.WithTimeout(ctx, pageTime)
+	defer cancel()
+	rows, err := s.pool.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (row, error) {
+		var e row
+		err := r.Scan(&e.server, &e.seq, &e.at, &e.event, &e.hash)
+		return e, err
+	})
+}
