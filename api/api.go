@@ -19,6 +19,7 @@ import (
 
 	"github.com/lanyard-id/lanyard/api/ops"
 	"github.com/lanyard-id/lanyard/authenticators"
+	"github.com/lanyard-id/lanyard/authenticators/smartcard"
 	"github.com/lanyard-id/lanyard/idp"
 	"github.com/lanyard-id/lanyard/web"
 )
@@ -29,6 +30,7 @@ type Config struct {
 	Browser  *Browser
 	Rooms    map[string]authenticators.Room // by the name of their way
 	Protocol Protocol
+	Desk     *Desk
 	Site     *web.Site
 	Metrics  *ops.Metrics
 	Log      *slog.Logger
@@ -46,6 +48,14 @@ type Protocol interface {
 	CallbackPath() string
 }
 
+// Desk is what pages need of the desks at which people show their cards.
+type Desk struct {
+	Desks   smartcard.Desks
+	Alias   string           // what agents know this service by
+	Mount   func(chi.Router) // puts there what agents call
+	Closing <-chan struct{}  // closed when the server is to stop: pages that wait are let go; nil is never
+}
+
 // Development is what a development service has beside.
 type Development struct {
 	Cards   VirtualCards
@@ -56,10 +66,14 @@ type Development struct {
 }
 
 // Server answers the browsers of people.
-type Server struct{ Config }
+type Server struct {
+	Config
+	streams chan struct{} // one for each page that listens
+}
 
-// New returns a server, whose Protocol may be set before Routes is called.
-func New(c Config) *Server { return &Server{c} }
+// New returns a server, whose Protocol and Desk may be set before Routes is
+// called.
+func New(c Config) *Server { return &Server{c, make(chan struct{}, maxStreams)} }
 
 // Frame fills in what every page needs.
 func (s *Server) Frame(r *http.Request) web.Page { return s.framed(r, idp.View{}) }
@@ -86,9 +100,10 @@ func (s *Server) render(w http.ResponseWriter, status int, name string, page web
 // mayPostTo opens the page's policy to where its form may end: browsers hold
 // the redirects after a form to form-action too, and an application may send
 // the person on to an address of its own that nobody registered, so any https
-// address is let through beside the registered one.
-func mayPostTo(w http.ResponseWriter, redirectURI string) {
-	targets := []string{"https:"}
+// address is let through beside the registered one. More are addresses that
+// only this page posts to.
+func mayPostTo(w http.ResponseWriter, redirectURI string, more ...string) {
+	targets := append([]string{"https:"}, more...)
 	u, err := url.Parse(redirectURI)
 	switch {
 	case err != nil || u.Scheme == "https":

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"errors"
 	"maps"
 	"net/http"
@@ -67,7 +68,11 @@ const unknown = "ERR-01"
 // goes with it. It is the only door through which an error comes to a page, so
 // it is where the error is logged, and nowhere else.
 func (s *Server) message(r *http.Request, v idp.View, err error) (int, web.Message) {
-	status, m := s.words(r, v, err)
+	return s.messageIn(s.language(r, v.Login), r, v, err)
+}
+
+func (s *Server) messageIn(lang string, r *http.Request, v idp.View, err error) (int, web.Message) {
+	status, m := s.words(lang, v, err)
 	if status == http.StatusInternalServerError {
 		s.Log.ErrorContext(r.Context(), "page failed", "code", m.Code, "client", v.Client.ID, "error", err.Error())
 	} else {
@@ -76,8 +81,7 @@ func (s *Server) message(r *http.Request, v idp.View, err error) (int, web.Messa
 	return status, m
 }
 
-func (s *Server) words(r *http.Request, v idp.View, err error) (int, web.Message) {
-	lang := s.language(r, v.Login)
+func (s *Server) words(lang string, v idp.View, err error) (int, web.Message) {
 	if wrong, ok := asWrongPasscode(err); ok {
 		switch wrong.TriesLeft {
 		case 0:
@@ -94,12 +98,47 @@ func (s *Server) words(r *http.Request, v idp.View, err error) (int, web.Message
 	if ended, ok := errors.AsType[smartcard.SeriesEnded](err); ok {
 		args = append(args, "date", s.Site.Date(lang, ended.From))
 	}
+	status, code := lookUp(err)
+	return status, s.Site.Message(lang, code, args...)
+}
+
+// lookUp returns the status and the code of the message that says err.
+func lookUp(err error) (status int, code string) {
 	for _, m := range messages {
 		if errors.Is(err, m.err) {
-			return m.status, s.Site.Message(lang, m.code, args...)
+			return m.status, m.code
 		}
 	}
-	return http.StatusInternalServerError, s.Site.Message(lang, unknown)
+	return http.StatusInternalServerError, unknown
+}
+
+// Code returns the code of the message of the catalogue that says err.
+func Code(err error) string {
+	_, code := lookUp(err)
+	return code
+}
+
+// problem is an error as programs read it (RFC 9457), with the words that
+// people are to be shown.
+type problem struct {
+	Type      string `json:"type"`
+	Title     string `json:"title"`
+	Status    int    `json:"status"`
+	Detail    string `json:"detail"`
+	Code      string `json:"code"` // of the message catalogue
+	RequestID string `json:"request_id"`
+}
+
+// Problem tells a program of an error, in the language that the request asks
+// for. No cookie is looked at.
+func (s *Server) Problem(w http.ResponseWriter, r *http.Request, err error) {
+	lang := s.Site.Language(r.Header.Get("Accept-Language"))
+	status, m := s.messageIn(lang, r, idp.View{}, err)
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Content-Language", lang)
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(problem{Type: "about:blank", Title: m.Heading, Status: status,
+		Detail: m.Text + " " + m.Action, Code: m.Code, RequestID: RequestID(r.Context())}) // who does not listen is not told
 }
 
 func asWrongPasscode(err error) (*WrongPasscode, bool) {

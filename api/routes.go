@@ -18,6 +18,7 @@ func (s *Server) Routes() http.Handler {
 
 	r.Handle("/static/*", s.Site.Static())
 	s.Protocol.Mount(r)
+	s.Desk.Mount(r)
 
 	r.Group(func(r chi.Router) {
 		r.Use(sameOrigin(s), limitForm)
@@ -26,6 +27,10 @@ func (s *Server) Routes() http.Handler {
 		r.Post("/language", s.page(s.chooseLanguage))
 		r.Get("/login", s.page(s.login))
 		r.Post("/login/cancel", s.page(s.cancel))
+		r.Post("/login/smartcard/begin", s.page(s.beginCard))
+		r.Get("/login/smartcard", s.page(s.showDesk))
+		r.Get("/desk/v1/events", s.page(s.deskEvents))
+		r.Get(DonePath, s.page(s.finishCard))
 		r.Get("/login/notice", s.page(s.showNotice))
 		r.Post("/login/notice", s.page(s.readNotice))
 		r.Get("/login/role", s.page(s.showRoles))

@@ -1,6 +1,8 @@
 package web
 
 import (
+	"html/template"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -124,6 +126,38 @@ func (p Passcode) Describes() string {
 		ids = append(ids, "answer-error")
 	}
 	return strings.Join(ids, " ")
+}
+
+// Smartcard is the page "smartcard": it waits for a card at the person's desk.
+type Smartcard struct {
+	Page
+	LoginID     string
+	Transaction string
+	DisplayCode string
+	Start       template.URL // starts the agent; empty where what does is spent
+	Started     bool         // an agent has come
+	Now         Message      // what happens at the desk; Heading is not shown
+}
+
+// Again is the address of the page.
+func (s Smartcard) Again() string {
+	return "/login/smartcard?" + url.Values{"id": {s.LoginID}, "tx": {s.Transaction}}.Encode()
+}
+
+// StartAgent is the address that starts the agent at the desk with a handle,
+// for the service that it knows as alias.
+func StartAgent(handle, alias string) template.URL {
+	q := url.Values{"h": {handle}, "i": {alias}}
+	return template.URL("lanyard-desk:start?" + q.Encode()) //nolint:gosec // a scheme that templates do not know, and values that are escaped
+}
+
+// SmartcardSigned is the page "smartcard-signed": it goes to the agent on the
+// person's computer by a form that submits itself, or by its button where there
+// is no script.
+type SmartcardSigned struct {
+	Page
+	Transaction string
+	Action      string // the agent's address
 }
 
 // Notice is the page "notice": something to know before going on.

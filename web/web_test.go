@@ -147,16 +147,19 @@ func TestContent(t *testing.T) {
 	for _, sm := range samples(s, english) {
 		page := render(t, s, english, sm)
 		for _, want := range map[string][]string{
-			"ways":            {`action="/login/smartcard/begin"`, `href="/login/smartcard/virtual?id=l0g1n&amp;card=0000101"`, `action="/login/cancel"`, "Cards that are refused"},
-			"ways-cards-only": {`card=0000102`},
-			"passcode":        {`inputmode="numeric"`, `autocomplete="off"`, `type="password"`, "Its passcode is 123456.", "autofocus"},
-			"passcode-warned": {"You have 1 try left."},
-			"passcode-wrong":  {`href="#answer"`, `aria-describedby="answer-hint answer-error"`, "You have 2 tries left."},
-			"role-many":       {`name="q"`, "Showing 12 of 12 roles"},
-			"role-search":     {`value="hill"`, "Showing 2 of 40 roles", "Show all roles"},
-			"role-confirm":    {"Continue as Clinical Practitioner Access Role at Riverside Surgery?", `href="/login/role?id=l0g1n&amp;other=1"`},
-			"failure":         {`<code id="reference">7f3k9qpd</code>`, "7f3k9qpd-2m1x-8c4v", "REQ-02", "redirect_uri"},
-			"form-post":       {`action="http://localhost:8081/callback"`, `value="a&#34;b&lt;c"`, "data-lanyard-submit"},
+			"ways":             {`action="/login/smartcard/begin"`, `href="/login/smartcard/virtual?id=l0g1n&amp;card=0000101"`, `action="/login/cancel"`, "Cards that are refused"},
+			"ways-cards-only":  {`card=0000102`},
+			"passcode":         {`inputmode="numeric"`, `autocomplete="off"`, `type="password"`, "Its passcode is 123456.", "autofocus"},
+			"passcode-warned":  {"You have 1 try left."},
+			"passcode-wrong":   {`href="#answer"`, `aria-describedby="answer-hint answer-error"`, "You have 2 tries left."},
+			"smartcard":        {`href="lanyard-desk:start?h=h%26ndle&amp;i=id.example%3A8443"`, ">4821<", "Riverside demo application", `data-lanyard-events="/desk/v1/events?tx=tx"`, `href="/login/smartcard?id=l0g1n&amp;tx=tx"`},
+			"smartcard-again":  {`action="/login/smartcard/begin"`, `data-code="AGT-01"`},
+			"smartcard-signed": {`action="http://127.0.0.1:40000/v1/done"`, "data-lanyard-submit"},
+			"role-many":        {`name="q"`, "Showing 12 of 12 roles"},
+			"role-search":      {`value="hill"`, "Showing 2 of 40 roles", "Show all roles"},
+			"role-confirm":     {"Continue as Clinical Practitioner Access Role at Riverside Surgery?", `href="/login/role?id=l0g1n&amp;other=1"`},
+			"failure":          {`<code id="reference">7f3k9qpd</code>`, "7f3k9qpd-2m1x-8c4v", "REQ-02", "redirect_uri"},
+			"form-post":        {`action="http://localhost:8081/callback"`, `value="a&#34;b&lt;c"`, "data-lanyard-submit"},
 		}[sm.name] {
 			if !strings.Contains(page, want) {
 				t.Errorf("%s does not hold %s", sm.name, want)

@@ -18,13 +18,25 @@ import (
 // question. The agent is told the server's clock, so little is enough.
 const skew = 60 * time.Second
 
+// pinTimer is how many seconds an agent may wait for the card and the
+// passcode. The question may end before.
+const pinTimer = 300
+
 // Agent is the program at the desk that redeems a handle. All but its key is
 // its own account of itself.
 type Agent struct {
-	Name          string
-	Version       string
-	OS            string
-	KeyThumbprint string // RFC 7638, of the key that it made for this run
+	Name          string `json:"name"`
+	Version       string `json:"version"`
+	Build         string `json:"build,omitempty"` // which build of that version; may be empty
+	OS            string `json:"os"`
+	Port          int    `json:"port,omitempty"` // of 127.0.0.1, where it waits for the browser; 0 if nowhere
+	KeyThumbprint string `json:"key"`            // RFC 7638, of the key that it made for this run
+}
+
+// good says whether a can be kept, and put into a message.
+func (a Agent) good() bool {
+	self := challenge.Agent{Name: a.Name, Version: a.Version, OS: a.OS}
+	return self.Check() == nil && challenge.IsDigest(a.KeyThumbprint) && (a.Build == "" || challenge.IsText(a.Build))
 }
 
 // Redeem gives the question to the agent that shows its handle first, within
@@ -32,13 +44,12 @@ type Agent struct {
 // else, and to an agent whose account of itself cannot be put into a message,
 // which leaves the handle as it was.
 func (r *Room) Redeem(ctx context.Context, handle string, a Agent) (challenge.Question, error) {
-	self := challenge.Agent{Name: a.Name, Version: a.Version, OS: a.OS}
-	if self.Check() != nil || !challenge.IsDigest(a.KeyThumbprint) {
+	if !a.good() {
 		return challenge.Question{}, fmt.Errorf("redeem handle: agent's account of itself: %w", authenticators.ErrAnswer)
 	}
 	now := r.now()
 
-	t, err := r.transactions.Redeem(ctx, handle, a.KeyThumbprint, now)
+	t, err := r.transactions.Redeem(ctx, nameOf(handle), a, now)
 	if err != nil {
 		return challenge.Question{}, fmt.Errorf("redeem handle: %w", err)
 	}
@@ -55,21 +66,26 @@ func (r *Room) Redeem(ctx context.Context, handle string, a Agent) (challenge.Qu
 		ServerNonce: t.ServerNonce,
 		Now:         now.Unix(),
 		Expires:     t.Expires.Unix(),
+		PINTimer:    pinTimer,
 		Algs:        slices.Clone(r.algs),
 	}, nil
 }
 
-// Respond judges the card's signature on the question tx, with the card's
-// certificate first in x5c (DER; what follows is ignored, since paths are built
+// Respond judges the card's signature on the question that c redeemed, with
+// the card's certificate first in x5c (DER; what follows is ignored, since paths are built
 // from configured certificates alone). It returns a completion code, good for
 // one Finish within a minute, which must reach nobody but the agent.
 //
 // The question is taken before anything is looked at, so it can be answered
 // once, rightly or wrongly. Refusals are the card's own (ErrExpired and its
-// like), and ErrAnswer for everything else.
-func (r *Room) Respond(ctx context.Context, tx string, jws []byte, x5c [][]byte) (string, error) {
+// like), and ErrAnswer for everything else; with it ErrNotAsked, if there was
+// no question for c to take.
+func (r *Room) Respond(ctx context.Context, c Caller, jws []byte, x5c [][]byte) (string, error) {
 	now := r.now()
-	t, err := r.transactions.Answer(ctx, tx, now)
+	t, err := r.transactions.Answer(ctx, c, now)
+	if errors.Is(err, authenticators.ErrAnswer) {
+		return "", fmt.Errorf("%w: %w", ErrNotAsked, authenticators.ErrAnswer)
+	}
 	if err != nil {
 		return "", fmt.Errorf("take question: %w", err)
 	}
@@ -140,7 +156,7 @@ func (r *Room) asked(p challenge.Payload, t Transaction, now time.Time) bool {
 		{p.Transaction, t.ID},
 		{p.ServerNonce, t.ServerNonce},
 		{p.Browser, t.Browser},
-		{p.AgentKey, t.AgentKey},
+		{p.AgentKey, t.Agent.KeyThumbprint},
 	} {
 		same &= subtle.ConstantTimeCompare([]byte(member.got), []byte(member.want))
 	}

@@ -79,7 +79,7 @@ func (w *world) forge(p challenge.Payload, card *virtualcard.Card, old, new stri
 		w.t.Fatal("nothing was changed")
 	}
 	jws := parts[0] + "." + base64.RawURLEncoding.EncodeToString(changed) + "." + parts[2]
-	return w.room.Respond(w.t.Context(), p.Transaction, []byte(jws), [][]byte{card.Certificate().Raw})
+	return w.room.Respond(w.t.Context(), caller(p.Transaction), []byte(jws), [][]byte{card.Certificate().Raw})
 }
 
 // TestRespondVerifies asks a question for another value than the card signs,
@@ -98,7 +98,7 @@ func TestRespondVerifies(t *testing.T) {
 				t.Fatal(err)
 			}
 			jws := parts[0] + "." + base64.RawURLEncoding.EncodeToString(b) + "." + parts[2]
-			_, err = w.room.Respond(t.Context(), right.Transaction, []byte(jws), [][]byte{card.Certificate().Raw})
+			_, err = w.room.Respond(t.Context(), caller(right.Transaction), []byte(jws), [][]byte{card.Certificate().Raw})
 			wants(t, err, authenticators.ErrAnswer)
 			if !errors.Is(err, challenge.ErrSignature) {
 				t.Errorf("Respond() = %v, want ErrSignature for the log", err)
@@ -120,13 +120,13 @@ func TestRespondVerifies(t *testing.T) {
 			t.Fatal(err)
 		}
 		p := w.asked(card)
-		_, err = w.room.Respond(t.Context(), p.Transaction, w.sign(p, card), [][]byte{again.Raw})
+		_, err = w.room.Respond(t.Context(), caller(p.Transaction), w.sign(p, card), [][]byte{again.Raw})
 		wants(t, err, authenticators.ErrAnswer)
 	})
 	t.Run("desk-auth/1: another card's signature", func(t *testing.T) {
 		other := w.issue(virtualcard.P256, "0102", smartcard.Active, nil)
 		p := w.asked(card)
-		_, err := w.room.Respond(t.Context(), p.Transaction, w.sign(p, other), [][]byte{card.Certificate().Raw})
+		_, err := w.room.Respond(t.Context(), caller(p.Transaction), w.sign(p, other), [][]byte{card.Certificate().Raw})
 		wants(t, err, authenticators.ErrAnswer)
 	})
 	t.Run("desk-auth/1: certificates", func(t *testing.T) {
@@ -135,7 +135,7 @@ func TestRespondVerifies(t *testing.T) {
 			{bytes.Repeat([]byte{0x30}, 8<<10+1)}, make([][]byte, 9),
 		} {
 			p := w.asked(card)
-			_, err := w.room.Respond(t.Context(), p.Transaction, w.sign(p, card), x5c)
+			_, err := w.room.Respond(t.Context(), caller(p.Transaction), w.sign(p, card), x5c)
 			wants(t, err, authenticators.ErrAnswer)
 		}
 	})
@@ -148,7 +148,7 @@ func TestRespondLimits(t *testing.T) {
 		x5c := make([][]byte, n)
 		x5c[0] = card.Certificate().Raw
 		p := w.asked(card)
-		_, err := w.room.Respond(t.Context(), p.Transaction, w.sign(p, card), x5c)
+		_, err := w.room.Respond(t.Context(), caller(p.Transaction), w.sign(p, card), x5c)
 		wants(t, err, want)
 	}
 	for size, want := range map[int]error{7 << 10: nil, 8 << 10: authenticators.ErrAnswer} {
@@ -181,20 +181,29 @@ func TestOnce(t *testing.T) {
 	t.Run("X10: a replayed message is refused", func(t *testing.T) {
 		p := w.asked(card)
 		jws, x5c := w.sign(p, card), [][]byte{card.Certificate().Raw}
-		_, err := w.room.Respond(t.Context(), p.Transaction, jws, x5c)
+		_, err := w.room.Respond(t.Context(), caller(p.Transaction), jws, x5c)
 		wants(t, err, nil)
-		_, err = w.room.Respond(t.Context(), p.Transaction, jws, x5c)
+		_, err = w.room.Respond(t.Context(), caller(p.Transaction), jws, x5c)
 		wants(t, err, authenticators.ErrAnswer)
 		other := w.asked(card)
-		_, err = w.room.Respond(t.Context(), other.Transaction, jws, x5c)
+		_, err = w.room.Respond(t.Context(), caller(other.Transaction), jws, x5c)
 		wants(t, err, authenticators.ErrAnswer)
 	})
 	t.Run("X10: a wrong message uses the question up", func(t *testing.T) {
 		p := w.asked(card)
-		_, err := w.room.Respond(t.Context(), p.Transaction, []byte("no message"), nil)
+		_, err := w.room.Respond(t.Context(), caller(p.Transaction), []byte("no message"), nil)
 		wants(t, err, authenticators.ErrAnswer)
 		_, err = w.respond(p.Transaction, p, card)
 		wants(t, err, authenticators.ErrAnswer)
+	})
+	t.Run("X10: another agent's answer is refused and uses nothing up", func(t *testing.T) {
+		p := w.asked(card)
+		jws, x5c := w.sign(p, card), [][]byte{card.Certificate().Raw}
+		_, err := w.room.Respond(t.Context(), smartcard.Caller{Transaction: p.Transaction, KeyThumbprint: digestOf('x')}, jws, x5c)
+		wants(t, err, authenticators.ErrAnswer)
+		wants(t, err, smartcard.ErrNotAsked)
+		_, err = w.room.Respond(t.Context(), caller(p.Transaction), jws, x5c)
+		wants(t, err, nil)
 	})
 	t.Run("X10: of 50 messages at once one wins", func(t *testing.T) {
 		p := w.asked(card)
@@ -203,7 +212,7 @@ func TestOnce(t *testing.T) {
 		won := make(chan struct{}, 50)
 		for range cap(won) {
 			wg.Go(func() {
-				_, err := w.room.Respond(t.Context(), p.Transaction, jws, x5c)
+				_, err := w.room.Respond(t.Context(), caller(p.Transaction), jws, x5c)
 				if err == nil {
 					won <- struct{}{}
 					return
@@ -229,8 +238,8 @@ func TestOnce(t *testing.T) {
 // late is a store that does not see that a question has ended.
 type late struct{ smartcard.Transactions }
 
-func (l late) Answer(ctx context.Context, id string, _ time.Time) (smartcard.Transaction, error) {
-	return l.Transactions.Answer(ctx, id, noon)
+func (l late) Answer(ctx context.Context, c smartcard.Caller, _ time.Time) (smartcard.Transaction, error) {
+	return l.Transactions.Answer(ctx, c, noon)
 }
 
 func TestExpiredForTheRoom(t *testing.T) {
@@ -255,7 +264,7 @@ func TestRedeem(t *testing.T) {
 		if q.Transaction != b.Transaction || q.Issuer != issuer || q.Origin != origin || q.ClientID != "demo-rp" ||
 			q.ClientName != "Demo application" || q.Browser != digestOf('b') || q.DisplayCode != b.DisplayCode ||
 			q.Act != challenge.Login || !challenge.IsDigest(q.ServerNonce) || q.Now != noon.Unix() ||
-			q.Expires != noon.Unix()+300 || len(q.Algs) != 3 {
+			q.Expires != noon.Unix()+300 || q.PINTimer != 300 || len(q.Algs) != 3 {
 			t.Errorf("Redeem() = %+v", q)
 		}
 	})
@@ -265,6 +274,13 @@ func TestRedeem(t *testing.T) {
 		wants(t, err, nil)
 		_, err = w.room.Redeem(t.Context(), b.Handle, anAgent())
 		wants(t, err, authenticators.ErrAnswer)
+	})
+	t.Run("desk-auth/1: a question's public name is no handle", func(t *testing.T) {
+		b := w.begin()
+		_, err := w.room.Redeem(t.Context(), b.Transaction, anAgent())
+		wants(t, err, authenticators.ErrAnswer)
+		_, err = w.room.Redeem(t.Context(), b.Handle, anAgent())
+		wants(t, err, nil)
 	})
 	t.Run("desk-auth/1: a handle lives a minute", func(t *testing.T) {
 		for after, want := range map[time.Duration]error{59 * time.Second: nil, 60 * time.Second: authenticators.ErrAnswer} {
@@ -280,6 +296,7 @@ func TestRedeem(t *testing.T) {
 			func(a *smartcard.Agent) { a.Version = "1\n2" },
 			func(a *smartcard.Agent) { a.OS = strings.Repeat("x", 1000) },
 			func(a *smartcard.Agent) { a.KeyThumbprint = "" },
+			func(a *smartcard.Agent) { a.Build = "\x00" },
 		} {
 			b, a := w.begin(), anAgent()
 			change(&a)

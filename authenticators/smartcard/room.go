@@ -3,6 +3,7 @@ package smartcard
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
@@ -86,6 +87,14 @@ func New(c Config) (*Room, error) {
 	}, nil
 }
 
+// nameOf returns the public name of the transaction with that handle. Who
+// shows the handle finds the transaction by it, so that nothing else need be
+// kept; the name does not lead back.
+func nameOf(handle string) string {
+	sum := sha256.Sum256([]byte("desk-auth/1 tx " + handle))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
 // question is what Begin gives to the browser.
 type question struct {
 	Transaction string    `json:"tx"`           // names the question, for Finish
@@ -108,16 +117,15 @@ func (r *Room) Begin(ctx context.Context, login authenticators.Login) (json.RawM
 		return nil, errors.New("begin: the login has no ID or no browser")
 	}
 	now := r.now()
-	id, err1 := r.random()
+	handle, err1 := r.random()
 	nonce, err2 := r.random()
-	handle, err3 := r.random()
-	code, err4 := r.displayCode()
-	if err := errors.Join(err1, err2, err3, err4); err != nil {
+	code, err3 := r.displayCode()
+	if err := errors.Join(err1, err2, err3); err != nil {
 		return nil, fmt.Errorf("begin: %w", err)
 	}
 
 	t := Transaction{
-		ID:          id,
+		ID:          nameOf(handle),
 		Login:       login.ID,
 		Browser:     login.Browser,
 		ClientID:    login.ClientID,
@@ -127,10 +135,10 @@ func (r *Room) Begin(ctx context.Context, login authenticators.Login) (json.RawM
 		DisplayCode: code,
 		Expires:     now.Add(questionLife).UTC().Truncate(time.Second), // the message has whole seconds
 	}
-	if err := r.transactions.Open(ctx, t, handle, now.Add(handleLife)); err != nil {
+	if err := r.transactions.Open(ctx, t, now.Add(handleLife)); err != nil {
 		return nil, fmt.Errorf("open question: %w", err)
 	}
-	return json.Marshal(question{Transaction: id, Handle: handle, DisplayCode: code, Expires: t.Expires})
+	return json.Marshal(question{Transaction: t.ID, Handle: handle, DisplayCode: code, Expires: t.Expires})
 }
 
 // Finish takes {tx, completion} and returns what the card proved. It works

@@ -27,25 +27,27 @@ type Transaction struct {
 	Act         string    `json:"act"`          // what the signature is for: "login"
 	ServerNonce string    `json:"sn"`           // 256 random bits, base64url
 	DisplayCode string    `json:"display_code"` // four digits that page and prompt both show
-	AgentKey    string    `json:"agent_key"`    // RFC 7638 thumbprint of the agent's key; empty until redeemed
 	Expires     time.Time `json:"expires"`
+
+	Agent Agent `json:"agent,omitzero"` // who redeemed the handle; zero until somebody did
 }
 
 // Transactions keeps questions until they are answered or too old. Every
 // method decides in one atomic step: two servers may ask at the same instant.
-// Handles and completion codes are kept as hashes only.
+// Handles are not kept, since a transaction's ID is made of its handle, and
+// completion codes as hashes only.
 type Transactions interface {
-	// Open keeps t until t.Expires. Its handle works once, before handleExpires.
-	Open(ctx context.Context, t Transaction, handle string, handleExpires time.Time) error
+	// Open keeps t until t.Expires. It can be redeemed before redeemable.
+	Open(ctx context.Context, t Transaction, redeemable time.Time) error
 
-	// Redeem gives the transaction to the first who shows its handle, and
-	// writes agentKey into it; everybody else gets authenticators.ErrAnswer.
-	Redeem(ctx context.Context, handle, agentKey string, now time.Time) (Transaction, error)
+	// Redeem gives transaction id to the first who asks, and writes a into
+	// it; everybody else gets authenticators.ErrAnswer.
+	Redeem(ctx context.Context, id string, a Agent, now time.Time) (Transaction, error)
 
-	// Answer takes the question of transaction id: the first gets it, and
-	// everybody after gets authenticators.ErrAnswer. A transaction that was
-	// not redeemed has no question to take.
-	Answer(ctx context.Context, id string, now time.Time) (Transaction, error)
+	// Answer takes the question that c redeemed: the first gets it, and
+	// everybody after gets authenticators.ErrAnswer. So does whoever has
+	// another key than the one that redeemed, and takes nothing.
+	Answer(ctx context.Context, c Caller, now time.Time) (Transaction, error)
 
 	// Settle keeps what the answer to t proved until expires, for whoever
 	// shows the completion code.

@@ -295,7 +295,7 @@ func TestRoots(t *testing.T) {
 		m.room = roomWith(t, m, pool(m.root), nil)
 		card := m.card(c.leaf.key, m.leaf)
 		p := m.asked(card)
-		_, err := m.room.Respond(t.Context(), p.Transaction, m.sign(p, card), [][]byte{m.leaf.Raw, m.issuing.Raw})
+		_, err := m.room.Respond(t.Context(), caller(p.Transaction), m.sign(p, card), [][]byte{m.leaf.Raw, m.issuing.Raw})
 		wants(t, err, smartcard.ErrUntrusted)
 	})
 }

@@ -215,6 +215,11 @@ func anAgent() smartcard.Agent {
 	return smartcard.Agent{Name: "test", Version: "1", OS: "linux", KeyThumbprint: digestOf('k')}
 }
 
+// caller is anAgent, who calls again about tx.
+func caller(tx string) smartcard.Caller {
+	return smartcard.Caller{Transaction: tx, KeyThumbprint: digestOf('k')}
+}
+
 // asked begins, redeems, and returns the right message for card, unsigned.
 func (w *world) asked(card *virtualcard.Card) challenge.Payload {
 	w.t.Helper()
@@ -246,7 +251,7 @@ func (w *world) sign(p challenge.Payload, card *virtualcard.Card) []byte {
 // respond signs p with card and shows it as the answer to tx.
 func (w *world) respond(tx string, p challenge.Payload, card *virtualcard.Card) (string, error) {
 	w.t.Helper()
-	return w.room.Respond(w.t.Context(), tx, w.sign(p, card), [][]byte{card.Certificate().Raw})
+	return w.room.Respond(w.t.Context(), caller(tx), w.sign(p, card), [][]byte{card.Certificate().Raw})
 }
 
 // answerWith does the whole desk's part with card.

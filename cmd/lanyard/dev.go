@@ -89,6 +89,7 @@ func runDev(ctx context.Context, o devOptions, out io.Writer, logTo *os.File) er
 		return errors.Join(err, closeAll(listeners))
 	}
 	defer s.close()
+	s.pages.Desk.Closing = ctx.Done()
 	rp, err := s.demoApplication(o.issuer, rpURL, log)
 	if err != nil {
 		return errors.Join(err, closeAll(listeners))

@@ -28,6 +28,7 @@ const mayImport = `
 cmd/lanyard                           -> * + cobra go-jose go-redis miniredis
 cmd/lanyard/demo                      -> idp/registry/directory web + go-oidc oauth2
 api                                   -> api/ops authenticators authenticators/smartcard idp web + chi ulid
+api/desk                              -> api authenticators authenticators/smartcard authenticators/smartcard/challenge idp + chi go-jose
 api/dev                               -> api authenticators authenticators/smartcard authenticators/smartcard/cardca authenticators/smartcard/virtualagent authenticators/smartcard/virtualcard idp idp/registry/directory web + chi
 api/ops                               -> idp + prometheus
 idp                                   -> authenticators

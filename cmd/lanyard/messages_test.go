@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/net/html"
 
@@ -23,7 +24,11 @@ var reached = map[string]struct {
 	status int
 	how    func(*running, *person)
 }{
+	"AGT-01": {http.StatusOK, func(s *running, p *person) { asksForCard(s, p); p.again() }},
+	"CAN-01": {http.StatusOK, atDesk("cancelled")},
+	"CRD-01": {http.StatusOK, atDesk("wait_card")},
 	"CRD-03": {http.StatusForbidden, outlivesTheAuthority},
+	"CRD-05": {http.StatusOK, atDesk("wait_card", "card_removed")},
 	"CRD-06": {http.StatusForbidden, shows("555000000112")},
 	"CRD-07": {http.StatusForbidden, shows("555000000110")},
 	"CRT-01": {http.StatusForbidden, shows(expired)},
@@ -40,6 +45,7 @@ var reached = map[string]struct {
 	"PRF-01": {http.StatusForbidden, signsInAt("finder", closed)},
 	"PRF-02": {http.StatusForbidden, signsInAt("finder", restricted)},
 	"PRF-03": {http.StatusForbidden, signsInAt("basic", unverified)},
+	"RDR-01": {http.StatusOK, atDesk("no_reader")},
 	"REQ-01": {http.StatusBadRequest, func(s *running, p *person) { p.open(s.authorizeURL("nobody", nil)) }},
 	"REQ-02": {http.StatusBadRequest, func(s *running, p *person) {
 		p.open(s.authorizeURL("basic", url.Values{"redirect_uri": {"https://elsewhere.example/"}}))
@@ -52,16 +58,39 @@ var reached = map[string]struct {
 		another.open(s.authorizeURL("basic", nil))
 		p.open(another.at.String())
 	}},
+	"SES-03": {http.StatusBadRequest, func(s *running, p *person) {
+		a := asksForCard(s, p)
+		a.redeem(p.starts().Get("h"))
+		p.open(a.doneURL())
+	}},
 }
 
 // notReached are those that nobody can meet here, and why.
 var notReached = map[string]string{
 	"AAL-01": "the one way to sign in that there is meets all that gets past the beginning; the rest is told to the application",
-	"CAN-01": "who stops is sent to the application, which is told",
 	"CRT-06": "certificates of virtual cards have begun, and the clock never goes back: needs the clock of another computer",
 	"LIM-01": "nothing counts tries yet but the cards themselves, which lock",
 	"ROL-02": "no application says which roles it accepts yet",
-	"SES-03": "the agent of a development service answers rightly and at once: needs an agent at a desk",
+}
+
+// asksForCard comes to the page that waits for a card at a desk, and returns
+// an agent, which has no card.
+func asksForCard(s *running, p *person) *deskAgent {
+	p.open(s.authorizeURL("basic", nil))
+	p.post("/login/smartcard/begin", url.Values{"id": {p.at.Query().Get("id")}})
+	return newDeskAgent(p.t, s.issuer, nil, time.Now)
+}
+
+// atDesk looks at that page after an agent has reported these things.
+func atDesk(states ...string) func(*running, *person) {
+	return func(s *running, p *person) {
+		a := asksForCard(s, p)
+		a.redeem(p.starts().Get("h"))
+		for _, state := range states {
+			a.report(state)
+		}
+		p.again()
+	}
 }
 
 // shows begins to sign in with the card of uid.

@@ -4,11 +4,13 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/lanyard-id/lanyard/api"
+	"github.com/lanyard-id/lanyard/api/desk"
 	"github.com/lanyard-id/lanyard/api/ops"
 	"github.com/lanyard-id/lanyard/authenticators"
 	"github.com/lanyard-id/lanyard/authenticators/smartcard"
@@ -99,6 +101,8 @@ func wire(p parts) (*service, error) {
 	if err != nil {
 		return nil, err
 	}
+	agents := desk.New(desk.Config{Origin: origin(p.issuer), Room: room, Desks: live, Refusals: logins, Problems: pages, Now: p.now, Log: p.log})
+	pages.Desk = &api.Desk{Desks: live, Alias: hostOf(p.issuer), Mount: agents.Mount}
 	return &service{room: room, pages: pages, ops: metrics.Handler(live.Ping)}, nil
 }
 
@@ -114,6 +118,12 @@ func origin(issuer string) string {
 		host = u.Hostname()
 	}
 	return u.Scheme + "://" + host
+}
+
+// hostOf is the host of the pages, by which agents at desks know the service.
+func hostOf(issuer string) string {
+	_, host, _ := strings.Cut(origin(issuer), "://")
+	return host
 }
 
 func isHTTPS(issuer string) bool {

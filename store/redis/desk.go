@@ -16,18 +16,39 @@ import (
 	"github.com/lanyard-id/lanyard/idp"
 )
 
-func handleKey(handle string) string { return "desk-handle:" + idp.Hash(handle) }
-func deskKey(id string) string       { return "desk:" + idp.Hash(id) }
+func deskKey(id string) string { return "desk:" + idp.Hash(id) }
 
-// step moves a transaction from one state to the next and writes a field: the
-// first caller gets the transaction, everybody after nothing.
-var step = goredis.NewScript(`
-local d = redis.call('HMGET', KEYS[1], 'state', 'expires', 'tx', 'agent_key')
-if d[1] ~= ARGV[1] or tonumber(d[2]) <= tonumber(ARGV[3]) then return false end
-redis.call('HSET', KEYS[1], 'state', ARGV[2])
-if ARGV[4] ~= '' then redis.call('HSET', KEYS[1], 'agent_key', ARGV[4]) end
-return {d[3], d[4] or ''}
+// handOut gives the transaction to the first, and writes down who that was.
+var handOut = goredis.NewScript(`
+local d = redis.call('HMGET', KEYS[1], 'state', 'redeemable', 'expires', 'tx')
+local now = tonumber(ARGV[1])
+if d[1] ~= 'open' or tonumber(d[2]) <= now or tonumber(d[3]) <= now then return false end
+redis.call('HSET', KEYS[1], 'state', 'redeemed', 'agent_key', ARGV[2], 'agent', ARGV[3])
+return d[4]
 `)
+
+// answer takes the question for the agent that redeemed it, once.
+var answer = goredis.NewScript(`
+local d = redis.call('HMGET', KEYS[1], 'state', 'expires', 'agent_key', 'tx', 'agent')
+if d[1] ~= 'redeemed' or tonumber(d[2]) <= tonumber(ARGV[1]) or d[3] ~= ARGV[2] then return false end
+redis.call('HSET', KEYS[1], 'state', 'answered')
+return {d[4], d[5]}
+`)
+
+// report writes what the agent that redeemed a transaction says. The calls that
+// came before are fields of the transaction, so that none comes twice, and
+// there are only so many.
+var report = goredis.NewScript(`
+local d = redis.call('HMGET', KEYS[1], 'state', 'expires', 'agent_key')
+if d[1] ~= ARGV[2] or tonumber(d[2]) <= tonumber(ARGV[1]) or d[3] ~= ARGV[3] then return 0 end
+if redis.call('HLEN', KEYS[1]) > tonumber(ARGV[6]) then return 0 end
+if redis.call('HSETNX', KEYS[1], 'once:' .. ARGV[4], '') == 0 then return 0 end
+redis.call('HSET', KEYS[1], 'report', ARGV[5])
+return 1
+`)
+
+// maxFields bounds what one transaction may hold: some hundred reports.
+const maxFields = 128
 
 // settle writes the outcome if the question was taken and nothing written yet.
 var settle = goredis.NewScript(`
@@ -46,19 +67,16 @@ return {d[2], d[3], d[4], d[5]}
 `)
 
 // Open implements smartcard.Transactions.
-func (s *Store) Open(ctx context.Context, t smartcard.Transaction, handle string, handleExpires time.Time) error {
+func (s *Store) Open(ctx context.Context, t smartcard.Transaction, redeemable time.Time) error {
 	b, err := json.Marshal(t)
 	if err != nil {
 		return fmt.Errorf("encode transaction: %w", err)
 	}
 	_, err = s.rdb.TxPipelined(ctx, func(p goredis.Pipeliner) error {
-		p.HSet(ctx, deskKey(t.ID), "state", "open", "tx", b, "expires", ms(t.Expires))
+		p.HSet(ctx, deskKey(t.ID), "state", string(smartcard.Open), "tx", b, "expires", ms(t.Expires), "redeemable", ms(redeemable))
 		p.PExpire(ctx, deskKey(t.ID), s.life(t.Expires))
 		return nil
 	})
-	if err == nil {
-		err = s.rdb.Set(ctx, handleKey(handle), strconv.FormatInt(ms(handleExpires), 10)+" "+t.ID, s.life(handleExpires)).Err()
-	}
 	if err != nil {
 		return fmt.Errorf("open transaction: %w", err)
 	}
@@ -66,46 +84,90 @@ func (s *Store) Open(ctx context.Context, t smartcard.Transaction, handle string
 }
 
 // Redeem implements smartcard.Transactions.
-func (s *Store) Redeem(ctx context.Context, handle, agentKey string, now time.Time) (smartcard.Transaction, error) {
-	v, err := s.rdb.GetDel(ctx, handleKey(handle)).Result()
-	if errors.Is(err, goredis.Nil) {
-		return smartcard.Transaction{}, authenticators.ErrAnswer
-	}
+func (s *Store) Redeem(ctx context.Context, id string, a smartcard.Agent, now time.Time) (smartcard.Transaction, error) {
+	b, err := json.Marshal(a)
 	if err != nil {
-		return smartcard.Transaction{}, fmt.Errorf("redeem handle: %w", err)
+		return smartcard.Transaction{}, fmt.Errorf("encode agent: %w", err)
 	}
-	var expires int64
-	var id string
-	if _, err := fmt.Sscanf(v, "%d %s", &expires, &id); err != nil {
-		return smartcard.Transaction{}, fmt.Errorf("decode handle: %w", err)
-	}
-	if expires <= ms(now) {
-		return smartcard.Transaction{}, authenticators.ErrAnswer
-	}
-	t, err := s.step(ctx, id, "open", "redeemed", now, agentKey)
-	t.AgentKey = agentKey
-	return t, err
+	tx, err := handOut.Run(ctx, s.rdb, []string{deskKey(id)}, ms(now), a.KeyThumbprint, b).Text()
+	return transaction("redeem transaction", err, tx, string(b))
 }
 
 // Answer implements smartcard.Transactions.
-func (s *Store) Answer(ctx context.Context, id string, now time.Time) (smartcard.Transaction, error) {
-	return s.step(ctx, id, "redeemed", "answered", now, "")
+func (s *Store) Answer(ctx context.Context, c smartcard.Caller, now time.Time) (smartcard.Transaction, error) {
+	got, err := answer.Run(ctx, s.rdb, []string{deskKey(c.Transaction)}, ms(now), c.KeyThumbprint).StringSlice()
+	return transaction("take question", err, got...)
 }
 
-func (s *Store) step(ctx context.Context, id, from, to string, now time.Time, agentKey string) (smartcard.Transaction, error) {
-	answer, err := step.Run(ctx, s.rdb, []string{deskKey(id)}, from, to, ms(now), agentKey).StringSlice()
+// transaction reads what a script answered: a transaction, and the agent that
+// redeemed it.
+func transaction(doing string, err error, answered ...string) (smartcard.Transaction, error) {
 	if errors.Is(err, goredis.Nil) {
 		return smartcard.Transaction{}, authenticators.ErrAnswer
 	}
 	if err != nil {
-		return smartcard.Transaction{}, fmt.Errorf("move transaction to %s: %w", to, err)
+		return smartcard.Transaction{}, fmt.Errorf("%s: %w", doing, err)
 	}
 	var t smartcard.Transaction
-	if err := json.Unmarshal([]byte(answer[0]), &t); err != nil {
+	if err := errors.Join(json.Unmarshal([]byte(answered[0]), &t), json.Unmarshal([]byte(answered[1]), &t.Agent)); err != nil {
 		return smartcard.Transaction{}, fmt.Errorf("decode transaction: %w", err)
 	}
-	t.AgentKey = answer[1]
 	return t, nil
+}
+
+// Desk implements smartcard.Desks.
+func (s *Store) Desk(ctx context.Context, id string, now time.Time) (smartcard.Desk, error) {
+	fields, err := s.rdb.HMGet(ctx, deskKey(id), "state", "expires", "tx", "agent", "report").Result()
+	if err != nil {
+		return smartcard.Desk{}, fmt.Errorf("look at transaction: %w", err)
+	}
+	if fields[0] == nil {
+		return smartcard.Desk{}, authenticators.ErrAnswer
+	}
+	text := func(i int) string { v, _ := fields[i].(string); return v }
+	expires, err := strconv.ParseInt(text(1), 10, 64)
+	d := smartcard.Desk{Stage: smartcard.Stage(text(0))}
+	for i, part := range map[int]any{2: &d.Transaction, 3: &d.Agent, 4: &d.Report} {
+		if fields[i] != nil {
+			err = errors.Join(err, json.Unmarshal([]byte(text(i)), part))
+		}
+	}
+	if err != nil {
+		return smartcard.Desk{}, fmt.Errorf("decode transaction: %w", err)
+	}
+	if expires <= ms(now) {
+		return smartcard.Desk{}, authenticators.ErrAnswer
+	}
+	return d, nil
+}
+
+// Report implements smartcard.Desks.
+func (s *Store) Report(ctx context.Context, c smartcard.Caller, r smartcard.Report, now time.Time) error {
+	stage := smartcard.Redeemed
+	if r.Doing == smartcard.Refused {
+		stage = smartcard.Answered
+	}
+	b, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("encode report: %w", err)
+	}
+	written, err := report.Run(ctx, s.rdb, []string{deskKey(c.Transaction)},
+		ms(now), string(stage), c.KeyThumbprint, idp.Hash(c.Once), b, maxFields).Bool()
+	if err != nil {
+		return fmt.Errorf("keep report: %w", err)
+	}
+	if !written {
+		return authenticators.ErrAnswer
+	}
+	return nil
+}
+
+// End implements smartcard.Desks.
+func (s *Store) End(ctx context.Context, id string) error {
+	if err := s.rdb.Del(ctx, deskKey(id)).Err(); err != nil {
+		return fmt.Errorf("end transaction: %w", err)
+	}
+	return nil
 }
 
 // Settle implements smartcard.Transactions.

@@ -30,6 +30,7 @@ var (
 	_ idp.Codes              = (*Store)(nil)
 	_ idp.Tokens             = (*Store)(nil)
 	_ smartcard.Transactions = (*Store)(nil)
+	_ smartcard.Desks        = (*Store)(nil)
 )
 
 // Store is a Redis, or something that speaks like one.

@@ -9,7 +9,6 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	goredis "github.com/redis/go-redis/v9"
 
-	"github.com/lanyard-id/lanyard/authenticators/smartcard"
 	"github.com/lanyard-id/lanyard/idp"
 	"github.com/lanyard-id/lanyard/store/conformance"
 	"github.com/lanyard-id/lanyard/store/redis"
@@ -37,7 +36,7 @@ func TestStore(t *testing.T) {
 				conformance.Sessions(t, func(t *testing.T) idp.SessionStore { return open(t) })
 			})
 			t.Run("transactions", func(t *testing.T) {
-				conformance.Transactions(t, func(t *testing.T) smartcard.Transactions { return open(t) })
+				conformance.Transactions(t, func(t *testing.T) conformance.TransactionStore { return open(t) })
 			})
 			t.Run("own rule: no secret is kept, and every key ends", func(t *testing.T) { secrets(t, rdb, open(t)) })
 		})

@@ -1,12 +1,14 @@
 package redis_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"github.com/lanyard-id/lanyard/authenticators"
 	"github.com/lanyard-id/lanyard/authenticators/smartcard"
 	"github.com/lanyard-id/lanyard/idp"
 	"github.com/lanyard-id/lanyard/store/redis"
@@ -19,12 +21,21 @@ func secrets(t *testing.T, rdb *goredis.Client, s *redis.Store) {
 	token := "family-abcd" + strings.Repeat("T", 43)
 	for _, err := range []error{
 		s.SaveCode(ctx, code, idp.Grant{Family: "family-abcd", ClientID: "c"}, now.Add(time.Minute)),
-		s.Open(ctx, smartcard.Transaction{ID: "tx", Expires: now.Add(time.Minute)}, "the-handle", now.Add(time.Minute)),
+		s.Open(ctx, smartcard.Transaction{ID: "tx", Expires: now.Add(time.Minute)}, now.Add(time.Minute)),
+		s.Open(ctx, smartcard.Transaction{ID: "signed", Expires: now.Add(time.Minute)}, now.Add(time.Minute)),
 		s.SaveSession(ctx, idp.Session{Key: idp.Hash("cookie-secret"), AuthTime: now, LastAct: now}),
 	} {
 		if err != nil {
 			t.Fatal(err)
 		}
+	}
+	desk := smartcard.Caller{Transaction: "signed", KeyThumbprint: "epk", Once: "the-jti"}
+	t1, err1 := s.Redeem(ctx, "signed", smartcard.Agent{KeyThumbprint: "epk"}, now)
+	err2 := s.Report(ctx, desk, smartcard.Report{Doing: smartcard.WaitCard}, now)
+	_, err3 := s.Answer(ctx, desk, now)
+	err4 := s.Settle(ctx, t1, "completion-code", authenticators.Evidence{}, now.Add(time.Minute))
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
+		t.Fatal(err)
 	}
 	if _, err := s.RedeemCode(ctx, idp.Redemption{Code: code, ClientID: "c", Token: token}, now, now.Add(time.Hour)); err != nil {
 		t.Fatal(err)
@@ -38,7 +49,7 @@ func secrets(t *testing.T, rdb *goredis.Client, s *redis.Store) {
 		for field, value := range rdb.HGetAll(ctx, key).Val() {
 			held += field + value
 		}
-		for _, secret := range []string{code, token, "the-handle", "cookie-secret"} {
+		for _, secret := range []string{code, token, "completion-code", "the-jti", "cookie-secret"} {
 			if strings.Contains(held, secret) {
 				t.Errorf("%s holds the secret %s", key, secret)
 			}

@@ -34,6 +34,39 @@ addEventListener("pageshow", (event) => {
 const answer = document.querySelector("form[data-lanyard-submit]");
 if (answer) HTMLFormElement.prototype.requestSubmit.call(answer);
 
+// A page that waits for a desk says what happens there, and is loaded again
+// when it is time to go on. Where news cannot be sent, it asks for them.
+const desk = document.querySelector("[data-lanyard-events]");
+if (desk) {
+  const { lanyardEvents: address, lanyardAgain: again } = desk.dataset;
+  const stream = new EventSource(address);
+  for (const byHand of document.querySelectorAll("[data-lanyard-by-hand]")) byHand.hidden = true;
+  let left = false;
+  const tell = (news) => {
+    if (news.ended && !left) {
+      left = true;
+      stream.close();
+      location.replace(again);
+    } else if (news.text && news.event !== "waiting" && desk.textContent !== news.text) {
+      desk.textContent = news.text;
+    }
+  };
+  for (const name of ["waiting", "agent", "progress", "signed", "refused", "over"]) {
+    stream.addEventListener(name, (event) => tell(JSON.parse(event.data)));
+  }
+  const ask = async () => {
+    try {
+      const answer = await fetch(address, { headers: { accept: "application/json" } });
+      if (answer.ok) tell(await answer.json());
+    } finally {
+      if (!left) setTimeout(ask, 2000);
+    }
+  };
+  stream.addEventListener("error", () => {
+    if (stream.readyState === EventSource.CLOSED && !left) setTimeout(ask, 2000);
+  });
+}
+
 // Typing in the search box hides what does not fit. What is chosen stays in
 // sight, so nobody continues with a role that they cannot see.
 const query = document.querySelector("input[data-lanyard-filter]");

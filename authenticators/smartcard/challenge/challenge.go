@@ -110,7 +110,9 @@ type Question struct {
 	ServerNonce string `json:"sn"`          // 32 random bytes, base64url
 	Now         int64  `json:"now"`         // the server's clock, in seconds since 1970
 	Expires     int64  `json:"exp"`         // when the question ends, in seconds since 1970
+	PINTimer    int64  `json:"pin_timer"`   // how many seconds the agent may wait for the card and the passcode
 	Algs        []Alg  `json:"algs"`        // what the server lets a card sign with
+	DoneURL     string `json:"done_url"`    // where the browser goes with the completion code; the agent goes to its configured one only
 }
 
 // Payload returns the server's members of the message that answers q. The

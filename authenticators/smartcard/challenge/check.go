@@ -28,9 +28,9 @@ func IsDigest(s string) bool {
 // by Parse, and ErrMalformed if not.
 func (a Agent) Check() error {
 	return firstBad([]rule{
-		{"agent.name", isText(a.Name)},
-		{"agent.version", isText(a.Version)},
-		{"agent.os", isText(a.OS)},
+		{"agent.name", IsText(a.Name)},
+		{"agent.version", IsText(a.Version)},
+		{"agent.os", IsText(a.OS)},
 	})
 }
 
@@ -46,17 +46,17 @@ func (p Payload) check() error {
 	if err := firstBad([]rule{
 		{"v", p.Version == Version},
 		{"act", known(p.Act, Login, Unlock, Reauth, Manage)},
-		{"iss", isText(p.Issuer)},
-		{"origin", isText(p.Origin)},
-		{"client_id", isText(p.ClientID)},
-		{"tx", isText(p.Transaction)},
+		{"iss", IsText(p.Issuer)},
+		{"origin", IsText(p.Origin)},
+		{"client_id", IsText(p.ClientID)},
+		{"tx", IsText(p.Transaction)},
 		{"sn", IsDigest(p.ServerNonce)},
 		{"cn", IsDigest(p.ClientNonce)},
 		{"bsh", IsDigest(p.Browser)},
 		{"epk", IsDigest(p.AgentKey)},
 		{"iat", isInteger(p.IssuedAt)},
 		{"exp", isInteger(p.Expires)},
-		{"reader", isText(p.Reader)},
+		{"reader", IsText(p.Reader)},
 		{"card.guid", isHex(p.Card.GUID, maxGUID)},
 		{"card.series", isInteger(p.Card.Series)},
 		{"card.atr", isHex(p.Card.ATR, maxATR)},
@@ -92,9 +92,10 @@ func known(s string, all ...string) bool {
 	return false
 }
 
-// isText refuses what a person could not be shown: control characters, and the
-// mark that JSON readers leave where something could not be read.
-func isText(s string) bool {
+// IsText says whether s is neither empty nor too long, and holds nothing that a
+// person could not be shown: no control characters, and not the mark that JSON
+// readers leave where something could not be read.
+func IsText(s string) bool {
 	if s == "" || len(s) > maxText || !utf8.ValidString(s) {
 		return false
 	}

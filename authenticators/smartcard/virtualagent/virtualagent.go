@@ -40,7 +40,7 @@ type Desk interface {
 	Redeem(ctx context.Context, handle string, agent smartcard.Agent) (challenge.Question, error)
 
 	// Respond judges the signed message and returns the completion code.
-	Respond(ctx context.Context, tx string, jws []byte, x5c [][]byte) (string, error)
+	Respond(ctx context.Context, c smartcard.Caller, jws []byte, x5c [][]byte) (string, error)
 }
 
 var _ Desk = (*smartcard.Room)(nil)
@@ -60,6 +60,7 @@ type Agent struct {
 // ErrOtherIssuer, and every refusal and outage of the desk, come afterwards.
 func (a Agent) Sign(ctx context.Context, handle string, card *virtualcard.Card, passcode string) (tx, completion string, err error) {
 	var jws []byte
+	var self smartcard.Caller
 	err = card.Use(passcode, func(key crypto.Signer) error {
 		p, err := a.redeem(ctx, handle, key.Public())
 		if err != nil {
@@ -67,6 +68,7 @@ func (a Agent) Sign(ctx context.Context, handle string, card *virtualcard.Card, 
 		}
 		p.Card = challenge.Card{GUID: card.GUID(), ATR: card.ATR(), Serial: challenge.Serial(card.Certificate())}
 		tx = p.Transaction
+		self = smartcard.Caller{Transaction: tx, KeyThumbprint: p.AgentKey}
 		jws, err = challenge.Sign(p, card.Certificate(), key)
 		return err
 	})
@@ -74,7 +76,7 @@ func (a Agent) Sign(ctx context.Context, handle string, card *virtualcard.Card, 
 		return "", "", err
 	}
 
-	completion, err = a.Desk.Respond(ctx, tx, jws, [][]byte{card.Certificate().Raw})
+	completion, err = a.Desk.Respond(ctx, self, jws, [][]byte{card.Certificate().Raw})
 	if err != nil {
 		return "", "", err
 	}

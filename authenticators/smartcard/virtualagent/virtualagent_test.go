@@ -54,9 +54,9 @@ func (d *desk) Redeem(_ context.Context, handle string, a smartcard.Agent) (chal
 	return d.question, nil
 }
 
-func (d *desk) Respond(_ context.Context, tx string, jws []byte, x5c [][]byte) (string, error) {
+func (d *desk) Respond(_ context.Context, c smartcard.Caller, jws []byte, x5c [][]byte) (string, error) {
 	d.shown, d.x5c = append(d.shown, jws), x5c
-	return "completion of " + tx, d.refusal
+	return "completion of " + c.Transaction, d.refusal
 }
 
 func aCard(t *testing.T) *virtualcard.Card {

@@ -1,0 +1,177 @@
+// Package desk is the HTTP of desk-auth/1 that agents at desks speak to: they
+// redeem a handle, tell what happens at the desk, and bring the card's answer.
+//
+// It parses and proves who calls; a smartcard.Room judges. No cookie is looked
+// at here and no page is shown: an agent is known by its key alone (dpop.go),
+// and what it gets back, a completion code, is worth nothing without the
+// browser that began. That browser's side is in package api.
+package desk
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/lanyard-id/lanyard/api"
+	"github.com/lanyard-id/lanyard/authenticators/smartcard"
+	"github.com/lanyard-id/lanyard/authenticators/smartcard/challenge"
+	"github.com/lanyard-id/lanyard/idp"
+)
+
+// Room is the part of a smartcard.Room that faces agents.
+type Room interface {
+	// Redeem returns the question behind handle, once.
+	Redeem(ctx context.Context, handle string, agent smartcard.Agent) (challenge.Question, error)
+
+	// Respond judges the signed message and returns the completion code.
+	Respond(ctx context.Context, c smartcard.Caller, jws []byte, x5c [][]byte) (string, error)
+}
+
+var _ Room = (*smartcard.Room)(nil)
+
+// Refusals records that a card was refused.
+type Refusals interface {
+	// RefuseSignIn records why login l was refused, and returns the reason.
+	RefuseSignIn(ctx context.Context, l idp.Login, request string, reason error) error
+}
+
+// Problems says what agents are told of an error.
+type Problems interface {
+	// Problem writes err as problem+json, and logs it.
+	Problem(w http.ResponseWriter, r *http.Request, err error)
+}
+
+// Config is what a Server needs; all of it must be there.
+type Config struct {
+	Origin   string // of our pages, as agents know it
+	Room     Room
+	Desks    smartcard.Desks
+	Refusals Refusals
+	Problems Problems
+	Now      func() time.Time
+	Log      *slog.Logger
+}
+
+// Server answers agents at desks.
+type Server struct{ Config }
+
+// New returns a server.
+func New(c Config) *Server { return &Server{c} }
+
+// What agents call, and where the browser goes with what they give it.
+const (
+	redeemPath   = "/desk/v1/redeem"
+	progressPath = "/desk/v1/progress"
+	responsePath = "/desk/v1/response"
+)
+
+// Mount puts what agents call on r.
+func (s *Server) Mount(r chi.Router) {
+	r.Post(redeemPath, s.redeem)
+	r.Post(progressPath, s.progress)
+	r.Post(responsePath, s.response)
+}
+
+// redeem gives the question to the agent that shows its handle first.
+func (s *Server) redeem(w http.ResponseWriter, r *http.Request) {
+	var asked redemption
+	if !read(w, r, maxBody, &asked) {
+		return
+	}
+	agent, ok := asked.agent()
+	if !ok {
+		fail(w, http.StatusBadRequest, invalidRequest)
+		return
+	}
+
+	q, err := s.Room.Redeem(r.Context(), asked.Handle, agent)
+	if refused(err) {
+		s.Log.InfoContext(r.Context(), "desk refused", "step", "redeem", "reason", err.Error())
+		fail(w, http.StatusGone, handleGone)
+		return
+	}
+	if err != nil {
+		s.Problems.Problem(w, r, err)
+		return
+	}
+
+	q.DoneURL = s.Origin + api.DonePath
+	s.Log.InfoContext(r.Context(), "desk redeemed", "client", q.ClientID, "agent", agent.Name, "version", agent.Version, "build", agent.Build, "os", agent.OS)
+	write(w, http.StatusOK, q)
+}
+
+// progress keeps what the agent says, for the page that waits.
+func (s *Server) progress(w http.ResponseWriter, r *http.Request) {
+	caller, ok := s.prove(w, r, progressPath)
+	if !ok {
+		return
+	}
+	var told progress
+	if !read(w, r, maxBody, &told) {
+		return
+	}
+	report, ok := told.report()
+	if !ok {
+		fail(w, http.StatusBadRequest, invalidRequest)
+		return
+	}
+
+	err := s.Desks.Report(r.Context(), caller, report, s.Now())
+	if refused(err) {
+		s.unproven(w, r, err)
+		return
+	}
+	if err != nil {
+		s.Problems.Problem(w, r, err)
+		return
+	}
+
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// response judges the card's answer and gives the completion code to the
+// agent, and to nobody else.
+func (s *Server) response(w http.ResponseWriter, r *http.Request) {
+	caller, ok := s.prove(w, r, responsePath)
+	if !ok {
+		return
+	}
+	var answer response
+	if !read(w, r, maxAnswer, &answer) {
+		return
+	}
+
+	completion, err := s.Room.Respond(r.Context(), caller, []byte(answer.JWS), answer.X5C)
+	if err != nil {
+		s.refuse(w, r, caller, err)
+		return
+	}
+
+	write(w, http.StatusOK, map[string]string{"cc": completion})
+}
+
+// refuse tells page, journal and agent why an answer was not taken. The page
+// is told first, and of outages too: its question was used up, and it must not
+// wait for nothing.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, c smartcard.Caller, reason error) {
+	if notAsked(reason) {
+		s.unproven(w, r, reason)
+		return
+	}
+	ctx := context.WithoutCancel(r.Context()) // an agent that has gone changes nothing
+	desk, err := s.Desks.Desk(ctx, c.Transaction, s.Now())
+	if err == nil {
+		err = s.Desks.Report(ctx, c, refusal(reason), s.Now())
+	}
+	if err != nil {
+		s.Log.WarnContext(ctx, "desk cannot tell its page", "error", err.Error())
+	}
+	if refused(reason) {
+		l := idp.Login{ID: desk.Login, ClientID: desk.ClientID}
+		reason = s.Refusals.RefuseSignIn(ctx, l, api.RequestID(ctx), reason)
+	}
+	s.Problems.Problem(w, r, reason)
+}

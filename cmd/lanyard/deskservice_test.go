@@ -1,0 +1,226 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lanyard-id/lanyard/api/dev"
+	"github.com/lanyard-id/lanyard/authenticators/smartcard/cardca"
+	"github.com/lanyard-id/lanyard/authenticators/smartcard/virtualcard"
+	"github.com/lanyard-id/lanyard/idp"
+)
+
+// deskService is a service as it stands in production: without the virtual
+// cards of development.
+type deskService struct {
+	running
+	t         *testing.T
+	events    func() []idp.Event
+	clock     *dev.Clock
+	authority *cardca.Authority
+	closing   chan struct{}
+}
+
+func startDesk(t *testing.T) *deskService {
+	t.Helper()
+	s := &deskService{t: t, clock: dev.NewClock(time.Now), closing: make(chan struct{})}
+	answers := httptest.NewUnstartedServer(nil)
+	var err error
+	s.authority, err = cardca.New(cardca.Config{Now: s.clock.Now, OCSP: "http://" + answers.Listener.Addr().String() + "/ocsp"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers.Config.Handler = s.authority.Handler()
+	answers.Start()
+	t.Cleanup(answers.Close)
+	people, _, err := openRegistry(devOptions{seed: seed(t)}, "http://localhost:1", s.authority.IssuerID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := idp.GenerateKeys()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rdb, closeRedis, err := inProcessRedis()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(closeRedis)
+	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = log.Close() })
+	server := httptest.NewUnstartedServer(nil)
+	s.running = running{issuer: "http://" + server.Listener.Addr().String(), log: log.Name()}
+	wired, err := wire(parts{issuer: s.issuer, layout: "standard", registry: people, rdb: rdb, keys: func() *idp.Keys { return keys }, cards: s.authority,
+		outside: newOutside(true), now: s.clock.Now, log: newLog(log)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wired.pages.Desk.Closing = s.closing
+	s.events = people.Events
+	server.Config.Handler = wired.pages.Routes()
+	server.Start()
+	t.Cleanup(server.Close)
+	return s
+}
+
+// card is the card with that serial number, which the directory may know.
+func (s *deskService) card(serial string, ends time.Duration) *virtualcard.Card {
+	s.t.Helper()
+	key, err := virtualcard.GenerateKey(virtualcard.P256)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	now := s.clock.Now()
+	c, err := s.authority.Issue(cardca.Request{Key: key.Public(), Serial: serial, NotBefore: now.Add(-48 * time.Hour), NotAfter: now.Add(ends)})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	made, err := virtualcard.New(virtualcard.Config{Key: key, Certificate: c, Passcode: passcode, PUK: "12345678"})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return made
+}
+
+const year = 365 * 24 * time.Hour
+
+// agent is one at a desk with the card of oneRole.
+func (s *deskService) agent() *deskAgent {
+	s.t.Helper()
+	return newDeskAgent(s.t, s.issuer, s.card(card(oneRole), year), s.clock.Now)
+}
+
+// asked is a person whose page asks for a card, and the handle on it.
+func (s *deskService) asked() (*person, string) {
+	s.t.Helper()
+	p := newPerson(s.t)
+	p.open(s.authorizeURL("basic", nil))
+	p.send("/login/smartcard/begin", nil)
+	return p, p.starts().Get("h")
+}
+
+// redeemed is a person whose handle an agent has redeemed.
+func (s *deskService) redeemed() (*person, *deskAgent) {
+	s.t.Helper()
+	p, handle := s.asked()
+	a := s.agent()
+	a.redeem(handle)
+	return p, a
+}
+
+// signed is a person whose card was good, and waits for the browser.
+func (s *deskService) signed() (*person, *deskAgent) {
+	s.t.Helper()
+	p, a := s.redeemed()
+	a.respond(a.answer(nil)).wantOK(s.t)
+	return p, a
+}
+
+// again loads the page that waits.
+func (p *person) again() {
+	p.t.Helper()
+	for n := range p.page.Descendants() {
+		if address := attr(n, "data-lanyard-again"); address != "" {
+			p.open(address)
+			return
+		}
+	}
+	p.t.Fatalf("nothing waits on %s:\n%s", p.at, p.seen())
+}
+
+// news is what the page at hand would hear now.
+func (p *person) news(s *deskService, tx string) map[string]any {
+	p.t.Helper()
+	req := request(p.t, http.MethodGet, s.issuer+"/desk/v1/events?tx="+url.QueryEscape(tx), nil, "")
+	req.Header.Set("Accept", "application/json")
+	resp, err := p.http.Do(req)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	got := map[string]any{}
+	if err := json.NewDecoder(resp.Body).Decode(&got); err != nil {
+		p.t.Fatalf("events: %d: %v", resp.StatusCode, err)
+	}
+	return got
+}
+
+func (s *deskService) lastEvent() idp.Event {
+	all := s.events()
+	if len(all) == 0 {
+		return idp.Event{}
+	}
+	return all[len(all)-1]
+}
+
+// pass moves the service's clock on.
+func (s *deskService) pass(d time.Duration) {
+	s.t.Helper()
+	if _, err := s.clock.Advance(d); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// listen hears the news of tx, until they end.
+func (p *person) listen(s *deskService, tx string) <-chan map[string]any {
+	p.t.Helper()
+	req := request(p.t, http.MethodGet, s.issuer+"/desk/v1/events?tx="+tx, nil, "")
+	req.Header.Set("Accept", "text/event-stream")
+	resp, err := p.http.Do(req)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if kind := resp.Header.Get("Content-Type"); kind != "text/event-stream" {
+		p.t.Fatalf("events are %s", kind)
+	}
+	events := make(chan map[string]any)
+	go func() {
+		defer close(events)
+		defer func() { _ = resp.Body.Close() }()
+		name := ""
+		for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
+			if event, ok := strings.CutPrefix(lines.Text(), "event: "); ok {
+				name = event
+			}
+			if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
+				got := map[string]any{}
+				if json.Unmarshal([]byte(data), &got) != nil || got["event"] != name {
+					got["event"] = "broken: " + data
+				}
+				select {
+				case events <- got:
+				case <-p.t.Context().Done():
+					return
+				}
+			}
+		}
+	}()
+	return events
+}
+
+// txOf is the public name of the question on the page at hand.
+func txOf(p *person) string {
+	p.t.Helper()
+	for n := range p.page.Descendants() {
+		if address := attr(n, "data-lanyard-events"); address != "" {
+			u, err := url.Parse(address)
+			if err != nil {
+				p.t.Fatal(err)
+			}
+			return u.Query().Get("tx")
+		}
+	}
+	p.t.Fatalf("nothing waits on %s", p.at)
+	return ""
+}
