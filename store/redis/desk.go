@@ -60,7 +60,7 @@ func (s *Store) Open(ctx context.Context, t smartcard.Transaction, handle string
 		err = s.rdb.Set(ctx, handleKey(handle), strconv.FormatInt(ms(handleExpires), 10)+" "+t.ID, s.life(handleExpires)).Err()
 	}
 	if err != nil {
-		return fmt.Errorf("open transaction: %w", err)
+		return fmt.Errorf("open transaction: %w", outage(err))
 	}
 	return nil
 }
@@ -72,7 +72,7 @@ func (s *Store) Redeem(ctx context.Context, handle, agentKey string, now time.Ti
 		return smartcard.Transaction{}, authenticators.ErrAnswer
 	}
 	if err != nil {
-		return smartcard.Transaction{}, fmt.Errorf("redeem handle: %w", err)
+		return smartcard.Transaction{}, fmt.Errorf("redeem handle: %w", outage(err))
 	}
 	var expires int64
 	var id string
@@ -98,7 +98,7 @@ func (s *Store) step(ctx context.Context, id, from, to string, now time.Time, ag
 		return smartcard.Transaction{}, authenticators.ErrAnswer
 	}
 	if err != nil {
-		return smartcard.Transaction{}, fmt.Errorf("move transaction to %s: %w", to, err)
+		return smartcard.Transaction{}, fmt.Errorf("move transaction to %s: %w", to, outage(err))
 	}
 	var t smartcard.Transaction
 	if err := json.Unmarshal([]byte(answer[0]), &t); err != nil {
@@ -116,7 +116,7 @@ func (s *Store) Settle(ctx context.Context, t smartcard.Transaction, completion 
 	}
 	was, err := settle.Run(ctx, s.rdb, []string{deskKey(t.ID)}, idp.Hash(completion), b, ms(expires), s.life(expires).Milliseconds()).Int()
 	if err != nil {
-		return fmt.Errorf("settle transaction: %w", err)
+		return fmt.Errorf("settle transaction: %w", outage(err))
 	}
 	if was == 0 {
 		return authenticators.ErrAnswer
@@ -131,7 +131,7 @@ func (s *Store) Complete(ctx context.Context, id, completion string, login authe
 		return authenticators.Evidence{}, authenticators.ErrAnswer
 	}
 	if err != nil {
-		return authenticators.Evidence{}, fmt.Errorf("complete transaction: %w", err)
+		return authenticators.Evidence{}, fmt.Errorf("complete transaction: %w", outage(err))
 	}
 	expires, err := strconv.ParseInt(answer[0], 10, 64)
 	if err != nil {
