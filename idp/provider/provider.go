@@ -16,8 +16,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/zitadel/oidc/v3/pkg/oidc"
@@ -88,7 +90,22 @@ type Config struct {
 	Automatic   bool         // people sign in by themselves: even a silent request goes to the pages
 	Outside     *http.Client // for the keys of clients: goes nowhere inside our own network
 	RequestID   func(context.Context) string
+	Counts      Counts
 	Log         *slog.Logger
+
+	Limits   idp.Limits                                 // of wrong secrets of clients; nil: none
+	Address  func(context.Context) netip.Addr           // where a request comes from
+	Arrivals func(context.Context) (wait time.Duration) // counts a login that begins; nil: as many as come
+}
+
+// Counts is told what was decided.
+type Counts interface {
+	// Token is told of a request for tokens by a client that had proved
+	// itself.
+	Token(grant string, err error)
+
+	// Refused is told the error code that a client is.
+	Refused(code string)
 }
 
 // Provider answers relying parties.
@@ -100,6 +117,7 @@ type Provider struct {
 	paths      endpoints
 	signers    signers
 	clientKeys clientKeys
+	guesses    guesses
 	discovery  json.RawMessage // written once: nothing in it changes
 	jwks       json.RawMessage
 }
@@ -133,8 +151,10 @@ func New(c Config) (*Provider, error) {
 	return p, nil
 }
 
-// Mount puts the endpoints on r, each behind its guard.
-func (p *Provider) Mount(r chi.Router) {
+// Mount puts the endpoints, each behind its guard, where they are let in: those
+// that begin a login, those that go on with one or answer a client, and those
+// that stand on no store and are always open.
+func (p *Provider) Mount(begin, goOn, open chi.Router) {
 	library := ownRoute(http.StripPrefix(p.path, op.RegisterServer(p, op.Endpoints{
 		Token:    op.NewEndpoint(p.paths.token),
 		Userinfo: op.NewEndpoint(p.paths.userinfo),
@@ -142,13 +162,13 @@ func (p *Provider) Mount(r chi.Router) {
 	}, op.WithServerCORSOptions(nil))))
 
 	on := func(path string) string { return p.path + path }
-	r.With(openToPages, readOnly, cacheable).Handle(on(oidc.DiscoveryEndpoint), library)
-	r.With(openToPages, readOnly, cacheable).Handle(on(p.paths.keys), library)
-	r.With(openToPages, noStore, challenge(`Basic realm="token"`), formOnly).Handle(on(p.paths.token), library)
-	r.With(openToPages, noStore, bearerOnly).Handle(on(p.paths.userinfo), library)
-	r.Get(on(p.paths.authorize), p.authorize)
-	r.Post(on(p.paths.authorize), p.authorize)
-	r.Get(on(p.paths.callback), p.callback)
+	open.With(openToPages, readOnly, cacheable).Handle(on(oidc.DiscoveryEndpoint), library)
+	open.With(openToPages, readOnly, cacheable).Handle(on(p.paths.keys), library)
+	goOn.With(openToPages, noStore, challenge(`Basic realm="token"`), formOnly).Handle(on(p.paths.token), library)
+	goOn.With(openToPages, noStore, bearerOnly).Handle(on(p.paths.userinfo), library)
+	begin.Get(on(p.paths.authorize), p.authorize)
+	begin.Post(on(p.paths.authorize), p.authorize)
+	goOn.Get(on(p.paths.callback), p.callback)
 }
 
 // at is the public address of an endpoint.
