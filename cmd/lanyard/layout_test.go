@@ -25,7 +25,7 @@ import (
 // before the plus, those of other people after it. * is every one of ours.
 // ARCHITECTURE.md shows the same table, and says why.
 const mayImport = `
-cmd/lanyard                           -> * + cobra go-jose go-redis miniredis
+cmd/lanyard                           -> * + chi cobra go-jose go-redis miniredis otel otelpgx pgx
 cmd/lanyard/demo                      -> idp/registry/directory web + go-oidc oauth2
 api                                   -> api/ops authenticators authenticators/smartcard idp web + chi ulid x/time
 api/dev                               -> api authenticators authenticators/smartcard authenticators/smartcard/cardca authenticators/smartcard/virtualagent authenticators/smartcard/virtualcard idp idp/registry/directory web + chi

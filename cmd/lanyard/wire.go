@@ -48,6 +48,8 @@ type parts struct {
 	beginsEach   float64
 	beginsAtOnce int
 
+	trace *tracing // nil: nothing is traced
+
 	now func() time.Time
 	log *slog.Logger
 }
@@ -71,6 +73,9 @@ func wire(p parts) (*service, error) {
 	metrics.Circuit("redis", redis.Watch(p.rdb, p.now, func(operation string, took time.Duration, err error) {
 		metrics.StoreCall("redis", operation, took, err)
 	}))
+	if err := p.trace.redis(p.rdb); err != nil {
+		return nil, err
+	}
 	live := redis.New(p.rdb, p.now)
 
 	checker, err := revocation.New(revocation.Config{Client: p.outside, Now: p.now})
@@ -100,7 +105,7 @@ func wire(p parts) (*service, error) {
 	browser := &api.Browser{Secure: isHTTPS(p.issuer)}
 	pages := api.New(api.Config{
 		Logins: logins, Browser: browser, Rooms: map[string]authenticators.Room{api.SmartcardWay: room},
-		Site: site, Metrics: metrics, Log: p.log,
+		Site: site, Metrics: metrics, Log: p.log, Trace: p.trace.routes(),
 	})
 	pages.Protocol, err = provider.New(provider.Config{
 		Issuer: p.issuer, Layout: p.layout, Logins: logins, Grants: grants, Clients: p.registry,
