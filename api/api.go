@@ -12,8 +12,10 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
+	"sync/atomic"
 
 	"github.com/go-chi/chi/v5"
 
@@ -35,14 +37,20 @@ type Config struct {
 	Metrics  *ops.Metrics
 	Log      *slog.Logger
 
+	Origin func(*http.Request) netip.Addr  // where a request comes from; nil: the other end of the connection
+	InHand int                             // how many requests may be in hand at once; 0: 512
+	Trace  func(http.Handler) http.Handler // nil: nothing is traced
+
 	// Development only; nil in production.
 	Development *Development
 }
 
 // Protocol is what relying parties talk to.
 type Protocol interface {
-	// Mount puts the protocol's endpoints on r.
-	Mount(r chi.Router)
+	// Mount puts the protocol's endpoints where they are let in: those that
+	// begin a login, those that go on with one or answer a program, and those
+	// that stand on nothing and are always open.
+	Mount(begin, goOn, open chi.Router)
 
 	// CallbackPath is where a login that has come to its end goes, as ?id=.
 	CallbackPath() string
@@ -68,12 +76,21 @@ type Development struct {
 // Server answers the browsers of people.
 type Server struct {
 	Config
+	inHand  atomic.Int64  // requests that were let in and have not been answered
 	streams chan struct{} // one for each page that listens
 }
 
 // New returns a server, whose Protocol and Desk may be set before Routes is
 // called.
-func New(c Config) *Server { return &Server{c, make(chan struct{}, maxStreams)} }
+func New(c Config) *Server {
+	if c.Origin == nil {
+		c.Origin = remote
+	}
+	if c.InHand == 0 {
+		c.InHand = 512
+	}
+	return &Server{Config: c, streams: make(chan struct{}, maxStreams)}
+}
 
 // Frame fills in what every page needs.
 func (s *Server) Frame(r *http.Request) web.Page { return s.framed(r, idp.View{}) }

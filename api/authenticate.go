@@ -19,9 +19,11 @@ func question(v idp.View) authenticators.Login {
 func (s *Server) accept(w http.ResponseWriter, r *http.Request, v idp.View, way string, answer json.RawMessage) (idp.Session, error) {
 	evidence, err := s.Rooms[way].Finish(r.Context(), question(v), answer)
 	if err != nil {
+		s.Metrics.SignIn(way, err)
 		return idp.Session{}, s.refusedSignIn(r, v, err)
 	}
 	session, secret, err := s.Logins.SignIn(r.Context(), v.Login, RequestID(r.Context()), evidence, s.Browser.Session(r))
+	s.Metrics.SignIn(way, err)
 	if err != nil {
 		return idp.Session{}, err
 	}

@@ -1,13 +1,16 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"maps"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/lanyard-id/lanyard/authenticators"
 	"github.com/lanyard-id/lanyard/authenticators/smartcard"
@@ -58,11 +61,18 @@ var messages = []struct {
 	// Not 503: what stands before us may show its own page in place of ours.
 	{smartcard.ErrUnchecked, "CRT-05", http.StatusForbidden},
 	{authenticators.ErrAnswer, "SES-03", http.StatusBadRequest},
+	{idp.ErrLimited, "LIM-01", http.StatusTooManyRequests},
+	{idp.ErrUnavailable, unavailable, http.StatusServiceUnavailable},
+	{context.DeadlineExceeded, unavailable, http.StatusServiceUnavailable},
 }
 
 // unknown is what a person reads of an error that is none of these: our own
 // fault, or that of something we stand on.
 const unknown = "ERR-01"
+
+// unavailable is what a person reads when something that we stand on does not
+// answer, or not in time.
+const unavailable = "ERR-02"
 
 // message returns what a person reads of err in login v, and the status that
 // goes with it. It is the only door through which an error comes to a page, so
@@ -73,9 +83,13 @@ func (s *Server) message(r *http.Request, v idp.View, err error) (int, web.Messa
 
 func (s *Server) messageIn(lang string, r *http.Request, v idp.View, err error) (int, web.Message) {
 	status, m := s.words(lang, v, err)
-	if status == http.StatusInternalServerError {
+	s.Metrics.Refused(m.Code)
+	switch status {
+	case http.StatusInternalServerError:
 		s.Log.ErrorContext(r.Context(), "page failed", "code", m.Code, "client", v.Client.ID, "error", err.Error())
-	} else {
+	case http.StatusServiceUnavailable:
+		s.Log.WarnContext(r.Context(), "page put off", "code", m.Code, "client", v.Client.ID, "error", err.Error())
+	default:
 		s.Log.InfoContext(r.Context(), "page refused", "code", m.Code, "client", v.Client.ID, "reason", err.Error())
 	}
 	return status, m
@@ -97,6 +111,9 @@ func (s *Server) words(lang string, v idp.View, err error) (int, web.Message) {
 	}
 	if ended, ok := errors.AsType[smartcard.SeriesEnded](err); ok {
 		args = append(args, "date", s.Site.Date(lang, ended.From))
+	}
+	if limited, ok := errors.AsType[idp.Limited](err); ok {
+		args = append(args, "time", s.howLong(lang, idp.Pause(limited)))
 	}
 	status, code := lookUp(err)
 	return status, s.Site.Message(lang, code, args...)
@@ -141,6 +158,21 @@ func (s *Server) Problem(w http.ResponseWriter, r *http.Request, err error) {
 		Detail: m.Text + " " + m.Action, Code: m.Code, RequestID: RequestID(r.Context())}) // who does not listen is not told
 }
 
+// howLong says a time in words: no shorter than it is.
+func (s *Server) howLong(lang string, d time.Duration) string {
+	if d < time.Minute {
+		return s.Site.Count(lang, "second", int(d/time.Second))
+	}
+	return s.Site.Count(lang, "minute", int((d+time.Minute-1)/time.Minute))
+}
+
+// retryAfter tells programs, and browsers, when to come back.
+func retryAfter(w http.ResponseWriter, err error) {
+	if pause := idp.Pause(err); pause > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(pause/time.Second)))
+	}
+}
+
 func asWrongPasscode(err error) (*WrongPasscode, bool) {
 	return errors.AsType[*WrongPasscode](err)
 }
@@ -153,16 +185,29 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, c idp.Client, err 
 func (s *Server) failIn(w http.ResponseWriter, r *http.Request, v idp.View, err error) {
 	status, m := s.message(r, v, err)
 	page := web.Failure{Page: s.framed(r, v), Message: m, Details: details(r, m.Code)}
-	if v.Login.ID != "" {
-		page.Link = &web.Link{Href: "/login?id=" + url.QueryEscape(v.Login.ID),
-			Label: s.Site.Text(page.Lang, "link.back", "application", v.Client.Name)}
-	}
+	page.Link = s.wayOn(r, v, m.Code, page.Lang)
 	if v.Login.ID != "" || r.Method == http.MethodPost {
 		page.Here = "" // the same address again would lead on, or nowhere
 	}
+	retryAfter(w, err)
 	if err := s.render(w, status, "failure", page); err != nil {
 		s.Log.ErrorContext(r.Context(), "page failed", "error", err.Error())
 	}
+}
+
+// wayOn is what a person can do after a failure: try again what an outage
+// stopped, or go back to the application with the login that has failed.
+func (s *Server) wayOn(r *http.Request, v idp.View, code, lang string) *web.Link {
+	again := s.Site.Text(lang, "link.retry")
+	switch address := here(r); {
+	case v.Login.ID != "" && code == unavailable:
+		return &web.Link{Href: "/login?id=" + url.QueryEscape(v.Login.ID), Label: again}
+	case v.Login.ID != "":
+		return &web.Link{Href: "/login?id=" + url.QueryEscape(v.Login.ID), Label: s.Site.Text(lang, "link.back", "application", v.Client.Name)}
+	case (code == unavailable || code == "LIM-01") && r.Method == http.MethodGet && address != "":
+		return &web.Link{Href: ownPath(address), Label: again}
+	}
+	return nil
 }
 
 // details are what the developer of an application needs to see their

@@ -77,10 +77,10 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, l idp.Login, rea
 }
 
 // dismiss shows the person why the login cannot go on. From there they go
-// back to the application, which is told too.
+// back to the application, which is told too. An outage ends no login.
 func (s *Server) dismiss(w http.ResponseWriter, r *http.Request, v idp.View, reason error) error {
 	var refusal idp.Refusal
-	if errors.As(reason, &refusal) {
+	if errors.As(reason, &refusal) && refusal != idp.ErrUnavailable {
 		if err := s.Logins.Refuse(r.Context(), v.Login, refusal); err != nil {
 			return err
 		}

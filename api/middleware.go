@@ -3,15 +3,18 @@ package api
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
 	"github.com/oklog/ulid/v2"
 
+	"github.com/lanyard-id/lanyard/idp"
 	"github.com/lanyard-id/lanyard/web"
 )
 
@@ -108,4 +111,52 @@ func limitForm(next http.Handler) http.Handler {
 		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 		next.ServeHTTP(w, r)
 	})
+}
+
+// How long a request may take before it is given up, with all that it asks of
+// the stores. Routes.go says which route has which.
+const (
+	ordinary = 1500 * time.Millisecond
+	asking   = 4 * time.Second // where a card is judged: its authority has two seconds to answer
+)
+
+func within(limit time.Duration) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			ctx, cancel := context.WithTimeout(r.Context(), limit)
+			defer cancel()
+			next.ServeHTTP(w, r.WithContext(ctx))
+		})
+	}
+}
+
+// admit turns away what comes while most requests are in hand: what cannot be
+// done soon is better refused than begun. What begins a login has the lower
+// bound, so that those who have begun come to an end.
+func (s *Server) admit(most int) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			defer s.inHand.Add(-1)
+			if s.inHand.Add(1) > int64(most) {
+				s.turnAway(w, r)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+var errBusy = fmt.Errorf("too many requests in hand: %w", idp.ErrUnavailable)
+
+// turnAway shows people a page and tells programs in their words.
+func (s *Server) turnAway(w http.ResponseWriter, r *http.Request) {
+	if strings.Contains(r.Header.Get("Accept"), "text/html") {
+		s.Refuse(w, r, errBusy)
+		return
+	}
+	s.Metrics.Refused("temporarily_unavailable")
+	retryAfter(w, errBusy)
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusServiceUnavailable)
+	_ = json.NewEncoder(w).Encode(map[string]string{"error": "temporarily_unavailable"}) // the asker has gone: nobody to tell
 }

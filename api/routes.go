@@ -12,33 +12,44 @@ import (
 // Routes returns every URL of the service but those for operators.
 func (s *Server) Routes() http.Handler {
 	r := chi.NewRouter()
-	r.Use(identify, s.observe, s.recoverer, s.secure)
+	if s.Trace != nil {
+		r.Use(s.Trace)
+	}
+	r.Use(identify, s.locate, s.observe, s.recoverer, s.secure)
 	r.NotFound(s.page(func(http.ResponseWriter, *http.Request) error { return errNoPage }))
 	r.MethodNotAllowed(s.page(func(http.ResponseWriter, *http.Request) error { return errMethod }))
 
 	r.Handle("/static/*", s.Site.Static())
-	s.Protocol.Mount(r)
-	s.Desk.Mount(r)
+	begin, goOn := s.admit(s.InHand*3/4), s.admit(s.InHand)
+	s.Protocol.Mount(r.With(begin, within(ordinary)), r.With(goOn, within(ordinary)), r)
+
+	s.Desk.Mount(r.With(goOn, within(asking)))
 
 	r.Group(func(r chi.Router) {
 		r.Use(sameOrigin(s), limitForm)
-		r.Get("/", s.page(s.home))
-		r.Head("/", s.page(s.home))
-		r.Post("/language", s.page(s.chooseLanguage))
-		r.Get("/login", s.page(s.login))
-		r.Post("/login/cancel", s.page(s.cancel))
-		r.Post("/login/smartcard/begin", s.page(s.beginCard))
-		r.Get("/login/smartcard", s.page(s.showDesk))
-		r.Get("/desk/v1/events", s.page(s.deskEvents))
-		r.Get(DonePath, s.page(s.finishCard))
-		r.Get("/login/notice", s.page(s.showNotice))
-		r.Post("/login/notice", s.page(s.readNotice))
-		r.Get("/login/role", s.page(s.showRoles))
-		r.Post("/login/role", s.page(s.chooseRole))
+		r.Get("/desk/v1/events", s.page(s.deskEvents)) // stays open: it has a bound of its own
+		card := r.With(goOn, within(asking))
+		page := r.With(goOn, within(ordinary))
+		page.Get("/", s.page(s.home))
+		page.Head("/", s.page(s.home))
+		page.Post("/language", s.page(s.chooseLanguage))
+		if s.automatic() {
+			card.Get("/login", s.page(s.login))
+		} else {
+			page.Get("/login", s.page(s.login))
+		}
+		page.Post("/login/cancel", s.page(s.cancel))
+		page.Post("/login/smartcard/begin", s.page(s.beginCard))
+		page.Get("/login/smartcard", s.page(s.showDesk))
+		card.Get(DonePath, s.page(s.finishCard))
+		page.Get("/login/notice", s.page(s.showNotice))
+		page.Post("/login/notice", s.page(s.readNotice))
+		page.Get("/login/role", s.page(s.showRoles))
+		page.Post("/login/role", s.page(s.chooseRole))
 		if s.Development != nil {
-			s.Development.Mount(r)
-			r.Get("/login/smartcard/virtual", s.page(s.showCard))
-			r.Post("/login/smartcard/virtual", s.page(s.useCard))
+			s.Development.Mount(r.With(goOn))
+			card.Get("/login/smartcard/virtual", s.page(s.showCard))
+			card.Post("/login/smartcard/virtual", s.page(s.useCard))
 		}
 	})
 	return r

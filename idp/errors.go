@@ -21,6 +21,11 @@ const (
 	// the cause.
 	ErrUnavailable Refusal = "something that this server stands on does not answer"
 
+	// ErrLimited and ErrLocked are of too many wrong tries. Limited says how
+	// long to wait; what is locked somebody must clear.
+	ErrLimited Refusal = "too many tries"
+	ErrLocked  Refusal = "too many wrong tries in a row"
+
 	// A login that cannot go on.
 	ErrLoginGone     Refusal = "the login is over or too old"
 	ErrOtherBrowser  Refusal = "the login was begun in another browser"

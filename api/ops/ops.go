@@ -4,6 +4,7 @@ package ops
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strconv"
 	"time"
@@ -20,6 +21,11 @@ type Metrics struct {
 	registry *prometheus.Registry
 	steps    *prometheus.CounterVec
 	requests *prometheus.HistogramVec
+	signIns  *prometheus.CounterVec
+	tokens   *prometheus.CounterVec
+	refused  *prometheus.CounterVec
+	audit    prometheus.Counter
+	stores   stores
 }
 
 // NewMetrics returns metrics that have counted nothing.
@@ -35,8 +41,25 @@ func NewMetrics() *Metrics {
 			Help:    "How long requests took, by route pattern.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5},
 		}, []string{"route", "method", "status"}),
+		signIns: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "lanyard_sign_in_total",
+			Help: "Proofs that people gave, by the way to sign in, and what came of them.",
+		}, []string{"method", "result"}),
+		tokens: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "lanyard_token_total",
+			Help: "Requests for tokens by clients that had proved themselves, by grant, and what came of them.",
+		}, []string{"grant", "result"}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "lanyard_refused_total",
+			Help: "What was refused, by the code that people read or clients are told.",
+		}, []string{"code"}),
+		audit: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "lanyard_audit_failures_total",
+			Help: "Events that could not be recorded. What they tell of was refused. More than none wants somebody to look.",
+		}),
+		stores: newStores(),
 	}
-	m.registry.MustRegister(m.steps, m.requests,
+	m.registry.MustRegister(m.steps, m.requests, m.signIns, m.tokens, m.refused, m.audit, m.stores.took, m.stores.errors, m.stores.open, m.stores.offset,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -45,11 +68,29 @@ var stepNames = map[idp.Step]string{idp.Authenticate: "authenticate", idp.ReadNo
 
 // Step counts a decision of idp.Next.
 func (m *Metrics) Step(step idp.Step, err error) {
-	result := "ok"
-	if err != nil {
-		result = "refused"
+	m.steps.WithLabelValues(stepNames[step], result(err)).Inc()
+}
+
+// SignIn counts a proof that came by way: it made a session, or err says why
+// not.
+func (m *Metrics) SignIn(way string, err error) { m.signIns.WithLabelValues(way, result(err)).Inc() }
+
+// Token counts a request for tokens by grant.
+func (m *Metrics) Token(grant string, err error) { m.tokens.WithLabelValues(grant, result(err)).Inc() }
+
+// Refused counts a refusal. code is of the catalogue or a registered error: one
+// of ours, never a word of who was refused.
+func (m *Metrics) Refused(code string) { m.refused.WithLabelValues(code).Inc() }
+
+// result tells what we decided from what we could not do.
+func result(err error) string {
+	switch {
+	case err == nil:
+		return "ok"
+	case errors.Is(err, idp.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
+		return "unavailable"
 	}
-	m.steps.WithLabelValues(stepNames[step], result).Inc()
+	return "refused"
 }
 
 // Request counts a request. A method that HTTP does not know counts as other.

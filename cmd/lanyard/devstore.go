@@ -23,6 +23,7 @@ import (
 	"github.com/lanyard-id/lanyard/idp"
 	"github.com/lanyard-id/lanyard/idp/registry/directory"
 	"github.com/lanyard-id/lanyard/store/memory"
+	"github.com/lanyard-id/lanyard/store/redis"
 )
 
 // The demo application's registration, which every development service has.
@@ -156,7 +157,9 @@ func inProcessRedis() (goredis.UniversalClient, func(), error) {
 	if err := m.Start(); err != nil {
 		return nil, nil, fmt.Errorf("start Redis in process: %w", err)
 	}
-	rdb := goredis.NewClient(&goredis.Options{Addr: m.Addr(), Password: password})
+	o := &goredis.UniversalOptions{Addrs: []string{m.Addr()}, Password: password}
+	redis.Harden(o)
+	rdb := goredis.NewUniversalClient(o)
 	stop := make(chan struct{})
 	go func() {
 		t := time.NewTicker(tick)

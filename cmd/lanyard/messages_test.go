@@ -15,7 +15,9 @@ import (
 
 	"golang.org/x/net/html"
 
+	"github.com/lanyard-id/lanyard/api"
 	"github.com/lanyard-id/lanyard/api/dev"
+	"github.com/lanyard-id/lanyard/idp/provider"
 )
 
 // reached are the messages of the catalogue that somebody can meet at a
@@ -36,7 +38,9 @@ var reached = map[string]struct {
 	"CRT-03": {http.StatusForbidden, shows("555000000109")},
 	"CRT-04": {http.StatusForbidden, shows(unknown)},
 	"CRT-05": {http.StatusForbidden, losesTheAuthority},
-	"ERR-01": {http.StatusInternalServerError, findsRedisGone},
+	"ERR-01": {http.StatusInternalServerError, findsOurFault},
+	"ERR-02": {http.StatusServiceUnavailable, findsRedisGone},
+	"LIM-01": {http.StatusTooManyRequests, comesTooOften},
 	"NOT-01": {http.StatusNotFound, func(s *running, p *person) { p.open(s.issuer + "/nothing") }},
 	"PAS-01": {http.StatusBadRequest, types("999999")},
 	"PAS-02": {http.StatusBadRequest, types("999999", "999999")},
@@ -69,7 +73,6 @@ var reached = map[string]struct {
 var notReached = map[string]string{
 	"AAL-01": "the one way to sign in that there is meets all that gets past the beginning; the rest is told to the application",
 	"CRT-06": "certificates of virtual cards have begun, and the clock never goes back: needs the clock of another computer",
-	"LIM-01": "nothing counts tries yet but the cards themselves, which lock",
 	"ROL-02": "no application says which roles it accepts yet",
 }
 
@@ -152,14 +155,45 @@ func losesTheAuthority(_ *running, p *person) {
 
 // findsRedisGone comes to a service that has lost its Redis.
 func findsRedisGone(_ *running, p *person) {
+	s, pages := bare(p)
+	s.close()
+	p.open(pages + "/login?id=x")
+}
+
+// findsOurFault comes to a service that was put together wrongly.
+func findsOurFault(_ *running, p *person) {
+	s, pages := bare(p)
+	s.pages.Logins.Store = nil
+	p.open(pages + "/login?id=x")
+	s.close()
+}
+
+// comesTooOften begins more logins than its network may at once.
+func comesTooOften(_ *running, p *person) {
+	s, pages := bare(p)
+	p.t.Cleanup(s.close)
+	protocol, ok := s.pages.Protocol.(*provider.Provider)
+	if !ok {
+		p.t.Fatalf("a protocol of type %T", s.pages.Protocol)
+	}
+	protocol.Arrivals = api.NewArrivals(1.0/50, 1, time.Now).Wait
+	p.open(running{issuer: pages}.authorizeURL(demoClient, nil))
+	p.open(running{issuer: pages}.authorizeURL(demoClient, nil))
+	if after := p.header.Get("Retry-After"); after != "50" {
+		p.t.Errorf("Retry-After is %q, want 50", after)
+	}
+}
+
+// bare is a service without its demo application, and where it is.
+func bare(p *person) (*devService, string) {
+	p.t.Helper()
 	s, err := wireDev(devOptions{layout: "standard", issuer: "http://localhost:1"}, "http://localhost:1", "http://localhost:1", slog.New(slog.DiscardHandler), dev.NewLog())
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	pages := httptest.NewServer(s.pages.Routes())
 	p.t.Cleanup(pages.Close)
-	s.close()
-	p.open(pages.URL + "/login?id=x")
+	return s, pages.URL
 }
 
 var (

@@ -44,8 +44,16 @@ type parts struct {
 	cards    *cardca.Authority
 	outside  *http.Client
 	auto     bool // people sign in by themselves: development only
-	now      func() time.Time
-	log      *slog.Logger
+
+	// How many logins each network may begin at this server a second, and at
+	// once; 0 is as many as come.
+	beginsEach   float64
+	beginsAtOnce int
+
+	trace *tracing // nil: nothing is traced
+
+	now func() time.Time
+	log *slog.Logger
 }
 
 // service is one server, ready to listen.
@@ -62,6 +70,14 @@ var ways = []idp.Way{
 
 // wire puts a service together, from the stores at the bottom to the pages.
 func wire(p parts) (*service, error) {
+	metrics := ops.NewMetrics()
+	journal := metrics.Audited(p.registry)
+	metrics.Circuit("redis", redis.Watch(p.rdb, p.now, func(operation string, took time.Duration, err error) {
+		metrics.StoreCall("redis", operation, took, err)
+	}))
+	if err := p.trace.redis(p.rdb); err != nil {
+		return nil, err
+	}
 	live := redis.New(p.rdb, p.now)
 
 	checker, err := revocation.New(revocation.Config{Client: p.outside, Now: p.now})
@@ -78,25 +94,25 @@ func wire(p parts) (*service, error) {
 
 	logins := &idp.Logins{
 		Store: live, Sessions: live, Codes: live, People: p.registry, Clients: p.registry,
-		LastRoles: p.registry, Notices: p.registry, Journal: p.registry, Fences: p.registry, Ways: ways, Now: p.now,
+		LastRoles: p.registry, Notices: p.registry, Journal: journal, Fences: p.registry, Ways: ways, Now: p.now,
 	}
 	grants := &idp.Grants{
-		Codes: live, Tokens: live, People: p.registry, Clients: p.registry, Journal: p.registry, Fences: p.registry, Now: p.now,
+		Codes: live, Tokens: live, People: p.registry, Clients: p.registry, Journal: journal, Fences: p.registry, Now: p.now,
 	}
 
 	site, err := web.New()
 	if err != nil {
 		return nil, err
 	}
-	metrics := ops.NewMetrics()
 	browser := &api.Browser{Secure: isHTTPS(p.issuer)}
 	pages := api.New(api.Config{
 		Logins: logins, Browser: browser, Rooms: map[string]authenticators.Room{api.SmartcardWay: room},
-		Site: site, Metrics: metrics, Log: p.log,
+		Site: site, Metrics: metrics, Log: p.log, Trace: p.trace.routes(),
 	})
 	pages.Protocol, err = provider.New(provider.Config{
 		Issuer: p.issuer, Layout: p.layout, Logins: logins, Grants: grants, Clients: p.registry,
-		SigningKeys: p.keys, Browser: browser, Pages: pages, Languages: site.Languages(), Outside: p.outside, Automatic: p.auto, RequestID: api.RequestID, Log: p.log,
+		SigningKeys: p.keys, Browser: browser, Pages: pages, Languages: site.Languages(), Outside: p.outside, Automatic: p.auto, RequestID: api.RequestID, Counts: metrics, Log: p.log,
+		Limits: live, Address: api.Address, Arrivals: api.NewArrivals(p.beginsEach, p.beginsAtOnce, p.now).Wait,
 	})
 	if err != nil {
 		return nil, err

@@ -42,6 +42,12 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 		p.silent(w, r, l)
 		return
 	}
+	if err == nil && p.Arrivals != nil {
+		if wait := p.Arrivals(r.Context()); wait > 0 {
+			p.Pages.Refuse(w, r, idp.Limited{Wait: wait})
+			return
+		}
+	}
 	if err == nil {
 		l.Browser = p.Browser.Bind(w, r, l.ID)
 		err = p.rule(r.Context(), "a way to sign in here can meet it", p.Logins.Begin(r.Context(), l, c))
@@ -86,6 +92,10 @@ func (p *Provider) callback(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	v, err := p.Logins.Look(r.Context(), l, p.Browser.Session(r))
+	if errors.Is(err, idp.ErrUnavailable) { // the login is known, and so is who can be told
+		p.refuseClient(w, r, l, err)
+		return
+	}
 	if err != nil {
 		p.Pages.Refuse(w, r, err)
 		return

@@ -42,10 +42,7 @@ func (p *Provider) authenticate(ctx context.Context, c idp.Client, r *op.Request
 	}
 	switch c.AuthMethod {
 	case idp.SecretBasic, idp.SecretPost:
-		if !c.CheckSecret(r.Data.ClientSecret) {
-			return nil, wrong("client_secret", "wrong", "the registered one")
-		}
-		return nil, nil
+		return nil, p.checkSecret(ctx, c, r.Data.ClientSecret)
 	case idp.PrivateKeyJWT:
 		fence, err := p.checkAssertion(ctx, c, r.Data)
 		return []idp.Fence{fence}, err

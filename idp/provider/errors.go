@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 	"github.com/zitadel/oidc/v3/pkg/op"
@@ -35,9 +37,18 @@ var answers = []struct {
 	{idp.ErrCode, oidc.Error{ErrorType: oidc.InvalidGrant, Description: "the code is unknown, expired, or of another client, redirect_uri or code_verifier"}},
 	{idp.ErrUsed, oidc.Error{ErrorType: oidc.InvalidGrant, Description: "the code was used before"}},
 
+	// everywhere: nothing is skipped that a store must be asked about
+	{idp.ErrUnavailable, oidc.Error{ErrorType: unavailable}},
+	{context.DeadlineExceeded, oidc.Error{ErrorType: unavailable}},
+	{idp.ErrLimited, oidc.Error{ErrorType: unavailable, Description: "too many wrong proofs from there: wait"}},
+
 	// userinfo: RFC 6750 §3.1
 	{idp.ErrToken, oidc.Error{ErrorType: "invalid_token", Description: "the access token is unknown, expired or revoked"}},
 }
+
+// unavailable is RFC 6749 §4.1.2.1's word, which section 5.2 has not: with it
+// go the status and the header that say so to who reads no body.
+const unavailable = "temporarily_unavailable"
 
 var deniedPerson = oidc.Error{ErrorType: oidc.AccessDenied, Description: "the person may not use this application"}
 
@@ -47,11 +58,27 @@ var deniedPerson = oidc.Error{ErrorType: oidc.AccessDenied, Description: "the pe
 // Here, and nowhere else, it is logged.
 func (p *Provider) answer(ctx context.Context, err error) error {
 	e := p.told(ctx, err)
-	switch e.ErrorType {
-	case oidc.InvalidClient, "invalid_token":
+	switch {
+	case e.ErrorType == oidc.InvalidClient, e.ErrorType == "invalid_token":
 		return op.NewStatusError(e, http.StatusUnauthorized)
+	case errors.Is(err, idp.ErrLimited):
+		retryAfter(ctx, err)
+		return op.NewStatusError(e, http.StatusTooManyRequests)
+	case e.ErrorType == unavailable:
+		retryAfter(ctx, err)
+		return op.NewStatusError(e, http.StatusServiceUnavailable)
 	}
 	return e
+}
+
+type headerKey struct{}
+
+// retryAfter says when to come back. The library shows us no answer to write
+// to: the guard left its header in ctx.
+func retryAfter(ctx context.Context, err error) {
+	if h, ok := ctx.Value(headerKey{}).(http.Header); ok {
+		h.Set("Retry-After", strconv.Itoa(int(idp.Pause(err)/time.Second)))
+	}
 }
 
 // rule says for the developer of an application that a request was held to a
@@ -68,6 +95,12 @@ func (p *Provider) rule(ctx context.Context, name string, err error, more ...any
 
 // told is what a client is told about err.
 func (p *Provider) told(ctx context.Context, err error) *oidc.Error {
+	e := p.inWords(ctx, err)
+	p.Counts.Refused(string(e.ErrorType))
+	return e
+}
+
+func (p *Provider) inWords(ctx context.Context, err error) *oidc.Error {
 	var e *oidc.Error
 	if errors.As(err, &e) {
 		p.Log.InfoContext(ctx, "request refused", "error", e.ErrorType, "reason", e.Description)

@@ -22,16 +22,17 @@ var openToPages = cors.New(cors.Options{
 	AllowedOrigins: []string{"*"},
 	AllowedMethods: []string{http.MethodGet, http.MethodPost},
 	AllowedHeaders: []string{"Authorization", "Content-Type"},
-	ExposedHeaders: []string{"WWW-Authenticate", "X-Request-Id"},
+	ExposedHeaders: []string{"Retry-After", "WWW-Authenticate", "X-Request-Id"},
 	MaxAge:         3600,
 }).Handler
 
-// noStore keeps tokens and claims out of caches. RFC 6749 §5.1.
+// noStore keeps tokens and claims out of caches (RFC 6749 §5.1), and leaves the
+// answer's header where retryAfter finds it.
 func noStore(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("Pragma", "no-cache")
-		next.ServeHTTP(w, r)
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), headerKey{}, w.Header())))
 	})
 }
 

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
@@ -91,7 +92,22 @@ type Config struct {
 	Automatic   bool         // people sign in by themselves: even a silent request goes to the pages
 	Outside     *http.Client // for the keys of clients: goes nowhere inside our own network
 	RequestID   func(context.Context) string
+	Counts      Counts
 	Log         *slog.Logger
+
+	Limits   idp.Limits                                 // of wrong secrets of clients; nil: none
+	Address  func(context.Context) netip.Addr           // where a request comes from
+	Arrivals func(context.Context) (wait time.Duration) // counts a login that begins; nil: as many as come
+}
+
+// Counts is told what was decided.
+type Counts interface {
+	// Token is told of a request for tokens by a client that had proved
+	// itself.
+	Token(grant string, err error)
+
+	// Refused is told the error code that a client is.
+	Refused(code string)
 }
 
 // Provider answers relying parties.
@@ -102,6 +118,7 @@ type Provider struct {
 	path       string // of the issuer, without a slash at its end
 	paths      endpoints
 	clientKeys clientKeys
+	guesses    guesses
 	made       atomic.Pointer[signing]
 	making     sync.Mutex // is held while another made is made
 }
@@ -132,21 +149,23 @@ func New(c Config) (*Provider, error) {
 	return p, nil
 }
 
-// Mount puts the endpoints on r, each behind its guard.
-func (p *Provider) Mount(r chi.Router) {
+// Mount puts the endpoints, each behind its guard, where they are let in: those
+// that begin a login, those that go on with one or answer a client, and those
+// that stand on no store and are always open.
+func (p *Provider) Mount(begin, goOn, open chi.Router) {
 	library := ownRoute(http.StripPrefix(p.path, op.RegisterServer(p, op.Endpoints{
 		Token:    op.NewEndpoint(p.paths.token),
 		Userinfo: op.NewEndpoint(p.paths.userinfo),
 	}, op.WithServerCORSOptions(nil))))
 
 	on := func(path string) string { return p.path + path }
-	r.With(openToPages, readOnly).Handle(on(oidc.DiscoveryEndpoint), p.serve(metadata, metadataLife))
-	r.With(openToPages, readOnly).Handle(on(p.paths.keys), p.serve(publicKeys, p.KeysMaxAge))
-	r.With(openToPages, noStore, challenge(`Basic realm="token"`), formOnly).Handle(on(p.paths.token), library)
-	r.With(openToPages, noStore, bearerOnly).Handle(on(p.paths.userinfo), library)
-	r.Get(on(p.paths.authorize), p.authorize)
-	r.Post(on(p.paths.authorize), p.authorize)
-	r.Get(on(p.paths.callback), p.callback)
+	open.With(openToPages, readOnly).Handle(on(oidc.DiscoveryEndpoint), p.serve(metadata, metadataLife))
+	open.With(openToPages, readOnly).Handle(on(p.paths.keys), p.serve(publicKeys, p.KeysMaxAge))
+	goOn.With(openToPages, noStore, challenge(`Basic realm="token"`), formOnly).Handle(on(p.paths.token), library)
+	goOn.With(openToPages, noStore, bearerOnly).Handle(on(p.paths.userinfo), library)
+	begin.Get(on(p.paths.authorize), p.authorize)
+	begin.Post(on(p.paths.authorize), p.authorize)
+	goOn.Get(on(p.paths.callback), p.callback)
 }
 
 // metadataLife is how long caches may keep the discovery document. It changes

@@ -69,7 +69,7 @@ func (w *keyWorld) ask(t *testing.T, path string, header ...string) *http.Respon
 		r.Header.Set(header[i], header[i+1])
 	}
 	routes, answer := chi.NewRouter(), httptest.NewRecorder()
-	w.Mount(routes)
+	w.Mount(routes, routes, routes)
 	routes.ServeHTTP(answer, r)
 	return answer.Result()
 }

@@ -66,7 +66,7 @@ func (s *Store) SaveCode(ctx context.Context, code string, g idp.Grant, expires 
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("save code: %w", err)
+		return fmt.Errorf("save code: %w", outage(err))
 	}
 	return nil
 }
@@ -84,7 +84,7 @@ func (s *Store) RedeemCode(ctx context.Context, r idp.Redemption, now, tokenExpi
 	answer, err := redeem.Run(ctx, s.rdb, keys,
 		ms(now), r.ClientID, r.RedirectURI, challenge, ms(tokenExpires), s.life(tokenExpires).Milliseconds()).StringSlice()
 	if err != nil {
-		return idp.Grant{}, fmt.Errorf("redeem code: %w", err)
+		return idp.Grant{}, fmt.Errorf("redeem code: %w", outage(err))
 	}
 	if answer[0] == "unknown" {
 		return idp.Grant{}, idp.ErrCode
@@ -116,7 +116,7 @@ func (s *Store) TokenGrant(ctx context.Context, token string, now time.Time) (id
 // RevokeFamily implements idp.Tokens.
 func (s *Store) RevokeFamily(ctx context.Context, family string, expires time.Time) error {
 	if err := s.rdb.Set(ctx, familyKey(family), "ended", s.life(expires)).Err(); err != nil {
-		return fmt.Errorf("end family: %w", err)
+		return fmt.Errorf("end family: %w", outage(err))
 	}
 	return nil
 }

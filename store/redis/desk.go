@@ -78,7 +78,7 @@ func (s *Store) Open(ctx context.Context, t smartcard.Transaction, redeemable ti
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("open transaction: %w", err)
+		return fmt.Errorf("open transaction: %w", outage(err))
 	}
 	return nil
 }
@@ -106,7 +106,7 @@ func transaction(doing string, err error, answered ...string) (smartcard.Transac
 		return smartcard.Transaction{}, authenticators.ErrAnswer
 	}
 	if err != nil {
-		return smartcard.Transaction{}, fmt.Errorf("%s: %w", doing, err)
+		return smartcard.Transaction{}, fmt.Errorf("%s: %w", doing, outage(err))
 	}
 	var t smartcard.Transaction
 	if err := errors.Join(json.Unmarshal([]byte(answered[0]), &t), json.Unmarshal([]byte(answered[1]), &t.Agent)); err != nil {
@@ -119,7 +119,7 @@ func transaction(doing string, err error, answered ...string) (smartcard.Transac
 func (s *Store) Desk(ctx context.Context, id string, now time.Time) (smartcard.Desk, error) {
 	fields, err := s.rdb.HMGet(ctx, deskKey(id), "state", "expires", "tx", "agent", "report").Result()
 	if err != nil {
-		return smartcard.Desk{}, fmt.Errorf("look at transaction: %w", err)
+		return smartcard.Desk{}, fmt.Errorf("look at transaction: %w", outage(err))
 	}
 	if fields[0] == nil {
 		return smartcard.Desk{}, authenticators.ErrAnswer
@@ -154,7 +154,7 @@ func (s *Store) Report(ctx context.Context, c smartcard.Caller, r smartcard.Repo
 	written, err := report.Run(ctx, s.rdb, []string{deskKey(c.Transaction)},
 		ms(now), string(stage), c.KeyThumbprint, idp.Hash(c.Once), b, maxFields).Bool()
 	if err != nil {
-		return fmt.Errorf("keep report: %w", err)
+		return fmt.Errorf("keep report: %w", outage(err))
 	}
 	if !written {
 		return authenticators.ErrAnswer
@@ -165,7 +165,7 @@ func (s *Store) Report(ctx context.Context, c smartcard.Caller, r smartcard.Repo
 // End implements smartcard.Desks.
 func (s *Store) End(ctx context.Context, id string) error {
 	if err := s.rdb.Del(ctx, deskKey(id)).Err(); err != nil {
-		return fmt.Errorf("end transaction: %w", err)
+		return fmt.Errorf("end transaction: %w", outage(err))
 	}
 	return nil
 }
@@ -178,7 +178,7 @@ func (s *Store) Settle(ctx context.Context, t smartcard.Transaction, completion 
 	}
 	was, err := settle.Run(ctx, s.rdb, []string{deskKey(t.ID)}, idp.Hash(completion), b, ms(expires), s.life(expires).Milliseconds()).Int()
 	if err != nil {
-		return fmt.Errorf("settle transaction: %w", err)
+		return fmt.Errorf("settle transaction: %w", outage(err))
 	}
 	if was == 0 {
 		return authenticators.ErrAnswer
@@ -193,7 +193,7 @@ func (s *Store) Complete(ctx context.Context, id, completion string, login authe
 		return authenticators.Evidence{}, authenticators.ErrAnswer
 	}
 	if err != nil {
-		return authenticators.Evidence{}, fmt.Errorf("complete transaction: %w", err)
+		return authenticators.Evidence{}, fmt.Errorf("complete transaction: %w", outage(err))
 	}
 	expires, err := strconv.ParseInt(answer[0], 10, 64)
 	if err != nil {

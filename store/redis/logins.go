@@ -35,7 +35,7 @@ func (s *Store) UpdateLogin(ctx context.Context, l idp.Login) error {
 	}
 	written, err := updateLogin.Run(ctx, s.rdb, []string{loginKey(l.ID)}, b, l.Refused != "", s.life(l.Expires()).Milliseconds()).Bool()
 	if err != nil {
-		return fmt.Errorf("update login: %w", err)
+		return fmt.Errorf("update login: %w", outage(err))
 	}
 	if !written {
 		return idp.ErrLoginGone

@@ -29,6 +29,7 @@ var (
 	_ idp.SessionStore       = (*Store)(nil)
 	_ idp.Codes              = (*Store)(nil)
 	_ idp.Tokens             = (*Store)(nil)
+	_ idp.Limits             = (*Store)(nil)
 	_ smartcard.Transactions = (*Store)(nil)
 	_ smartcard.Desks        = (*Store)(nil)
 )
@@ -46,7 +47,27 @@ func New(rdb goredis.UniversalClient, now func() time.Time) *Store {
 
 // Ping says whether Redis answers.
 func (s *Store) Ping(ctx context.Context) error {
-	return s.rdb.Ping(ctx).Err()
+	return outage(s.rdb.Ping(ctx).Err())
+}
+
+// ClockOffset is how far the clock of Redis is ahead of ours, give or take
+// half the time that asking took. Nothing is decided by it: it is for an alarm.
+func (s *Store) ClockOffset(ctx context.Context) (time.Duration, error) {
+	before := s.now()
+	theirs, err := s.rdb.Time(ctx).Result()
+	if err != nil {
+		return 0, fmt.Errorf("time of redis: %w", outage(err))
+	}
+	return theirs.Sub(before.Add(s.now().Sub(before) / 2)), nil
+}
+
+// outage wraps what Redis, or the way to it, says in place of an answer. A key
+// that is not there is an answer.
+func outage(err error) error {
+	if err == nil || errors.Is(err, goredis.Nil) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", idp.ErrUnavailable, err)
 }
 
 // slack keeps a key a little past its record's own time, so that servers whose
@@ -76,7 +97,7 @@ func (s *Store) put(ctx context.Context, key string, v any, expires time.Time, r
 	if errors.Is(err, goredis.Nil) {
 		return false, nil
 	}
-	return err == nil, err
+	return err == nil, outage(err)
 }
 
 // decode reads what a command answered into v; missing is the error for a
@@ -86,7 +107,7 @@ func decode(b []byte, err error, v any, missing error) error {
 		return missing
 	}
 	if err != nil {
-		return err
+		return outage(err)
 	}
 	return json.Unmarshal(b, v)
 }

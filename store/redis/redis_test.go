@@ -3,6 +3,7 @@ package redis_test
 import (
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,13 +12,15 @@ import (
 
 	"github.com/lanyard-id/lanyard/idp"
 	"github.com/lanyard-id/lanyard/store/conformance"
+	"github.com/lanyard-id/lanyard/store/conformance/servers"
 	"github.com/lanyard-id/lanyard/store/redis"
 )
 
-// TestStore holds both Redises to the same promises: the one inside `lanyard
-// dev`, and the real one.
+// TestStore holds every Redis to the same promises: the one inside `lanyard
+// dev`, the real one, and a cluster, which refuses a step that touches two of
+// its slots.
 func TestStore(t *testing.T) {
-	for name, start := range map[string]func(*testing.T) *goredis.Client{"miniredis": inProcess, "redis-server": server} {
+	for name, start := range map[string]func(*testing.T) goredis.UniversalClient{"miniredis": inProcess, "redis-server": server, "cluster": cluster} {
 		t.Run(name, func(t *testing.T) {
 			rdb := start(t)
 			open := func(t *testing.T) *redis.Store {
@@ -35,6 +38,9 @@ func TestStore(t *testing.T) {
 			t.Run("sessions", func(t *testing.T) {
 				conformance.Sessions(t, func(t *testing.T) idp.SessionStore { return open(t) })
 			})
+			t.Run("limits", func(t *testing.T) {
+				conformance.Limits(t, func(t *testing.T) [2]idp.Limits { return [2]idp.Limits{open(t), redis.New(rdb, time.Now)} })
+			})
 			t.Run("transactions", func(t *testing.T) {
 				conformance.Transactions(t, func(t *testing.T) conformance.TransactionStore { return open(t) })
 			})
@@ -43,14 +49,14 @@ func TestStore(t *testing.T) {
 	}
 }
 
-func inProcess(t *testing.T) *goredis.Client {
+func inProcess(t *testing.T) goredis.UniversalClient {
 	rdb := goredis.NewClient(&goredis.Options{Addr: miniredis.RunT(t).Addr()})
 	t.Cleanup(func() { _ = rdb.Close() })
 	return rdb
 }
 
 // server starts a redis-server of its own on a socket in a folder of its own.
-func server(t *testing.T) *goredis.Client {
+func server(t *testing.T) goredis.UniversalClient {
 	path, err := exec.LookPath("redis-server")
 	if err != nil {
 		t.Fatal("redis-server is not installed: `make test` installs it")
@@ -68,5 +74,36 @@ func server(t *testing.T) *goredis.Client {
 	if err := rdb.Ping(t.Context()).Err(); err != nil {
 		t.Fatalf("redis-server did not answer: %v", err)
 	}
+	return rdb
+}
+
+// cluster is a Redis Cluster of one server, which has every slot.
+func cluster(t *testing.T) goredis.UniversalClient {
+	one, err := servers.StartRedis(t.Context(), "--save", "", "--appendonly", "no", "--cluster-enabled", "yes")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := one.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	o := &goredis.UniversalOptions{Addrs: []string{one.Address()}, IsClusterMode: true}
+	redis.Harden(o)
+	node := goredis.NewClient(o.Simple())
+	defer func() { _ = node.Close() }()
+	if err := node.ClusterAddSlotsRange(t.Context(), 0, 16383).Err(); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		if info := node.ClusterInfo(t.Context()).Val(); strings.Contains(info, "cluster_state:ok") {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the cluster is not ready after 30 s")
+		}
+	}
+	rdb := goredis.NewUniversalClient(o)
+	t.Cleanup(func() { _ = rdb.Close() })
 	return rdb
 }

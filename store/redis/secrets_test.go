@@ -15,7 +15,7 @@ import (
 )
 
 // secrets writes one of everything and looks through all that Redis holds.
-func secrets(t *testing.T, rdb *goredis.Client, s *redis.Store) {
+func secrets(t *testing.T, rdb goredis.UniversalClient, s *redis.Store) {
 	ctx, now := t.Context(), time.Now()
 	code := "family-abcd" + strings.Repeat("C", 43)
 	token := "family-abcd" + strings.Repeat("T", 43)
@@ -23,6 +23,7 @@ func secrets(t *testing.T, rdb *goredis.Client, s *redis.Store) {
 		s.SaveCode(ctx, code, idp.Grant{Family: "family-abcd", ClientID: "c"}, now.Add(time.Minute)),
 		s.Open(ctx, smartcard.Transaction{ID: "tx", Expires: now.Add(time.Minute)}, now.Add(time.Minute)),
 		s.Open(ctx, smartcard.Transaction{ID: "signed", Expires: now.Add(time.Minute)}, now.Add(time.Minute)),
+		s.Attempt(ctx, idp.LimitKey{Account: "uid-of-somebody", Authenticator: "totp"}, idp.GuessLimit, now),
 		s.SaveSession(ctx, idp.Session{Key: idp.Hash("cookie-secret"), AuthTime: now, LastAct: now}),
 	} {
 		if err != nil {
@@ -41,15 +42,15 @@ func secrets(t *testing.T, rdb *goredis.Client, s *redis.Store) {
 		t.Fatal(err)
 	}
 	keys := rdb.Keys(ctx, "*").Val()
-	if len(keys) != 6 {
-		t.Errorf("%d keys, want 6: %v", len(keys), keys)
+	if len(keys) != 7 {
+		t.Errorf("%d keys, want 7: %v", len(keys), keys)
 	}
 	for _, key := range keys {
 		held := key + rdb.Get(ctx, key).Val()
 		for field, value := range rdb.HGetAll(ctx, key).Val() {
 			held += field + value
 		}
-		for _, secret := range []string{code, token, "completion-code", "the-jti", "cookie-secret"} {
+		for _, secret := range []string{code, token, "completion-code", "the-jti", "cookie-secret", "uid-of-somebody"} {
 			if strings.Contains(held, secret) {
 				t.Errorf("%s holds the secret %s", key, secret)
 			}

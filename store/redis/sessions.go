@@ -14,7 +14,7 @@ func sessionKey(key string) string { return "session:" + key }
 func (s *Store) SaveSession(ctx context.Context, session idp.Session) error {
 	first, err := s.rdb.SetNX(ctx, "session-of:"+idp.Hash(session.Login), "made", idp.LoginLife+slack).Result()
 	if err != nil {
-		return fmt.Errorf("save session: %w", err)
+		return fmt.Errorf("save session: %w", outage(err))
 	}
 	if !first {
 		return idp.ErrUsed
@@ -53,7 +53,7 @@ func (s *Store) UpdateSession(ctx context.Context, session idp.Session) error {
 // EndSession implements idp.SessionStore.
 func (s *Store) EndSession(ctx context.Context, key string) error {
 	if err := s.rdb.Del(ctx, sessionKey(key)).Err(); err != nil {
-		return fmt.Errorf("end session: %w", err)
+		return fmt.Errorf("end session: %w", outage(err))
 	}
 	return nil
 }
