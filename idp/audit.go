@@ -34,6 +34,10 @@ const (
 	RoleChosen  Kind = "role_chosen"
 	TokenIssued Kind = "token_issued"
 	CodeReused  Kind = "code_reused"
+
+	// What an operator did on the server's host, before anybody could sign in.
+	Bootstrapped Kind = "bootstrapped"
+	BootstrapNo  Kind = "bootstrap_refused"
 )
 
 // Fence is a fact that may become true only once, wherever and however often

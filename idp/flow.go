@@ -22,6 +22,7 @@ type Logins struct {
 	Journal   Journal
 	Fences    Fences
 	Ways      []Way
+	Timers    map[authenticators.Level]Timers // of sessions, where they shall be shorter than LongestAt
 	Now       func() time.Time
 }
 
@@ -138,7 +139,7 @@ func (ls *Logins) SignIn(ctx context.Context, l Login, request string, e authent
 
 	secret := NewSecret()
 	s := Session{ID: random(16), Key: Hash(secret), Subject: p.UID, Method: e.Method, Level: e.Level,
-		AuthTime: e.At, LastAct: ls.Now(), Login: l.ID, Ends: e.Ends}
+		AuthTime: e.At, LastAct: ls.Now(), Login: l.ID, Ends: e.Ends, Timers: ls.Timers[e.Level]}
 	event.Session = s.ID
 	fences := []Fence{{Kind: ChallengeFence, Hash: e.Once}}
 	if old != "" {

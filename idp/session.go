@@ -16,21 +16,39 @@ type Session struct {
 	Method   authenticators.Method `json:"method"`
 	Level    authenticators.Level  `json:"level"`
 	AuthTime time.Time             `json:"auth_time"`
-	LastAct  time.Time             `json:"last_act"`       // of the person, not of a program
-	Login    string                `json:"login"`          // the login that made it: what counts as fresh
-	Role     string                `json:"role,omitempty"` // the position chosen last
-	Ends     time.Time             `json:"ends,omitzero"`  // when the authenticator that made it ends; zero: not known
+	LastAct  time.Time             `json:"last_act"`        // of the person, not of a program
+	Login    string                `json:"login"`           // the login that made it: what counts as fresh
+	Role     string                `json:"role,omitempty"`  // the position chosen last
+	Ends     time.Time             `json:"ends,omitzero"`   // when the authenticator that made it ends; zero: not known
+	Timers   Timers                `json:"timers,omitzero"` // of the service that made it, where they are shorter than those of its level
 }
 
-// limits are how long a session lives: at most, and without an act of the
-// person. NIST SP 800-63B-3 §4.2.3, §4.3.3.
-type limits struct{ max, idle time.Duration }
+// Timers are how long a session lives: at most, and without an act of its
+// person. Zero means no limit of one's own.
+type Timers struct {
+	Max  time.Duration `json:"max,omitempty"`
+	Idle time.Duration `json:"idle,omitempty"`
+}
 
-func (s Session) limits() limits {
-	if s.Level >= authenticators.AAL3 {
-		return limits{12 * time.Hour, 15 * time.Minute}
+// LongestAt returns the longest that a session of that level may live. NIST SP
+// 800-63B-3 §4.2.3, §4.3.3.
+func LongestAt(level authenticators.Level) Timers {
+	if level >= authenticators.AAL3 {
+		return Timers{12 * time.Hour, 15 * time.Minute}
 	}
-	return limits{12 * time.Hour, 30 * time.Minute}
+	return Timers{12 * time.Hour, 30 * time.Minute}
+}
+
+// timers are those of its level, or its own where they are shorter.
+func (s Session) timers() Timers {
+	l, longest := s.Timers, LongestAt(s.Level)
+	if l.Max <= 0 || l.Max > longest.Max {
+		l.Max = longest.Max
+	}
+	if l.Idle <= 0 || l.Idle > longest.Idle {
+		l.Idle = longest.Idle
+	}
+	return l
 }
 
 // Live says whether s has time left.
@@ -38,8 +56,8 @@ func (s Session) Live(now time.Time) bool { return now.Before(s.Expires()) }
 
 // Expires returns when s ends if its person does nothing more.
 func (s Session) Expires() time.Time {
-	l := s.limits()
-	absolute, idle := s.AuthTime.Add(l.max), s.LastAct.Add(l.idle)
+	l := s.timers()
+	absolute, idle := s.AuthTime.Add(l.Max), s.LastAct.Add(l.Idle)
 	if idle.Before(absolute) {
 		return idle
 	}

@@ -145,6 +145,24 @@ func (t trust) meetsPolicies(path []*x509.Certificate) bool {
 	})
 }
 
+// CheckAuthority says why c cannot stand in a card's path as an authority:
+// what goodPath asks of one, and that it is valid now.
+func CheckAuthority(c *x509.Certificate, now time.Time) error {
+	switch {
+	case !c.IsCA || c.KeyUsage&x509.KeyUsageCertSign == 0:
+		return errors.New("it is no authority: its certificate may not sign others")
+	case !strongKey(c):
+		return errors.New("its key is too weak or of a kind that cards are not judged by: RSA from 2048 bits, P-256 or P-384 is wanted")
+	case !strongSignature(c):
+		return errors.New("its certificate is signed with a digest that can be forged")
+	case now.After(c.NotAfter):
+		return errors.New("its certificate ended on " + c.NotAfter.UTC().Format(time.DateOnly))
+	case now.Before(c.NotBefore):
+		return errors.New("its certificate begins on " + c.NotBefore.UTC().Format(time.DateOnly))
+	}
+	return nil
+}
+
 // goodPath asks of a path what crypto/x509 does not: strong keys and digests
 // in every link, and issuers that say that they are.
 func goodPath(path []*x509.Certificate) bool {

@@ -125,21 +125,30 @@ type Provider struct {
 
 var _ op.Server = (*Provider)(nil)
 
+// CheckIssuer says whether issuer can be one in that layout, and returns its
+// path.
+func CheckIssuer(issuer string, layout Layout) (path string, err error) {
+	u, err := url.Parse(issuer)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil ||
+		strings.ContainsAny(issuer, "?#\\ ") || strings.Contains(u.Path, "//") {
+		return "", fmt.Errorf("issuer %q is not a plain http or https URL", issuer)
+	}
+	if _, ok := layouts[layout]; !ok {
+		return "", fmt.Errorf("unknown layout %q: standard or cis2", layout)
+	}
+	if layout == CIS2 && u.Path != CIS2Path {
+		return "", fmt.Errorf("issuer of the cis2 layout must end in %s", CIS2Path)
+	}
+	return u.Path, nil
+}
+
 // New returns a provider, or says what is wrong with c.
 func New(c Config) (*Provider, error) {
-	u, err := url.Parse(c.Issuer)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil ||
-		strings.ContainsAny(c.Issuer, "?#\\ ") || strings.Contains(u.Path, "//") {
-		return nil, fmt.Errorf("issuer %q is not a plain http or https URL", c.Issuer)
+	path, err := CheckIssuer(c.Issuer, c.Layout)
+	if err != nil {
+		return nil, err
 	}
-	paths, ok := layouts[c.Layout]
-	if !ok {
-		return nil, fmt.Errorf("unknown layout %q: standard or cis2", c.Layout)
-	}
-	if c.Layout == CIS2 && u.Path != CIS2Path {
-		return nil, fmt.Errorf("issuer of the cis2 layout must end in %s", CIS2Path)
-	}
-	p := &Provider{Config: c, path: trimSlash(u.Path), paths: paths, clientKeys: clientKeys{http: c.Outside, now: c.Logins.Now}}
+	p := &Provider{Config: c, path: trimSlash(path), paths: layouts[c.Layout], clientKeys: clientKeys{http: c.Outside, now: c.Logins.Now}}
 	if p.KeysMaxAge == 0 {
 		p.KeysMaxAge = time.Minute
 	}

@@ -73,6 +73,22 @@ func (s *Store) loadClient(ctx context.Context, id string) (idp.Client, error) {
 	return c.IDP(), nil
 }
 
+// AllClients returns every registered client, by id, as PostgreSQL has them.
+func (s *Store) AllClients(ctx context.Context) ([]idp.Client, error) {
+	rows, err := s.pool.Query(ctx, "SELECT "+strings.Join(clientColumns, ", ")+" FROM clients ORDER BY id")
+	if err != nil {
+		return nil, outage(fmt.Errorf("list clients: %w", err))
+	}
+	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (idp.Client, error) {
+		c, err := readClient(row)
+		return c.IDP(), err
+	})
+	if err != nil {
+		return nil, outage(fmt.Errorf("list clients: %w", err))
+	}
+	return all, nil
+}
+
 // isText says whether s, which comes from outside, is a name that PostgreSQL
 // could know: what it cannot read is an error there, and an unknown name here.
 func isText(s string) bool {

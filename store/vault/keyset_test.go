@@ -191,7 +191,9 @@ func TestReadKeyset(t *testing.T) {
 		want    error
 	}{
 		{"own rule: its owner's alone", content, 0o400, nil},
-		{"F18: a keyset that a group can read", content, 0o640, ErrExposed},
+		{"own rule: its group may read it", content, 0o440, nil},
+		{"F18: a keyset that its group can change", content, 0o660, ErrExposed},
+		{"F18: a keyset that anybody can read", content, 0o644, ErrExposed},
 		{"F18: a keyset that anybody can write", content, 0o602, ErrExposed},
 		{"F18: an empty file", nil, 0o600, ErrNoKeyset},
 		{"F18: a file of something else", []byte(secret), 0o600, ErrNoKeyset},

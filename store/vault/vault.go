@@ -38,8 +38,10 @@ var (
 	// ErrSealed is of what cannot be opened.
 	ErrSealed = errors.New("it was sealed by another vault or under another name, or was changed since")
 
-	// ErrExposed is of a file of secrets that is no file of its owner alone.
-	ErrExposed = errors.New("it must be a regular file that its owner alone can read: chmod 600")
+	// ErrExposed is of a file of secrets that others can read, or its group
+	// can change. Its group may read: that is how secrets are given to services
+	// that do not own them.
+	ErrExposed = errors.New("it must be a regular file that others cannot read and its group cannot change: chmod 0400 or 0440")
 
 	// ErrNoKeyset is of a file that holds something else.
 	ErrNoKeyset = errors.New("it holds no keyset for authenticated encryption, in Tink's JSON or binary form")
@@ -58,7 +60,7 @@ type Token struct {
 // maxSecretFile bounds a file of secrets; a keyset of ten keys has 2 kB.
 const maxSecretFile = 64 << 10
 
-// readSecretFile reads a file that nobody but its owner may read.
+// readSecretFile reads a file that nobody but its owner and group may read.
 func readSecretFile(path string) ([]byte, error) {
 	// Before it is opened, because opening a pipe would wait for its writer;
 	// and after, because it may be another by then.
@@ -90,7 +92,7 @@ func readSecretFile(path string) ([]byte, error) {
 }
 
 func private(info os.FileInfo) error {
-	if !info.Mode().IsRegular() || info.Mode().Perm()&0o077 != 0 {
+	if !info.Mode().IsRegular() || info.Mode().Perm()&0o027 != 0 {
 		return ErrExposed
 	}
 	return nil

@@ -57,9 +57,8 @@ func (s Status) String() string {
 
 // How long, and how much.
 const (
-	limit  = 2 * time.Second         // for one answer, whatever its sources do
-	asking = 1800 * time.Millisecond // for all its sources together; the rest is for remembering
-	skew   = time.Minute             // how far the clock of a source may be off
+	limit = 2 * time.Second // for one answer, whatever its sources do: the longest that may be set
+	skew  = time.Minute     // how far the clock of a source may be off
 
 	// undated is how long an answer counts that does not say when the next one
 	// is due (RFC 6960 §4.2.2.1: "newer information is available all the time").
@@ -79,9 +78,10 @@ type Config struct {
 	Client *http.Client     // asks addresses that stand in certificates: it must not reach what strangers may not
 	Now    func() time.Time // the clock that answers are judged by
 
-	DemandNonce bool      // take no OCSP answer that was made before the question
-	MaxList     int64     // bytes of the largest list that is read; 0 means DefaultMaxList
-	Rand        io.Reader // nil means crypto/rand
+	Timeout     time.Duration // for one answer, whatever its sources do; 0, and more than two seconds, mean two
+	DemandNonce bool          // take no OCSP answer that was made before the question
+	MaxList     int64         // bytes of the largest list that is read; 0 means DefaultMaxList
+	Rand        io.Reader     // nil means crypto/rand
 }
 
 // Checker checks certificates. It is safe for concurrent use: however many ask
@@ -89,6 +89,7 @@ type Config struct {
 type Checker struct {
 	client  *http.Client
 	now     func() time.Time
+	limit   time.Duration
 	demand  bool
 	maxList int64
 	rand    io.Reader
@@ -119,6 +120,9 @@ func New(c Config) (*Checker, error) {
 	if c.MaxList < 0 {
 		return nil, errors.New("revocation: the size of lists is below nought")
 	}
+	if c.Timeout <= 0 || c.Timeout > limit {
+		c.Timeout = limit
+	}
 	if c.MaxList == 0 {
 		c.MaxList = DefaultMaxList
 	}
@@ -128,19 +132,20 @@ func New(c Config) (*Checker, error) {
 	client := *c.Client
 	client.Jar = nil
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &Checker{client: &client, now: c.Now, demand: c.DemandNonce, maxList: c.MaxList, rand: c.Rand}, nil
+	return &Checker{client: &client, now: c.Now, limit: c.Timeout, demand: c.DemandNonce, maxList: c.MaxList, rand: c.Rand}, nil
 }
 
 // Check says whether leaf, which issuer has issued, is revoked. It takes two
-// seconds at most. The error goes with Unavailable alone and says why, for the
-// log; if ctx is done before that is known, it wraps ctx's.
+// seconds at most, or less where Config says so. The error goes with
+// Unavailable alone and says why, for the log; if ctx is done before that is
+// known, it wraps ctx's.
 func (c *Checker) Check(ctx context.Context, leaf, issuer *x509.Certificate) (Status, error) {
 	name := nameOf(leaf, issuer)
 	if a, ok := c.answers.fresh(name, c.now()); ok {
 		return a.status, nil
 	}
 
-	waiting, cancel := context.WithTimeout(ctx, limit)
+	waiting, cancel := context.WithTimeout(ctx, c.limit)
 	defer cancel()
 	a, err := c.asking.do(waiting, name, func(ctx context.Context) (answer, error) {
 		if a, ok := c.answers.fresh(name, c.now()); ok {
@@ -175,6 +180,7 @@ func (c *Checker) ask(ctx context.Context, name certificate, leaf, issuer *x509.
 	}
 	ends, _ := ctx.Deadline() // every flight has one
 	began := ends.Add(-limit)
+	asking := c.limit / 10 * 9 // for all sources together; the rest is for remembering
 
 	var failed error
 	for i, ask := range sources {

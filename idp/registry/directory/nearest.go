@@ -1,8 +1,8 @@
 package directory
 
-// nearest returns that of known which takes the fewest slips of the finger to
+// Nearest returns that of known which takes the fewest slips of the finger to
 // become word, the first of equals; "" if nothing is known.
-func nearest(word string, known []string) string {
+func Nearest(word string, known []string) string {
 	best, least := "", 0
 	for _, k := range known {
 		if d := distance(word, k); best == "" || d < least {

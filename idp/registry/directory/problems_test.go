@@ -131,16 +131,16 @@ func TestNearest(t *testing.T) {
 		"uids": "uid", "diu": "uid", "eamil": "email", "work_groups": "workgroups", "": "uid", "nmae": "name",
 	} {
 		t.Run("own rule: the nearest known key to "+word, func(t *testing.T) {
-			if got := nearest(word, known); got != want {
-				t.Errorf("nearest(%q) = %q, want %q", word, got, want)
+			if got := Nearest(word, known); got != want {
+				t.Errorf("Nearest(%q) = %q, want %q", word, got, want)
 			}
 		})
 	}
 }
 
 func TestNearestCountsASwapOnce(t *testing.T) {
-	if got := nearest("abcd", []string{"xbcx", "abdc"}); got != "abdc" {
-		t.Errorf("nearest(abcd) = %q, want abdc", got)
+	if got := Nearest("abcd", []string{"xbcx", "abdc"}); got != "abdc" {
+		t.Errorf("Nearest(abcd) = %q, want abdc", got)
 	}
 }
 

@@ -189,7 +189,7 @@ func (r *reader) key(fields []field, key *yaml.Node) (field, bool) {
 			known = append(known, f.also)
 		}
 	}
-	r.fail(key, "unknown key %s: did you mean %q?", shown(key.Value), nearest(key.Value, known))
+	r.fail(key, "unknown key %s: did you mean %q?", shown(key.Value), Nearest(key.Value, known))
 	return field{}, false
 }
 

@@ -32,7 +32,7 @@ func (r *reader) text(v reflect.Value, f field, key string, n *yaml.Node) {
 		r.fail(n, "%q is empty", key)
 	case text == "":
 	case f.enum != nil && !slices.Contains(f.enum, text):
-		r.fail(n, "%q: unknown value %s: did you mean %q?", key, shown(text), nearest(text, f.enum))
+		r.fail(n, "%q: unknown value %s: did you mean %q?", key, shown(text), Nearest(text, f.enum))
 	case f.form.fits != nil && !f.form.fits(text):
 		r.fail(n, "%q: %s is not %s", key, f.form.shown(text), f.form.noun)
 	default:

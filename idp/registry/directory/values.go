@@ -56,7 +56,7 @@ func (c *Certificate) read(r *reader, key string, n *yaml.Node) {
 	}
 	known := []string{"valid", "expired", "revoked", expiresIn + ": 12"}
 	if !slices.Contains(known, text) {
-		r.fail(n, "%q: unknown value %s: did you mean %q?", key, shown(text), nearest(text, known))
+		r.fail(n, "%q: unknown value %s: did you mean %q?", key, shown(text), Nearest(text, known))
 		return
 	}
 	*c = Certificate(text)
