@@ -61,8 +61,8 @@ func startDesk(t *testing.T) *deskService {
 	t.Cleanup(func() { _ = log.Close() })
 	server := httptest.NewUnstartedServer(nil)
 	s.running = running{issuer: "http://" + server.Listener.Addr().String(), log: log.Name()}
-	wired, err := wire(parts{issuer: s.issuer, layout: "standard", registry: people, rdb: rdb, keys: func() *idp.Keys { return keys }, cards: s.authority,
-		outside: newOutside(true), now: s.clock.Now, log: newLog(log)})
+	wired, err := wire(parts{issuer: s.issuer, layout: "standard", registry: people, rdb: rdb, keys: func() *idp.Keys { return keys }, cards: trustIn(s.authority),
+		authorities: newOutside(true), outside: newOutside(true), now: s.clock.Now, log: newLog(log)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -42,12 +42,7 @@ func devCommand() *cobra.Command {
 		Short: "Run the whole service for development: nothing to install, nothing to configure",
 		Long: "Runs the provider, a demo directory, virtual smartcards and a demo application in one process.\n" +
 			"It listens on this computer alone and keeps nothing, unless --state names a file.",
-		Args: func(cmd *cobra.Command, args []string) error {
-			if err := cobra.NoArgs(cmd, args); err != nil {
-				return exit{exitUsage, err}
-			}
-			return nil
-		},
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runDev(cmd.Context(), o, cmd.OutOrStdout(), os.Stderr)
 		},
@@ -97,7 +92,7 @@ func runDev(ctx context.Context, o devOptions, out io.Writer, logTo *os.File) er
 
 	served := make(chan error, 1)
 	go func() {
-		served <- serve(ctx, log, site{listeners[0], onlyHere(o.issuer, s.pages.Routes())},
+		served <- serve(ctx, log, leave{notice: func() {}, parted: func() {}, drain: 5 * time.Second}, site{listeners[0], onlyHere(o.issuer, s.pages.Routes())},
 			site{listeners[1], onlyHere(rpURL, rp)}, site{listeners[2], onlyHere(opsURL, s.ops)})
 	}()
 	welcome(logTo, o.issuer, rpURL)
@@ -135,7 +130,7 @@ func wireDev(o devOptions, idpURL, rpURL string, log *slog.Logger, heard dev.Log
 		return nil, err
 	}
 	s, err := wire(parts{issuer: o.issuer, layout: provider.Layout(o.layout), registry: people, rdb: rdb,
-		keys: func() *idp.Keys { return keys }, cards: authority, outside: newOutside(true), auto: o.autoLogin != "", now: now, log: log})
+		keys: func() *idp.Keys { return keys }, cards: trustIn(authority), authorities: newOutside(true), outside: newOutside(true), auto: o.autoLogin != "", now: now, log: log})
 	if err != nil {
 		closeRedis()
 		return nil, exit{exitUsage, err}
@@ -153,6 +148,11 @@ func wireDev(o devOptions, idpURL, rpURL string, log *slog.Logger, heard dev.Log
 		}
 	}
 	return &devService{service: s, people: people, clock: clock, close: closeRedis}, nil
+}
+
+// trustIn trusts the authority of development and nobody else.
+func trustIn(a *cardca.Authority) cardTrust {
+	return cardTrust{authorities: a.Certificates(), roots: a.Pool(), intermediates: a.Intermediates()}
 }
 
 // authorities makes the authority of the people's cards, which will be asked

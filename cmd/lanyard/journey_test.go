@@ -15,8 +15,10 @@ import (
 
 // TestGoOIDC signs in at a relying party that is built on another library and
 // knows nothing of us.
-func TestGoOIDC(t *testing.T) {
-	s := start(t, nil)
+func TestGoOIDC(t *testing.T) { onEveryStage(t, goOIDC) }
+
+func goOIDC(t *testing.T, s running) {
+	t.Helper()
 	for _, tt := range []struct {
 		client string
 		style  oauth2.AuthStyle
@@ -89,8 +91,10 @@ func verified(t *testing.T, provider *oidc.Provider, c *oauth2.Config, token *oa
 	}
 }
 
-func TestTokenResponse(t *testing.T) {
-	s := start(t, nil)
+func TestTokenResponse(t *testing.T) { onEveryStage(t, tokenResponse) }
+
+func tokenResponse(t *testing.T, s running) {
+	t.Helper()
 	tokens := s.redeem(t, "basic", s.signedIn(t, "basic", oneRole, nil), nil)
 	tokens.wantOK(t)
 	t.Run("RFC 6749 §5.1: the members that it must have, and never cached", func(t *testing.T) {
@@ -129,8 +133,10 @@ func another(code string) string {
 	return code[:len(code)-1] + last
 }
 
-func TestCode(t *testing.T) {
-	s := start(t, nil)
+func TestCode(t *testing.T) { onEveryStage(t, redeemCodes) }
+
+func redeemCodes(t *testing.T, s running) {
+	t.Helper()
 	t.Run("RFC 6749 §4.1.2: of 50 at once one gets tokens, and the second use ends them", func(t *testing.T) {
 		code := s.signedIn(t, "basic", oneRole, nil)
 		answers := make(chan answered, 50)

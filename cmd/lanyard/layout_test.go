@@ -25,7 +25,7 @@ import (
 // before the plus, those of other people after it. * is every one of ours.
 // ARCHITECTURE.md shows the same table, and says why.
 const mayImport = `
-cmd/lanyard                           -> * + chi cobra go-jose go-redis miniredis otel otelpgx pgx
+cmd/lanyard                           -> * + chi cobra go-jose go-redis miniredis otel otelpgx pflag pgx yaml
 cmd/lanyard/demo                      -> idp/registry/directory web + go-oidc oauth2
 api                                   -> api/ops authenticators authenticators/smartcard idp web + chi ulid x/time
 api/desk                              -> api authenticators authenticators/smartcard authenticators/smartcard/challenge idp + chi go-jose
@@ -64,11 +64,11 @@ var others = map[string]string{
 	"go-redis":     "github.com/redis/go-redis/",
 	"go-webauthn":  "github.com/go-webauthn/",
 	"goose":        "github.com/pressly/goose/",
-	"koanf":        "github.com/knadh/koanf/",
 	"miniredis":    "github.com/alicebob/miniredis/",
 	"oauth2":       "golang.org/x/oauth2",
 	"otel":         "go.opentelemetry.io/",
 	"otelpgx":      "github.com/exaring/otelpgx",
+	"pflag":        "github.com/spf13/pflag/",
 	"pgx":          "github.com/jackc/pgx/",
 	"prometheus":   "github.com/prometheus/",
 	"tink":         "github.com/tink-crypto/tink-go/",

@@ -11,10 +11,14 @@ import (
 // newLog returns the log of the service: text where a person reads along, JSON
 // otherwise, and to whoever else listens. Every line of a request has the
 // request's id.
-func newLog(f *os.File, more ...slog.Handler) *slog.Logger {
-	var h slog.Handler = slog.NewJSONHandler(f, nil)
+func newLog(f *os.File, more ...slog.Handler) *slog.Logger { return logAt(f, slog.LevelInfo, more...) }
+
+// logAt is newLog for what has at least that level.
+func logAt(f *os.File, level slog.Level, more ...slog.Handler) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level}
+	var h slog.Handler = slog.NewJSONHandler(f, options)
 	if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
-		h = slog.NewTextHandler(f, nil)
+		h = slog.NewTextHandler(f, options)
 	}
 	// The OIDC library logs to the default. What matters there is said by our
 	// own door, once and with its cause.
@@ -42,3 +46,6 @@ func (h withRequest) WithAttrs(attrs []slog.Attr) slog.Handler {
 func (h withRequest) WithGroup(name string) slog.Handler {
 	return withRequest{h.Handler.WithGroup(name)}
 }
+
+// discard is a log that nobody reads.
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }

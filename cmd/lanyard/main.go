@@ -16,9 +16,10 @@ import (
 
 // What the command ends with. Scripts act on these.
 const (
-	exitFailed   = 1
-	exitUsage    = 2
-	exitNotFound = 3
+	exitFailed    = 1
+	exitUsage     = 2
+	exitNotFound  = 3
+	exitUnreached = 5
 )
 
 // exit is an error that decides what the command ends with.
@@ -32,8 +33,25 @@ func (e exit) Unwrap() error { return e.err }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	// The first signal asks to leave in order; the second ends the program at
+	// once, because nobody catches it any more.
+	context.AfterFunc(ctx, stop)
 	os.Exit(run(ctx, os.Args[1:]))
+}
+
+// asUsage makes wrong arguments of cmd, and of all below it, wrong usage.
+func asUsage(cmd *cobra.Command) {
+	if fits := cmd.Args; fits != nil {
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			if err := fits(cmd, args); err != nil {
+				return exit{exitUsage, err}
+			}
+			return nil
+		}
+	}
+	for _, below := range cmd.Commands() {
+		asUsage(below)
+	}
 }
 
 // run runs one command and returns what the program ends with.
@@ -50,14 +68,15 @@ func run(ctx context.Context, args []string) int {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return exit{exitUsage, err} })
-	root.AddCommand(devCommand()) //nolint:contextcheck // cobra hands the context to the command
+	root.AddCommand(devCommand(), serveCommand(), migrateCommand(), keysGroup(), auditGroup(), configCommand(), doctorCommand(), bootstrapCommand()) //nolint:contextcheck // cobra hands the context to the command
+	asUsage(root)
 	root.SetArgs(args)
 
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return 0
 	}
-	fmt.Fprintln(os.Stderr, "lanyard:", err)
+	fmt.Fprint(os.Stderr, complain(err))
 	if e, ok := errors.AsType[exit](err); ok {
 		return e.status
 	}

@@ -65,8 +65,8 @@ func onRedis(t *testing.T, change func(*parts)) (running, *servers.Redis) {
 
 	server := httptest.NewUnstartedServer(nil)
 	at := "http://" + server.Listener.Addr().String()
-	p := parts{issuer: at, layout: "standard", registry: people, rdb: rdb, keys: func() *idp.Keys { return keys }, cards: authority,
-		outside: newOutside(true), now: time.Now, log: newLog(log)}
+	p := parts{issuer: at, layout: "standard", registry: people, rdb: rdb, keys: func() *idp.Keys { return keys }, cards: trustIn(authority),
+		authorities: newOutside(true), outside: newOutside(true), now: time.Now, log: newLog(log)}
 	if change != nil {
 		change(&p)
 	}

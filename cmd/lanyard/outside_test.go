@@ -1,6 +1,9 @@
 package main
 
-import "testing"
+import (
+	"net/netip"
+	"testing"
+)
 
 func TestGuard(t *testing.T) {
 	t.Run("own rule: no address inside our own network is dialled", func(t *testing.T) {
@@ -17,6 +20,12 @@ func TestGuard(t *testing.T) {
 			if err := guard(address, false); err != nil {
 				t.Errorf("%s: %v", address, err)
 			}
+		}
+	})
+	t.Run("own rule: a network of one's own is reached where it is named, and no other", func(t *testing.T) {
+		named := netip.MustParsePrefix("10.20.0.0/16")
+		if guard("10.20.1.1:80", false, named) != nil || guard("[::ffff:10.20.1.1]:80", false, named) != nil || guard("10.21.1.1:80", false, named) == nil || guard("127.0.0.1:80", false, named) == nil {
+			t.Error("the guard is wrong")
 		}
 	})
 	t.Run("own rule: development reaches its own computer, and nothing else inside", func(t *testing.T) {

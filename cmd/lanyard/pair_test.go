@@ -18,9 +18,12 @@ import (
 	"github.com/lanyard-id/lanyard/idp"
 )
 
+// pairIssuer is the issuer of two servers that are reached each by itself.
+const pairIssuer = "http://localhost:1"
+
 // pair runs two servers on one registry and one Redis, as they stand behind a
 // balancer.
-func pair(t *testing.T) [2]running {
+func pair(t *testing.T) []running {
 	t.Helper()
 	answers := httptest.NewUnstartedServer(nil)
 	authority, err := cardca.New(cardca.Config{Now: time.Now, OCSP: "http://" + answers.Listener.Addr().String() + "/ocsp"})
@@ -49,16 +52,15 @@ func pair(t *testing.T) [2]running {
 	}
 	t.Cleanup(func() { _ = log.Close() })
 
-	const issuer = "http://id.example"
-	var both [2]running
+	both := make([]running, 2)
 	for i := range both {
-		s, err := wire(parts{issuer: issuer, layout: "standard", registry: people, rdb: rdb, keys: func() *idp.Keys { return keys }, cards: authority,
-			outside: newOutside(true), now: time.Now, log: newLog(log)})
+		s, err := wire(parts{issuer: pairIssuer, layout: "standard", registry: people, rdb: rdb, keys: func() *idp.Keys { return keys }, cards: trustIn(authority),
+			authorities: newOutside(true), outside: newOutside(true), now: time.Now, log: newLog(log)})
 		if err != nil {
 			t.Fatal(err)
 		}
 		drawer := &dev.Drawer{Authority: authority, Registry: people, Room: s.room, Now: time.Now,
-			Agent: virtualagent.Agent{Desk: s.room, Issuer: issuer, Origin: issuer}}
+			Agent: virtualagent.Agent{Desk: s.room, Issuer: pairIssuer, Origin: pairIssuer}}
 		pages := &dev.Pages{Site: s.pages.Site, Drawer: drawer, Log: dev.NewLog(), Clock: dev.NewClock(time.Now), Registry: people, Events: people.Events, Authority: authority.Handler()}
 		s.pages.Development = &api.Development{Cards: drawer, Mount: pages.Mount}
 		server := httptest.NewServer(s.pages.Routes())
@@ -69,7 +71,15 @@ func pair(t *testing.T) [2]running {
 }
 
 func TestTwoServers(t *testing.T) {
-	both := pair(t)
+	t.Run("memory", func(t *testing.T) { twoServers(t, pair(t)) })
+	t.Run("PostgreSQL and Redis", func(t *testing.T) {
+		both, _ := productionAt(t, pairIssuer, 2)
+		twoServers(t, both)
+	})
+}
+
+func twoServers(t *testing.T, both []running) {
+	t.Helper()
 	atOnce := func(ask func(s running) answered) (won int32) {
 		var n atomic.Int32
 		var wg sync.WaitGroup
@@ -85,7 +95,7 @@ func TestTwoServers(t *testing.T) {
 	}
 	t.Run("P11: of one assertion shown to two servers at once one wins", func(t *testing.T) {
 		a := both[0].anAssertion("signs")
-		a.claims["aud"] = "http://id.example/token"
+		a.claims["aud"] = pairIssuer + "/token"
 		form := a.sign(t)
 		codes := make(chan string, 20)
 		for range cap(codes) {

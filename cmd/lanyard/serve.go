@@ -1,78 +1,249 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
-	"net/http"
+	"os"
+	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+	"github.com/spf13/cobra"
+
+	"github.com/lanyard-id/lanyard/authenticators"
+	"github.com/lanyard-id/lanyard/idp"
+	"github.com/lanyard-id/lanyard/idp/provider"
+	"github.com/lanyard-id/lanyard/store/postgres"
+	"github.com/lanyard-id/lanyard/store/redis"
 )
 
-// drain is how long requests in hand may take after the signal to stop.
-const drain = 5 * time.Second
-
-// silence is how long a connection that has asked nothing yet may stay after
-// the signal to stop. Browsers open some ahead of need, and net/http would wait
-// for their first request.
-const silence = time.Second
-
-// earlyConns are the connections that have asked nothing yet.
-type earlyConns struct{ conns sync.Map }
-
-func (e *earlyConns) watch(c net.Conn, state http.ConnState) {
-	if state == http.StateNew {
-		e.conns.Store(c, nil)
-		return
+func serveCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run a production server on PostgreSQL and Redis",
+		Long: "Runs one server. Any number of them may stand behind a balancer, on one PostgreSQL and one Redis; each can be\n" +
+			"replaced at any moment. When it is ready it prints one line that begins with \"ready\". It starts with nothing that\n" +
+			"is not safe, and says why, one line for each reason. SIGTERM lets it finish what is in hand; a second one does not.",
+		Args: cobra.NoArgs,
 	}
-	e.conns.Delete(c)
+	p := onConfig(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		s, err := p.settle(time.Now())
+		if err != nil {
+			return err
+		}
+		return runServe(cmd.Context(), s, cmd.OutOrStdout(), logAt(os.Stderr, s.Log.Level))
+	}
+	return cmd
 }
 
-func (e *earlyConns) close() {
-	e.conns.Range(func(c, _ any) bool {
-		_ = c.(net.Conn).Close() //nolint:forcetypeassert // watch stores nothing else
-		return true
+// production is a server in production, before it listens.
+type production struct {
+	*service
+	registry *postgres.Store
+	rdb      goredis.UniversalClient
+	url      string // of PostgreSQL
+	log      *slog.Logger
+	leaving  atomic.Bool
+
+	closers []func() // in the order in which things were opened
+}
+
+// close lets go of everything, the last first.
+func (p *production) close() {
+	for i := len(p.closers) - 1; i >= 0; i-- {
+		p.closers[i]()
+	}
+}
+
+// runServe runs a server until ctx is done. It prints one line to out when
+// people can come.
+func runServe(ctx context.Context, s settled, out io.Writer, log *slog.Logger) error {
+	p, err := wireProduction(ctx, s, log)
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	listeners, err := listenOn(ctx, s.Listen, s.OpsListen)
+	if err != nil {
+		return err
+	}
+	if s.Smartcard.Revocation == "soft" {
+		log.WarnContext(ctx, "smartcard.revocation is soft: cards that nobody can vouch for sign in at AAL2, and the journal marks each")
+	}
+
+	work, rest := context.WithCancel(context.WithoutCancel(ctx))
+	var chores sync.WaitGroup
+	chores.Go(func() { p.keepHouse(work) })
+	defer func() { rest(); chores.Wait() }()
+
+	parted := make(chan struct{})
+	p.pages.Desk.Closing = parted
+	served := make(chan error, 1)
+	go func() {
+		served <- serve(ctx, log, leave{notice: func() { p.leaving.Store(true) }, delay: s.Shutdown.DrainDelay, parted: func() { close(parted) }, drain: s.Shutdown.Drain},
+			site{listeners[0], p.pages.Routes()}, site{listeners[1], p.ops})
+	}()
+	log.InfoContext(ctx, "ready", "issuer", s.Issuer, "listen", listeners[0].Addr().String(), "ops_listen", listeners[1].Addr().String())
+	_, err = fmt.Fprintf(out, "ready issuer=%s ops=http://%s\n", s.Issuer, listeners[1].Addr())
+	return errors.Join(err, <-served)
+}
+
+// wireProduction opens what the configuration names, refuses what is not safe,
+// and puts the service together.
+func wireProduction(ctx context.Context, s settled, log *slog.Logger) (*production, error) {
+	p := &production{url: s.secrets.postgresURL, log: log}
+	if err := p.open(ctx, s); err != nil {
+		p.close()
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *production) open(ctx context.Context, s settled) error {
+	if err := checkServers(ctx, s, p.log); err != nil {
+		return err
+	}
+	trace, stopTrace, err := startTracing(ctx, s.Tracing.Endpoint, p.log)
+	if err != nil {
+		return refusal{"tracing.endpoint", err.Error(), "write the collector's URL, or leave it out"}
+	}
+	p.closers = append(p.closers, func() {
+		sending, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+		defer cancel()
+		_ = stopTrace(sending) // nobody is left who could be told
 	})
-}
-
-// site is a handler and where it listens.
-type site struct {
-	listener net.Listener
-	handler  http.Handler
-}
-
-// serve answers on every site until ctx is done, then finishes what is in
-// hand.
-func serve(ctx context.Context, log *slog.Logger, sites ...site) error {
-	failed := make(chan error, len(sites))
-	var servers []*http.Server
-	for _, s := range sites {
-		// The bounds keep a slow or endless client from holding a place.
-		srv := &http.Server{
-			Handler: s.handler, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
-			ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second,
-			WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
-		}
-		var early earlyConns
-		srv.ConnState = early.watch
-		srv.RegisterOnShutdown(func() { time.AfterFunc(silence, early.close) })
-		servers = append(servers, srv)
-		go func() { failed <- srv.Serve(s.listener) }()
+	p.rdb = newRedis(s.Redis, s.secrets, &refusals{}) // what there is to refuse was refused
+	p.closers = append(p.closers, func() { _ = p.rdb.Close() })
+	store, closeStore, err := openProduction(ctx, s, p.log, trace.sql())
+	if err != nil {
+		return err
 	}
-	var err error
-	select {
-	case <-ctx.Done():
-	case err = <-failed:
+	p.registry, p.closers = store, append(p.closers, closeStore)
+	var no refusals
+	err = checkRegistry(ctx, store, &no)
+	if err := errors.Join(no.err(), err); err != nil {
+		return err
 	}
-
-	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
-	defer cancel()
-	for _, srv := range servers {
-		if late := srv.Shutdown(stop); late != nil {
-			err = errors.Join(err, fmt.Errorf("finish requests in hand: %w", late), srv.Close())
-		}
-	}
+	p.service, err = wire(parts{
+		issuer: s.Issuer, layout: provider.Layout(s.Layout), registry: store, rdb: p.rdb, keys: store.SigningKeys, keysAge: s.keyPolicy().MaxAge(), timers: s.timers(),
+		cards: s.trust, soft: s.Smartcard.Revocation == "soft", vouching: s.Smartcard.OCSPTimeout,
+		authorities: newOutside(false, s.Smartcard.OCSPNetworks...), outside: newOutside(false),
+		beginsEach: float64(s.Policy.BeginsEach), beginsAtOnce: s.Policy.BeginsAtOnce, origin: originOf(s.TrustedProxies),
+		ready: p.ready, trace: trace, now: time.Now, log: p.log,
+	})
 	return err
+}
+
+// checkRegistry refuses a registry without keys that open, and one in which an
+// application is registered that puts people at risk. An error is of a registry
+// that does not answer.
+func checkRegistry(ctx context.Context, store *postgres.Store, no *refusals) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := store.LoadKeys(ctx); errors.Is(err, idp.ErrUnavailable) {
+		return ending(err)
+	} else if err != nil {
+		for line := range strings.Lines(err.Error()) {
+			no.add("keys", strings.TrimSpace(line), "use the keyset that sealed it; for a new registry make keys with lanyard keys init")
+		}
+	}
+	clients, err := store.AllClients(ctx)
+	if err != nil {
+		return ending(err)
+	}
+	for _, c := range clients {
+		judgeClient(c, no)
+	}
+	return nil
+}
+
+var errLeaving = errors.New("the server is leaving")
+
+// ready says why people should not come to this server now.
+func (p *production) ready(ctx context.Context) error {
+	if p.leaving.Load() {
+		return errLeaving
+	}
+	return p.registry.Ping(ctx)
+}
+
+// timers are those of sessions that the configuration shortens.
+func (s settled) timers() map[authenticators.Level]idp.Timers {
+	shorter := map[authenticators.Level]idp.Timers{}
+	for level, l := range map[authenticators.Level]idp.Timers{
+		authenticators.AAL3: {Max: s.Policy.AAL3Max, Idle: s.Policy.AAL3Idle},
+		authenticators.AAL2: {Max: s.Policy.AAL2Max, Idle: s.Policy.AAL2Idle},
+	} {
+		if l != idp.LongestAt(level) {
+			shorter[level] = l
+		}
+	}
+	return shorter
+}
+
+// compareClocks shows operators how far the clocks of what we stand on are
+// from ours.
+func (p *production) compareClocks(ctx context.Context) error {
+	pg, err1 := postgres.Inspect(ctx, p.url, time.Now)
+	if err1 == nil {
+		p.metrics.ClockOffset("postgres", pg.Ahead)
+		noteClock(ctx, p.log, "postgres", pg.Ahead)
+	}
+	nodes, err2 := redis.Inspect(ctx, p.rdb, time.Now)
+	if err2 == nil {
+		worst := slices.MaxFunc(nodes, func(a, b redis.Server) int { return cmp.Compare(a.Ahead.Abs(), b.Ahead.Abs()) })
+		p.metrics.ClockOffset("redis", worst.Ahead)
+		noteClock(ctx, p.log, "redis", worst.Ahead)
+	}
+	return errors.Join(err1, err2)
+}
+
+// keepHouse does what has to be done about once a minute, until ctx is done.
+// Servers that started together do not do it together.
+func (p *production) keepHouse(ctx context.Context) {
+	for {
+		pause := 55*time.Second + rand.N(10*time.Second) //nolint:gosec // nobody gains by knowing when
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+		for name, chore := range map[string]func(context.Context) error{
+			"take down fences": p.registry.Clean,
+			"compare clocks":   p.compareClocks,
+			"rotate keys":      func(ctx context.Context) error { _, err := p.registry.RotateKeys(ctx); return err },
+		} {
+			doing, cancel := context.WithTimeout(ctx, 30*time.Second)
+			if err := chore(doing); err != nil && ctx.Err() == nil {
+				p.log.ErrorContext(ctx, "housekeeping failed", "chore", name, "error", err.Error())
+			}
+			cancel()
+		}
+	}
+}
+
+// listenOn takes every address.
+func listenOn(ctx context.Context, addresses ...string) ([]net.Listener, error) {
+	var all []net.Listener
+	for _, address := range addresses {
+		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+		if err != nil {
+			for _, taken := range all {
+				_ = taken.Close()
+			}
+			return nil, fmt.Errorf("listen: %w", err)
+		}
+		all = append(all, l)
+	}
+	return all, nil
 }

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -14,7 +16,6 @@ import (
 	"github.com/lanyard-id/lanyard/api/ops"
 	"github.com/lanyard-id/lanyard/authenticators"
 	"github.com/lanyard-id/lanyard/authenticators/smartcard"
-	"github.com/lanyard-id/lanyard/authenticators/smartcard/cardca"
 	"github.com/lanyard-id/lanyard/authenticators/smartcard/revocation"
 	"github.com/lanyard-id/lanyard/idp"
 	"github.com/lanyard-id/lanyard/idp/provider"
@@ -41,14 +42,23 @@ type parts struct {
 	registry registry
 	rdb      goredis.UniversalClient
 	keys     func() *idp.Keys
-	cards    *cardca.Authority
-	outside  *http.Client
-	auto     bool // people sign in by themselves: development only
+	keysAge  time.Duration                       // for which applications may keep them; 0 is a minute
+	timers   map[authenticators.Level]idp.Timers // of sessions, where they shall be shorter
+
+	cards       cardTrust     // whose cards are good
+	soft        bool          // a card that nobody can vouch for signs in at AAL2
+	vouching    time.Duration // for which its authorities are asked; 0 is the longest
+	authorities *http.Client  // asks them
+	outside     *http.Client  // asks the addresses that clients registered
+
+	ready func(context.Context) error // says why people should not come now; nil: it depends on Redis alone
+	auto  bool                        // people sign in by themselves: development only
 
 	// How many logins each network may begin at this server a second, and at
 	// once; 0 is as many as come.
 	beginsEach   float64
 	beginsAtOnce int
+	origin       func(*http.Request) netip.Addr // where a request comes from; nil: the other end of the connection
 
 	trace *tracing // nil: nothing is traced
 
@@ -58,9 +68,10 @@ type parts struct {
 
 // service is one server, ready to listen.
 type service struct {
-	room  *smartcard.Room
-	pages *api.Server
-	ops   http.Handler
+	room    *smartcard.Room
+	pages   *api.Server
+	ops     http.Handler
+	metrics *ops.Metrics
 }
 
 // ways are the ways to sign in that this service offers: one line each.
@@ -80,12 +91,12 @@ func wire(p parts) (*service, error) {
 	}
 	live := redis.New(p.rdb, p.now)
 
-	checker, err := revocation.New(revocation.Config{Client: p.outside, Now: p.now})
+	checker, err := revocation.New(revocation.Config{Client: p.authorities, Now: p.now, Timeout: p.vouching})
 	if err != nil {
 		return nil, err
 	}
 	room, err := smartcard.New(smartcard.Config{
-		Issuer: p.issuer, Origin: origin(p.issuer), Roots: p.cards.Pool(), Intermediates: p.cards.Intermediates(),
+		Issuer: p.issuer, Origin: origin(p.issuer), Roots: p.cards.roots, Intermediates: p.cards.intermediates, Soft: p.soft,
 		Transactions: live, Cards: p.registry, Series: p.registry, Revocation: checker, Now: p.now,
 	})
 	if err != nil {
@@ -94,7 +105,7 @@ func wire(p parts) (*service, error) {
 
 	logins := &idp.Logins{
 		Store: live, Sessions: live, Codes: live, People: p.registry, Clients: p.registry,
-		LastRoles: p.registry, Notices: p.registry, Journal: journal, Fences: p.registry, Ways: ways, Now: p.now,
+		LastRoles: p.registry, Notices: p.registry, Journal: journal, Fences: p.registry, Ways: ways, Timers: p.timers, Now: p.now,
 	}
 	grants := &idp.Grants{
 		Codes: live, Tokens: live, People: p.registry, Clients: p.registry, Journal: journal, Fences: p.registry, Now: p.now,
@@ -107,11 +118,11 @@ func wire(p parts) (*service, error) {
 	browser := &api.Browser{Secure: isHTTPS(p.issuer)}
 	pages := api.New(api.Config{
 		Logins: logins, Browser: browser, Rooms: map[string]authenticators.Room{api.SmartcardWay: room},
-		Site: site, Metrics: metrics, Log: p.log, Trace: p.trace.routes(),
+		Site: site, Metrics: metrics, Log: p.log, Origin: p.origin, Trace: p.trace.routes(),
 	})
 	pages.Protocol, err = provider.New(provider.Config{
 		Issuer: p.issuer, Layout: p.layout, Logins: logins, Grants: grants, Clients: p.registry,
-		SigningKeys: p.keys, Browser: browser, Pages: pages, Languages: site.Languages(), Outside: p.outside, Automatic: p.auto, RequestID: api.RequestID, Counts: metrics, Log: p.log,
+		SigningKeys: p.keys, KeysMaxAge: p.keysAge, Browser: browser, Pages: pages, Languages: site.Languages(), Outside: p.outside, Automatic: p.auto, RequestID: api.RequestID, Counts: metrics, Log: p.log,
 		Limits: live, Address: api.Address, Arrivals: api.NewArrivals(p.beginsEach, p.beginsAtOnce, p.now).Wait,
 	})
 	if err != nil {
@@ -119,7 +130,20 @@ func wire(p parts) (*service, error) {
 	}
 	agents := desk.New(desk.Config{Origin: origin(p.issuer), Room: room, Desks: live, Refusals: logins, Problems: pages, Now: p.now, Log: p.log})
 	pages.Desk = &api.Desk{Desks: live, Alias: hostOf(p.issuer), Mount: agents.Mount}
-	return &service{room: room, pages: pages, ops: metrics.Handler(live.Ping)}, nil
+	return &service{room: room, pages: pages, ops: metrics.Handler(p.readiness(live.Ping)), metrics: metrics}, nil
+}
+
+// readiness asks all that a server needs, one after the other.
+func (p parts) readiness(redis func(context.Context) error) func(context.Context) error {
+	if p.ready == nil {
+		return redis
+	}
+	return func(ctx context.Context) error {
+		if err := p.ready(ctx); err != nil {
+			return err
+		}
+		return redis(ctx)
+	}
 }
 
 // origin is the web origin of the pages, which stand at the root of the

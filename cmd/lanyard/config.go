@@ -1,0 +1,104 @@
+package main
+
+import (
+	"log/slog"
+	"net/netip"
+	"time"
+)
+
+// Config is every setting of a production server. A tag holds the setting's
+// key, its default and what it means, so that one place decides what the file,
+// the environment, the flags, `lanyard config show` and docs/configuration.md
+// say. What may not be is in configcheck.go.
+type Config struct {
+	Issuer         string         `key:"issuer" help:"the issuer URL, to the letter as applications know it"`
+	Layout         string         `key:"layout" default:"standard" help:"paths of the endpoints: standard or cis2"`
+	Listen         string         `key:"listen" default:"localhost:8080" help:"address for people and applications: plain HTTP, for a balancer that ends TLS"`
+	OpsListen      string         `key:"ops_listen" default:"localhost:8082" help:"address of health and metrics, which nobody outside should reach"`
+	TrustedProxies []netip.Prefix `key:"trusted_proxies" help:"networks of the balancers whose X-Forwarded-For is believed; empty: nobody's"`
+
+	Postgres  PostgresConfig  `key:"postgres"`
+	Redis     RedisConfig     `key:"redis"`
+	Keys      KeysConfig      `key:"keys"`
+	Smartcard SmartcardConfig `key:"smartcard"`
+	Policy    PolicyConfig    `key:"policy"`
+	Shutdown  ShutdownConfig  `key:"shutdown"`
+	Tracing   TracingConfig   `key:"tracing"`
+	Log       LogConfig       `key:"log"`
+}
+
+// PostgresConfig says where the registry is.
+type PostgresConfig struct {
+	URL      string `key:"url" help:"where the registry is, without a password"`
+	URLFile  string `key:"url_file" help:"file that holds the URL instead, which may then have a password"`
+	MaxConns int    `key:"max_conns" default:"16" help:"the most connections that one server opens"`
+}
+
+// RedisConfig says where that is which may be forgotten.
+type RedisConfig struct {
+	Addresses            []string `key:"addresses" default:"localhost:6379" help:"host:port of Redis, of its Sentinels, or of some nodes of a Cluster"`
+	SentinelMaster       string   `key:"sentinel_master" help:"name of the primary that the Sentinels at addresses watch"`
+	SentinelPasswordFile string   `key:"sentinel_password_file" help:"file that holds the password of the Sentinels"`
+	Cluster              bool     `key:"cluster" default:"false" help:"the addresses are nodes of a Redis Cluster"`
+	Username             string   `key:"username" help:"user of Redis; empty: its default user"`
+	PasswordFile         string   `key:"password_file" help:"file that holds the password of Redis"`
+	TLS                  bool     `key:"tls" default:"false" help:"speak TLS to Redis and its Sentinels"`
+	CAFile               string   `key:"ca_file" help:"PEM file with the authorities of their certificates; empty: the machine's"`
+}
+
+// KeysConfig says what opens the signing keys.
+type KeysConfig struct {
+	KeysetFile string       `key:"keyset_file" help:"file with the keyset that seals signing keys and personal numbers in the registry"`
+	PKCS11     PKCS11Config `key:"pkcs11"`
+}
+
+// PKCS11Config says where a token is that makes and keeps the signing keys.
+type PKCS11Config struct {
+	Module  string `key:"module" help:"library of a PKCS#11 token that holds the signing keys; empty: the registry holds them"`
+	Token   string `key:"token" help:"label of the token"`
+	PINFile string `key:"pin_file" help:"file that holds the PIN of the token"`
+}
+
+// SmartcardConfig says whose cards are good.
+type SmartcardConfig struct {
+	TrustFiles   []string       `key:"trust_files" help:"PEM files with the authorities of the cards: self-signed ones are roots, others stand below them"`
+	Revocation   string         `key:"revocation" default:"hard" help:"hard refuses a card when nobody can say whether it was revoked; soft takes it at AAL2 and marks it in the journal"`
+	OCSPTimeout  time.Duration  `key:"ocsp_timeout" default:"2s" help:"how long all sources of revocation together may take, 2s at most"`
+	OCSPNetworks []netip.Prefix `key:"ocsp_networks" help:"networks of your own in which sources of revocation may stand; empty: none"`
+}
+
+// PolicyConfig is what a hospital may decide for itself.
+type PolicyConfig struct {
+	AAL3Max  time.Duration `key:"aal3_max" default:"12h" help:"longest session after signing in at AAL3; may be shortened only, like the next three"`
+	AAL3Idle time.Duration `key:"aal3_idle" default:"15m" help:"how long such a session lives without an act of its person"`
+	AAL2Max  time.Duration `key:"aal2_max" default:"12h" help:"longest session after signing in at AAL2"`
+	AAL2Idle time.Duration `key:"aal2_idle" default:"30m" help:"how long such a session lives without an act of its person"`
+
+	BeginsEach   int `key:"begins_each" default:"200" help:"how many logins a second each network may begin at one server; 0: as many as come"`
+	BeginsAtOnce int `key:"begins_at_once" default:"2000" help:"how many it may begin at once"`
+
+	Keys KeysPolicyConfig `key:"keys"`
+}
+
+// KeysPolicyConfig says when signing keys change.
+type KeysPolicyConfig struct {
+	RotateEvery   time.Duration `key:"rotate_every" default:"2160h" help:"how long a signing key signs before the next takes over"`
+	PublishBefore time.Duration `key:"publish_before" default:"24h" help:"how long a key is published before it signs, for applications that remember keys"`
+	KeepAfter     time.Duration `key:"keep_after" default:"25h" help:"how long a key stays published after it signed last"`
+}
+
+// ShutdownConfig says how a server leaves.
+type ShutdownConfig struct {
+	DrainDelay time.Duration `key:"drain_delay" default:"5s" help:"how long a server that was told to stop says that it is not ready, and serves on, so that balancers leave it"`
+	Drain      time.Duration `key:"drain" default:"10s" help:"how long requests in hand may then take"`
+}
+
+// TracingConfig says who is told of each step of a request.
+type TracingConfig struct {
+	Endpoint string `key:"endpoint" help:"URL of an OTLP/HTTP collector for traces; empty: none are made"`
+}
+
+// LogConfig says what is logged.
+type LogConfig struct {
+	Level slog.Level `key:"level" default:"info" help:"least level that is logged: debug, info, warn or error"`
+}
