@@ -18,9 +18,12 @@ import (
 // closes it.
 type openStore func(ctx context.Context) (*postgres.Store, func(), error)
 
+// sealKeys loads the keys that may have sealed the journal.
+type sealKeys func(ctx context.Context, s *postgres.Store) (postgres.PublicKeys, error)
+
 // auditCommand is `lanyard audit`: what the journal says, and whether it is
 // what was written.
-func auditCommand(open openStore) *cobra.Command {
+func auditCommand(open openStore, keys sealKeys) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "audit",
 		Short: "Check and export the journal",
@@ -28,16 +31,17 @@ func auditCommand(open openStore) *cobra.Command {
 			return exit{exitUsage, errors.New("name a command: verify or export")}
 		},
 	}
-	cmd.AddCommand(auditVerify(open), auditExport(open))
+	cmd.AddCommand(auditVerify(open, keys), auditExport(open))
 	return cmd
 }
 
-func auditVerify(open openStore) *cobra.Command {
+func auditVerify(open openStore, keys sealKeys) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "verify",
 		Short: "Walk every chain of the journal and compute each hash again",
-		Long: `Walk every chain of the journal and compute each hash again.
+		Long: `Walk every chain of the journal and compute each hash again, and compare the
+chains with what every server has signed once a minute.
 
 Ends with 0 where the journal is as it was written, and with 1 where it is not.`,
 		Args: cobra.NoArgs,
@@ -48,7 +52,11 @@ Ends with 0 where the journal is as it was written, and with 1 where it is not.`
 			}
 			defer done()
 
-			report, err := s.Verify(cmd.Context())
+			known, err := keys(cmd.Context(), s)
+			if err != nil {
+				return err
+			}
+			report, err := s.Verify(cmd.Context(), known)
 			if err != nil {
 				return fmt.Errorf("verify the journal: %w", err)
 			}
@@ -74,7 +82,11 @@ func writeReport(w io.Writer, r postgres.Report, asJSON bool) error {
 		return e.Encode(r)
 	}
 	for _, f := range r.Findings {
-		if _, err := fmt.Fprintf(w, "chain %s, event %d: %s\n", f.Chain, f.Seq, f.Problem); err != nil {
+		place := fmt.Sprintf("event %d", f.Seq)
+		if f.Seal != 0 {
+			place = fmt.Sprintf("seal %d", f.Seal)
+		}
+		if _, err := fmt.Fprintf(w, "chain %s, %s: %s\n", f.Chain, place, f.Problem); err != nil {
 			return err
 		}
 	}
@@ -83,7 +95,8 @@ func writeReport(w io.Writer, r postgres.Report, asJSON bool) error {
 			return err
 		}
 	}
-	_, err := fmt.Fprintf(w, "chains %d, events %d, findings %d\n", r.Chains, r.Events, int64(len(r.Findings))+r.Unnamed)
+	_, err := fmt.Fprintf(w, "chains %d, events %d (%d not sealed yet), seals %d, findings %d\n",
+		r.Chains, r.Events, r.Unsealed, r.Seals, int64(len(r.Findings))+r.Unnamed)
 	return err
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -38,7 +39,9 @@ func TestAudit(t *testing.T) {
 		return s, s.Close, nil
 	}
 	audit := func(args ...string) (string, error) {
-		cmd := auditCommand(open)
+		cmd := auditCommand(open, func(context.Context, *postgres.Store) (postgres.PublicKeys, error) {
+			return func(string) (crypto.PublicKey, bool) { return nil, false }, nil
+		})
 		var out bytes.Buffer
 		cmd.SetOut(&out)
 		cmd.SetArgs(args)

@@ -45,7 +45,7 @@ authenticators/smartcard/revocation   -> + x/crypto
 store/conformance                     -> idp idp/registry/directory authenticators authenticators/smartcard
 store/conformance/servers             -> + pgx go-redis
 store/memory                          -> idp idp/registry/directory authenticators/smartcard
-store/postgres                        -> idp idp/registry/directory authenticators/smartcard migrations + pgx goose
+store/postgres                        -> idp idp/registry/directory authenticators/smartcard migrations + pgx goose go-jose
 store/redis                           -> idp authenticators authenticators/smartcard + go-redis
 store/vault                           -> idp + tink crypto11
 migrations                            ->

@@ -122,7 +122,10 @@ func keysGroup() *cobra.Command {
 // auditGroup are those about the journal.
 func auditGroup() *cobra.Command {
 	var p *configured
-	cmd := auditCommand(func(ctx context.Context) (*postgres.Store, func(), error) { return p.opener(ctx) })
+	cmd := auditCommand(func(ctx context.Context) (*postgres.Store, func(), error) { return p.opener(ctx) },
+		func(ctx context.Context, store *postgres.Store) (postgres.PublicKeys, error) {
+			return store.PublicKey, ending(store.LoadKeys(ctx))
+		})
 	p = onConfig(cmd)
 	return cmd
 }

@@ -191,6 +191,16 @@ func (s settled) timers() map[authenticators.Level]idp.Timers {
 	return shorter
 }
 
+// seal signs where the chains of the journal end, with the key that signs with
+// ES256 now.
+func (p *production) seal(ctx context.Context) error {
+	key, ok := p.registry.SigningKeys().Signer(idp.P256Key, time.Now())
+	if !ok {
+		return errors.New("no key signs with ES256")
+	}
+	return p.registry.Seal(ctx, key)
+}
+
 // compareClocks shows operators how far the clocks of what we stand on are
 // from ours.
 func (p *production) compareClocks(ctx context.Context) error {
@@ -220,6 +230,7 @@ func (p *production) keepHouse(ctx context.Context) {
 		}
 		for name, chore := range map[string]func(context.Context) error{
 			"take down fences": p.registry.Clean,
+			"seal the journal": p.seal,
 			"compare clocks":   p.compareClocks,
 			"rotate keys":      func(ctx context.Context) error { _, err := p.registry.RotateKeys(ctx); return err },
 		} {

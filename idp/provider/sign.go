@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -185,41 +184,6 @@ var signatureAlgs = func() (algs []jose.SignatureAlgorithm) {
 	}
 	return algs
 }()
-
-// Seals signs the heads of the journal, with the key that signs with ES256 at
-// that moment. Their type keeps them apart from everything that clients get.
-type Seals struct {
-	Keys func() *idp.Keys
-	Now  func() time.Time
-
-	ready atomic.Pointer[signer]
-}
-
-// SealType is the typ of a signed head of the journal.
-const SealType = "lanyard-audit+jws"
-
-// Sign returns payload as a compact JWS, whose kid names the key to verify it
-// with.
-func (s *Seals) Sign(payload []byte) (string, error) {
-	key, ok := s.Keys().Signer(idp.P256Key, s.Now())
-	if !ok {
-		return "", errors.New("no key signs with ES256")
-	}
-	ready := s.ready.Load()
-	if ready == nil || ready.kid != key.ID {
-		made, err := newSigner(key, "ES256", SealType)
-		if err != nil {
-			return "", err
-		}
-		ready = &signer{made, key.ID}
-		s.ready.Store(ready)
-	}
-	jws, err := ready.Sign(payload)
-	if err != nil {
-		return "", fmt.Errorf("sign a head of the journal: %w", err)
-	}
-	return jws.CompactSerialize()
-}
 
 // atHash binds an access token to the ID token beside it: the left half of
 // the hash that the ID token's algorithm uses. OIDC Core §3.1.3.6.

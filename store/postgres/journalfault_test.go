@@ -107,7 +107,7 @@ func TestRecordThroughFaults(t *testing.T) {
 		if err := s.Record(t.Context(), anEvent("c")); err != nil {
 			t.Fatal(err)
 		}
-		r, err := s.Verify(t.Context())
+		r, err := s.Verify(t.Context(), noKeys)
 		if err != nil || r.Chains != 2 {
 			t.Errorf("Verify: %+v, %v; want 2 chains", r, err)
 		}

@@ -72,6 +72,7 @@ type Store struct {
 
 	ended   *ended
 	journal *journal
+	sealer  *sealer
 
 	stop func() // ends the feed
 }
@@ -118,6 +119,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	s.ended = newEnded(c.Now)
 	s.feed.follow(s.ended)
 	s.journal = newJournal(ctx, pool, s.ended, c.Log)
+	s.sealer = &sealer{server: s.journal.server, log: c.Log}
 
 	// The feed outlives the call that began it; Close ends it.
 	feeding, stop := context.WithCancel(context.WithoutCancel(ctx))

@@ -24,37 +24,46 @@ const (
 type Report struct {
 	Chains   int64     `json:"chains"`
 	Events   int64     `json:"events"`
+	Seals    int64     `json:"seals"`
+	Unsealed int64     `json:"unsealed"` // events after the last that was sealed in their chain
 	Findings []Finding `json:"findings"` // at most 1000; none: the journal is whole
 	Unnamed  int64     `json:"unnamed"`  // findings beyond those
 }
 
-// Finding is a place where the journal is not what was written.
+// Finding is a place where the journal is not what was written: an event, or a
+// seal.
 type Finding struct {
 	Chain   string `json:"chain"`
-	Seq     int64  `json:"seq"`
+	Seq     int64  `json:"seq,omitempty"`
+	Seal    int64  `json:"seal,omitempty"`
 	Problem string `json:"problem"`
 }
 
 // Whole says whether nothing was found.
 func (r *Report) Whole() bool { return len(r.Findings) == 0 }
 
-func (r *Report) found(chain string, seq int64, problem string) {
+func (r *Report) found(f Finding) {
 	if len(r.Findings) == mostFindings {
 		r.Unnamed++
 		return
 	}
-	r.Findings = append(r.Findings, Finding{chain, seq, problem})
+	r.Findings = append(r.Findings, f)
 }
 
-// Verify walks every chain of the journal and computes each hash again.
-func (s *Store) Verify(ctx context.Context) (Report, error) {
+// Verify walks every chain of the journal and computes each hash again, and
+// compares the chains with what the seals say. keys are those that may have
+// signed them.
+func (s *Store) Verify(ctx context.Context, keys PublicKeys) (Report, error) {
 	report := Report{Findings: []Finding{}}
-	err := s.walkChains(ctx, &report)
+	sealed, err := s.walkSeals(ctx, keys, &report)
+	if err == nil {
+		err = s.walkChains(ctx, sealed, &report)
+	}
 	return report, outage(err)
 }
 
 // walkChains compares every event with the one before it.
-func (s *Store) walkChains(ctx context.Context, report *Report) error {
+func (s *Store) walkChains(ctx context.Context, sealed map[string]int64, report *Report) error {
 	last := row{seq: math.MinInt64}
 	var end link
 	for {
@@ -69,9 +78,12 @@ func (s *Store) walkChains(ctx context.Context, report *Report) error {
 				end = beginning(r.server)
 			}
 			if problem := r.wrong(end); problem != "" {
-				report.found(r.server, r.seq, problem)
+				report.found(Finding{Chain: r.server, Seq: r.seq, Problem: problem})
 			}
 			report.Events++
+			if r.seq > sealed[r.server] {
+				report.Unsealed++
+			}
 			last, end = r, r.link()
 		}
 		if len(page) < pageSize {

@@ -21,7 +21,7 @@ func tamper(t *testing.T, s *Store, sql string, args ...any) {
 }
 
 // tampered are the tables that tamper opens.
-var tampered = []string{"audit_events"}
+var tampered = []string{"audit_events", "audit_seals"}
 
 // aJournal returns a registry with five events, 1 to 5, and their chain.
 func aJournal(t *testing.T) (*Store, string) {
@@ -45,7 +45,7 @@ func recordFive(t *testing.T, s *Store) {
 func TestVerify(t *testing.T) {
 	t.Run("own rule: a journal that nobody touched is whole", func(t *testing.T) {
 		s, _ := aJournal(t)
-		r, err := s.Verify(t.Context())
+		r, err := s.Verify(t.Context(), noKeys)
 		if err != nil || !r.Whole() || r.Chains != 1 || r.Events != 5 {
 			t.Errorf("Verify: %+v, %v", r, err)
 		}
@@ -68,10 +68,10 @@ func TestVerify(t *testing.T) {
 		{"an event was put before the first", `INSERT INTO audit_events (server, seq, at, event, hash) SELECT server, -1, at, event, hash FROM audit_events WHERE seq = 5`, -1, "beginning"},
 		{"a chain was given another name", `UPDATE audit_events SET server = 'other'`, 1, "moved"},
 	} {
-		t.Run("own rule: it is found that "+c.did, func(t *testing.T) {
+		t.Run("ASVS 16.4.2: it is found that "+c.did, func(t *testing.T) {
 			s, chain := aJournal(t)
 			tamper(t, s, c.sql)
-			r, err := s.Verify(t.Context())
+			r, err := s.Verify(t.Context(), noKeys)
 			if err != nil || r.Whole() {
 				t.Fatalf("Verify: %+v, %v", r, err)
 			}
@@ -84,14 +84,14 @@ func TestVerify(t *testing.T) {
 	t.Run("own rule: one change is found once", func(t *testing.T) {
 		s, _ := aJournal(t)
 		tamper(t, s, `UPDATE audit_events SET event = replace(event, '"3"', '"9"') WHERE seq = 3`)
-		if r, _ := s.Verify(t.Context()); len(r.Findings) != 1 {
+		if r, _ := s.Verify(t.Context(), noKeys); len(r.Findings) != 1 {
 			t.Errorf("it found %+v", r.Findings)
 		}
 	})
 	t.Run("own rule: no more is remembered than anybody reads", func(t *testing.T) {
 		var r Report
 		for n := range int64(mostFindings + 7) {
-			r.found("c", n, "p")
+			r.found(Finding{Chain: "c", Seq: n, Problem: "p"})
 		}
 		if len(r.Findings) != mostFindings || r.Unnamed != 7 {
 			t.Errorf("%d named, %d not", len(r.Findings), r.Unnamed)
@@ -110,7 +110,7 @@ func TestVerify(t *testing.T) {
 		}
 		recordFive(t, openAt(t, url))
 		want := int64((pageSize/mostAtOnce+2)*mostAtOnce + 5)
-		r, err := s.Verify(t.Context())
+		r, err := s.Verify(t.Context(), noKeys)
 		if err != nil || !r.Whole() || r.Chains != 2 || r.Events != want {
 			t.Errorf("Verify: %+v, %v; want %d events", r, err, want)
 		}
