@@ -78,4 +78,25 @@ func TestSessionLimits(t *testing.T) {
 			t.Errorf("a session of %v ends at %v, want noon", s.LastAct, s.Expires())
 		}
 	})
+	t.Run("NIST SP 800-63B §4.3.3: a service may make sessions shorter, never longer", func(t *testing.T) {
+		began := noon.Add(-time.Hour)
+		for _, tt := range []struct {
+			level  authenticators.Level
+			timers Timers
+			want   time.Duration // after it began, without an act
+		}{
+			{authenticators.AAL3, Timers{}, 15 * time.Minute},
+			{authenticators.AAL3, Timers{Idle: 5 * time.Minute}, 5 * time.Minute},
+			{authenticators.AAL3, Timers{Max: 3 * time.Minute}, 3 * time.Minute},
+			{authenticators.AAL3, Timers{Max: 100 * time.Hour, Idle: 100 * time.Hour}, 15 * time.Minute},
+			{authenticators.AAL3, Timers{Max: -1, Idle: -1}, 15 * time.Minute},
+			{authenticators.AAL2, Timers{Idle: 31 * time.Minute}, 30 * time.Minute},
+			{authenticators.AAL2, Timers{Idle: 20 * time.Minute}, 20 * time.Minute},
+		} {
+			s := Session{Level: tt.level, AuthTime: began, LastAct: began, Timers: tt.timers}
+			if got := s.Expires().Sub(began); got != tt.want {
+				t.Errorf("at level %d with %v it lives for %v, want %v", tt.level, tt.timers, got, tt.want)
+			}
+		}
+	})
 }

@@ -24,6 +24,20 @@ func TestSignIn(t *testing.T) {
 			t.Errorf("another question: %v", err)
 		}
 	})
+	t.Run("NIST SP 800-63B §4.3.3: a session keeps the limits that it was made with", func(t *testing.T) {
+		w := aWard(t)
+		w.logins.Timers = map[authenticators.Level]idp.Timers{authenticators.AAL3: {Idle: 5 * time.Minute}}
+		s := w.mustSignIn(w.begin("a"))
+		w.logins.Timers = nil
+		w.pass(4 * time.Minute)
+		if v := w.look(w.begin("b"), s); v.Session == nil {
+			t.Error("it ended before its time")
+		}
+		w.pass(time.Minute)
+		if v := w.look(w.begin("c"), s); v.Session != nil {
+			t.Error("it outlived the limit that it was made with")
+		}
+	})
 	t.Run("ASVS 7.4.1: a session that was ended stays ended, though Redis brings it back", func(t *testing.T) {
 		w := aWard(t)
 		first := w.mustSignIn(w.begin("a"))

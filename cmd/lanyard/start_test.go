@@ -38,12 +38,19 @@ func sql(t *testing.T, url, statement string, args ...any) {
 // ownRedis returns the address of a Redis with these settings.
 func ownRedis(t *testing.T, args ...string) string {
 	t.Helper()
+	_, address := aRedisOfOnesOwn(t, args...)
+	return address
+}
+
+// aRedisOfOnesOwn is a Redis that no other test has.
+func aRedisOfOnesOwn(t *testing.T, args ...string) (*servers.Redis, string) {
+	t.Helper()
 	r, err := servers.StartRedis(t.Context(), args...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = r.Stop() })
-	return r.Address()
+	t.Cleanup(func() { _ = r.Thaw(); _ = r.Stop() })
+	return r, r.Address()
 }
 
 // registers puts a client into the registry that registers itself as change
