@@ -43,7 +43,7 @@ func StartPostgres(ctx context.Context, safe bool) (*Postgres, error) {
 			return nil, err
 		}
 	}
-	if p.port, err = freePort(); err != nil {
+	if p.port, err = freePort(ctx); err != nil {
 		return nil, err
 	}
 	cmd := exec.CommandContext(ctx, initdb, "--pgdata", filepath.Join(dir, "data"), "--username", "lanyard",
@@ -66,7 +66,7 @@ func (p *Postgres) Start(ctx context.Context) error {
 	if !p.safe {
 		args = append(args, "-c", "fsync=off", "-c", "full_page_writes=off")
 	}
-	if p.proc, err = start(postgres, args, filepath.Join(p.dir, "log"), p.as); err != nil {
+	if p.proc, err = start(ctx, postgres, args, filepath.Join(p.dir, "log"), p.as); err != nil {
 		return err
 	}
 	return until(ctx, p.proc, func(ctx context.Context) error {

@@ -29,7 +29,7 @@ func StartRedis(ctx context.Context, args ...string) (*Redis, error) {
 	if err != nil {
 		return nil, err
 	}
-	port, err := freePort()
+	port, err := freePort(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +44,7 @@ func (r *Redis) Start(ctx context.Context) error {
 		return fmt.Errorf("redis-server is not installed: `make test` installs it: %w", err)
 	}
 	args := append([]string{"--bind", "127.0.0.1", "--port", fmt.Sprint(r.port), "--dir", r.dir}, r.args...)
-	if r.proc, err = start(path, args, filepath.Join(r.dir, "log"), nil); err != nil {
+	if r.proc, err = start(ctx, path, args, filepath.Join(r.dir, "log"), nil); err != nil {
 		return err
 	}
 	rdb := goredis.NewClient(&goredis.Options{Addr: r.Address(), MaxRetries: -1})

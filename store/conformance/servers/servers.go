@@ -31,13 +31,13 @@ type process struct {
 
 // start runs a program as another user when we are root: PostgreSQL refuses
 // root.
-func start(program string, args []string, log string, as *syscall.Credential) (*process, error) {
+func start(ctx context.Context, program string, args []string, log string, as *syscall.Credential) (*process, error) {
 	out, err := os.OpenFile(log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = out.Close() }() // the program has its own handle
-	cmd := exec.CommandContext(context.Background(), program, args...)
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), program, args...) // it outlives the call
 	cmd.Stdout, cmd.Stderr = out, out
 	// Should we die without stopping it, it dies with us.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: as, Pdeathsig: syscall.SIGKILL}
@@ -135,8 +135,8 @@ func program(name string) (string, error) {
 }
 
 // freePort returns a port of this computer that nobody listens on.
-func freePort() (int, error) {
-	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
+func freePort(ctx context.Context) (int, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, err
 	}
