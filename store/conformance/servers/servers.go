@@ -36,7 +36,7 @@ func start(ctx context.Context, program string, args []string, log string, as *s
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = out.Close() }() // the program has its own handle
+	defer func() { _ = out.Close() }()                                       // the program has its own handle
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), program, args...) // it outlives the call
 	cmd.Stdout, cmd.Stderr = out, out
 	// Should we die without stopping it, it dies with us.
