@@ -51,8 +51,16 @@ func (s Session) timers() Timers {
 	return l
 }
 
-// Live says whether s has time left.
-func (s Session) Live(now time.Time) bool { return now.Before(s.Expires()) }
+// clocksApart is how far the clocks of two servers may differ before what one
+// has written is not believed by the other.
+const clocksApart = time.Minute
+
+// Live says whether s has time left. If its person seems to have acted later
+// than now, the clock was set back, and would give s that time once more: it
+// is over then.
+func (s Session) Live(now time.Time) bool {
+	return now.Before(s.Expires()) && !s.LastAct.After(now.Add(clocksApart))
+}
 
 // Expires returns when s ends if its person does nothing more.
 func (s Session) Expires() time.Time {
