@@ -12,6 +12,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -32,6 +33,10 @@ const reach = 10 * 365 * 24 * time.Hour
 type Config struct {
 	Name string           // how its certificates call it; "" means "Lanyard Development"
 	Now  func() time.Time // the clock that its answers are dated by
+
+	// RSA gives the authorities keys of RSA-2048 in place of P-256, as most of
+	// those that issue cards have.
+	RSA bool
 
 	// Where Handler can be reached: what each certificate says of where to ask
 	// about it. Empty: it does not say.
@@ -55,7 +60,7 @@ type Authority struct {
 	lists   int64                // how many lists were made
 }
 
-// New makes an authority with fresh P-256 keys, valid ten years around now.
+// New makes an authority with fresh keys, valid ten years around now.
 func New(c Config) (*Authority, error) {
 	if c.Now == nil {
 		return nil, errors.New("make authority: no clock")
@@ -64,11 +69,11 @@ func New(c Config) (*Authority, error) {
 		c.Name = "Lanyard Development"
 	}
 	now := c.Now()
-	rootKey, err := generate()
+	rootKey, err := generate(c.RSA)
 	if err != nil {
 		return nil, err
 	}
-	key, err := generate()
+	key, err := generate(c.RSA)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +93,14 @@ func New(c Config) (*Authority, error) {
 	return a, a.delegate(now)
 }
 
-func generate() (crypto.Signer, error) {
+func generate(asRSA bool) (crypto.Signer, error) {
+	if asRSA {
+		key, err := rsa.GenerateKey(rand.Reader, 2048)
+		if err != nil {
+			return nil, fmt.Errorf("make key: %w", err)
+		}
+		return key, nil
+	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("make key: %w", err)

@@ -33,7 +33,7 @@ var ErrNotIssued = errors.New("the authority has issued no such certificate")
 // delegate makes the certificate that signs OCSP answers: RFC 6960 §4.2.2.2,
 // with the extension that says that its own status need not be asked.
 func (a *Authority) delegate(now time.Time) error {
-	key, err := generate()
+	key, err := generate(false)
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,12 @@ type Postgres struct {
 // 127.0.0.1. Only with safe does it wait for the disk: what is acknowledged
 // then outlives the machine, and otherwise only the process.
 func StartPostgres(ctx context.Context, safe bool) (*Postgres, error) {
+	return StartPostgresIn(ctx, "", safe)
+}
+
+// StartPostgresIn is StartPostgres with the new folder inside another, such as
+// a disk that will be full.
+func StartPostgresIn(ctx context.Context, folder string, safe bool) (*Postgres, error) {
 	initdb, err := program("initdb")
 	if err != nil {
 		return nil, err
@@ -33,7 +39,7 @@ func StartPostgres(ctx context.Context, safe bool) (*Postgres, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "lanyard-postgres-")
+	dir, err := os.MkdirTemp(folder, "lanyard-postgres-")
 	if err != nil {
 		return nil, err
 	}
@@ -96,6 +102,19 @@ func (p *Postgres) Create(ctx context.Context, name, template string) (string, e
 	}
 	_, err = conn.Exec(ctx, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize()+" TEMPLATE "+pgx.Identifier{template}.Sanitize())
 	return p.URL(name), err
+}
+
+// Dir is the folder that holds its data and its log.
+func (p *Postgres) Dir() string { return p.dir }
+
+// Running says whether it has not ended by itself.
+func (p *Postgres) Running() bool {
+	select {
+	case <-p.proc.done:
+		return false
+	default:
+		return true
+	}
 }
 
 // PID is the server's process, whose children are its connections.

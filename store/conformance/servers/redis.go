@@ -55,6 +55,9 @@ func (r *Redis) Start(ctx context.Context) error {
 // Address is where it listens.
 func (r *Redis) Address() string { return fmt.Sprintf("127.0.0.1:%d", r.port) }
 
+// Dir is the folder that holds its data and its log.
+func (r *Redis) Dir() string { return r.dir }
+
 // PID is its process.
 func (r *Redis) PID() int { return r.proc.cmd.Process.Pid }
 
