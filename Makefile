@@ -63,6 +63,15 @@ test-fuzz: $(FRONT_END) ## give every parser of outside bytes some thousand inpu
 test-web: build ## run the tests in web/tests against bin/lanyard
 	node --test --test-reporter=spec --test-timeout=240000 web/tests/*.test.mjs
 
+# The server under test is the one that was just built.
+.PHONY: faults
+faults: needs build ## break things under load, with the full numbers (docs/faults.md); ARGS="--only F4,F5"
+	bin/lanyard-bench faults --source . $(ARGS)
+
+.PHONY: bench
+bench: needs build ## measure what operations cost, against their budgets; ARGS=--json
+	@bin/lanyard-bench measure $(ARGS)
+
 .PHONY: check
 check: format lint versions vulnerabilities test ## run what must pass before a release
 

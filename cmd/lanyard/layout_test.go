@@ -27,6 +27,7 @@ import (
 const mayImport = `
 cmd/lanyard                           -> * + chi cobra go-jose go-redis miniredis otel otelpgx pflag pgx yaml
 cmd/lanyard/demo                      -> idp/registry/directory web + go-oidc oauth2
+cmd/lanyard-bench                     -> authenticators/smartcard/cardca authenticators/smartcard/challenge authenticators/smartcard/virtualcard idp idp/registry/directory store/conformance/servers + go-jose go-redis pgx x/net
 api                                   -> api/ops authenticators authenticators/smartcard idp web + chi ulid x/time
 api/desk                              -> api authenticators authenticators/smartcard authenticators/smartcard/challenge idp + chi go-jose
 api/dev                               -> api authenticators authenticators/smartcard authenticators/smartcard/cardca authenticators/smartcard/virtualagent authenticators/smartcard/virtualcard idp idp/registry/directory web + chi
@@ -74,6 +75,7 @@ var others = map[string]string{
 	"tink":         "github.com/tink-crypto/tink-go/",
 	"ulid":         "github.com/oklog/ulid/",
 	"x/crypto":     "golang.org/x/crypto/",
+	"x/net":        "golang.org/x/net/",
 	"x/text":       "golang.org/x/text/",
 	"x/time":       "golang.org/x/time/",
 	"yaml":         "go.yaml.in/yaml/",

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/lanyard-id/lanyard/store/conformance/servers"
+)
+
+// tick is the unit in which Linux tells programs of their time: always this,
+// whatever the kernel counts in.
+const tick = 10 * time.Millisecond
+
+// cpuOf returns the time that a process and all its children have used, those
+// that have ended included.
+func cpuOf(pid int) (time.Duration, error) {
+	tree, err := servers.Tree(pid)
+	if err != nil {
+		return 0, err
+	}
+	var ticks int64
+	for _, p := range tree {
+		fields, err := stat(p)
+		if err != nil {
+			if p == pid {
+				return 0, err
+			}
+			continue // it has ended, and its parent has its time
+		}
+		// proc(5): utime, stime, and of the children that were waited for.
+		for _, field := range fields[11:15] {
+			n, err := strconv.ParseInt(field, 10, 64)
+			if err != nil {
+				return 0, fmt.Errorf("read the time of process %d: %w", p, err)
+			}
+			ticks += n
+		}
+	}
+	return time.Duration(ticks) * tick, nil
+}
+
+// stat returns what the kernel tells of a process, from its state on.
+func stat(pid int) ([]string, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return nil, err
+	}
+	text := string(b)
+	fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
+	if len(fields) < 15 {
+		return nil, fmt.Errorf("process %d tells too little of itself", pid)
+	}
+	return fields, nil
+}
+
+// memoryOf returns how many bytes of memory a process has now.
+func memoryOf(pid int) (int64, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(b)) {
+		if kb, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			n, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(kb), "kB")), 10, 64)
+			return n << 10, err
+		}
+	}
+	return 0, fmt.Errorf("process %d does not tell its memory", pid)
+}
+
+// ownCPU returns the time that this program has used.
+func ownCPU() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// costOf returns the time that one do takes, of this program's own.
+func costOf(do func() error) (time.Duration, error) {
+	if err := do(); err != nil { // once, so that nothing is new
+		return 0, err
+	}
+	const long = 400 * time.Millisecond
+	began, n := ownCPU(), 0
+	for ; ownCPU()-began < long; n++ {
+		if err := do(); err != nil {
+			return 0, err
+		}
+	}
+	return (ownCPU() - began) / time.Duration(n), nil
+}

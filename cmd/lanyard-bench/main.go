@@ -1,0 +1,97 @@
+// Command lanyard-bench tries what Lanyard promises: it runs the real server on
+// real PostgreSQL and Redis, signs people in, breaks things, and looks
+// afterwards whether anything that was acknowledged is gone or came back. It
+// also measures what operations cost.
+//
+// It knows the server by its HTTP, its configuration file and its commands
+// alone. docs/faults.md says what is promised and how each promise is tried.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	switch {
+	case errors.Is(err, flag.ErrHelp), errors.Is(err, errUsage):
+		os.Exit(2)
+	case err != nil:
+		_, _ = fmt.Fprintln(os.Stderr, "lanyard-bench:", err)
+		os.Exit(1)
+	}
+}
+
+var errUsage = errors.New("usage: lanyard-bench measure|faults [options]")
+
+func run(ctx context.Context, args []string, out, errs io.Writer) error {
+	if len(args) == 0 {
+		_, _ = fmt.Fprintln(errs, errUsage)
+		return errUsage
+	}
+	switch args[0] {
+	case "measure":
+		return runMeasure(ctx, args[1:], out, errs)
+	case "faults":
+		return runFaults(ctx, args[1:], out, errs)
+	case "bare":
+		return runBare(ctx)
+	}
+	_, _ = fmt.Fprintln(errs, errUsage)
+	return errUsage
+}
+
+func runMeasure(ctx context.Context, args []string, out, errs io.Writer) error {
+	flags := flag.NewFlagSet("measure", flag.ContinueOnError)
+	flags.SetOutput(errs)
+	program := flags.String("lanyard", beside("lanyard"), "the server's `program`")
+	asJSON := flags.Bool("json", false, "write JSON")
+	round := flags.Duration("round", 4*time.Second, "how long one measurement lasts")
+	again := flags.Int("rounds", 3, "of how many measurements the middle one counts")
+	if err := flags.Parse(args); err != nil {
+		return errors.Join(errUsage, err)
+	}
+	all, err := measure(ctx, *program, *round, *again, func(what string) { _, _ = fmt.Fprintln(errs, "..", what) })
+	if err != nil {
+		return err
+	}
+	return all.write(out, *asJSON)
+}
+
+func runFaults(ctx context.Context, args []string, out, errs io.Writer) error {
+	flags := flag.NewFlagSet("faults", flag.ContinueOnError)
+	flags.SetOutput(errs)
+	program := flags.String("lanyard", beside("lanyard"), "the server's `program`")
+	only := flags.String("only", "", "`names` of the scenarios to run, such as F1,F4; all without it")
+	short := flags.Bool("short", false, "the short numbers, as `make test` runs them")
+	keep := flags.Bool("keep", false, "keep the logs of what broke")
+	source := flags.String("source", ".", "the repository, of which F19 builds the release before")
+	if err := flags.Parse(args); err != nil {
+		return errors.Join(errUsage, err)
+	}
+	broken, err := runAll(ctx, trial{program: *program, source: *source, full: !*short, keep: *keep}, *only, out)
+	if err == nil && broken > 0 {
+		err = fmt.Errorf("%d scenarios broke", broken)
+	}
+	return err
+}
+
+// beside is a program in the folder of this one.
+func beside(name string) string {
+	self, err := os.Executable()
+	if err != nil {
+		return name
+	}
+	return filepath.Join(filepath.Dir(self), name)
+}

@@ -1,0 +1,327 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/lanyard-id/lanyard/authenticators/smartcard/virtualcard"
+)
+
+// watched is a process with its children, whose time counts.
+type watched struct {
+	name string
+	pid  int
+}
+
+// figure is what one operation costs and how long it takes.
+type figure struct {
+	Operation string  `json:"operation"`
+	AtOnce    int     `json:"at_once"`
+	Count     int     `json:"count"`
+	CPU       []share `json:"cpu"` // a process each
+	PerSecond float64 `json:"per_second"`
+	P50       float64 `json:"p50_ms"`
+	P95       float64 `json:"p95_ms"`
+	P99       float64 `json:"p99_ms"`
+	Trips     float64 `json:"redis_trips"`        // an operation
+	Writes    float64 `json:"transactions"`       // of PostgreSQL that wrote, an operation
+	Budget    float64 `json:"budget_s,omitempty"` // in S; 0 is none
+}
+
+// share is what one process spends on one operation, in milliseconds.
+type share struct {
+	Process string  `json:"process"`
+	MS      float64 `json:"ms"`
+}
+
+// total is what all processes spend on one operation.
+func (f figure) total() time.Duration {
+	var ms float64
+	for _, s := range f.CPU {
+		ms += s.MS
+	}
+	return time.Duration(ms * float64(time.Millisecond))
+}
+
+// measureOne lets atOnce people do the same again and again for a while.
+func measureOne(ctx context.Context, procs []watched, atOnce int, long time.Duration, do func(ctx context.Context, n int) error) (figure, error) {
+	before, err := times(procs)
+	if err != nil {
+		return figure{}, err
+	}
+	began := time.Now()
+	end := began.Add(long)
+	took := make([][]time.Duration, atOnce)
+	var number atomic.Int64
+	var wg sync.WaitGroup
+	errs := make(chan error, atOnce)
+	for i := range atOnce {
+		wg.Go(func() {
+			for time.Now().Before(end) && ctx.Err() == nil {
+				start := time.Now()
+				if err := do(ctx, int(number.Add(1))); err != nil {
+					errs <- err
+					return
+				}
+				took[i] = append(took[i], time.Since(start))
+			}
+		})
+	}
+	wg.Wait()
+	lasted := time.Since(began)
+	after, err := times(procs)
+	if err != nil {
+		return figure{}, err
+	}
+	select {
+	case err := <-errs:
+		return figure{}, err
+	default:
+	}
+	all := slices.Concat(took...)
+	if len(all) == 0 {
+		return figure{}, errors.New("nothing was done")
+	}
+	slices.Sort(all)
+	f := figure{AtOnce: atOnce, Count: len(all), PerSecond: float64(len(all)) / lasted.Seconds(),
+		P50: ms(all[len(all)/2]), P95: ms(all[len(all)*95/100]), P99: ms(all[len(all)*99/100])}
+	for i, p := range procs {
+		f.CPU = append(f.CPU, share{p.name, ms(after[i]-before[i]) / float64(len(all))})
+	}
+	return f, nil
+}
+
+func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+func times(procs []watched) ([]time.Duration, error) {
+	var all []time.Duration
+	for _, p := range procs {
+		t, err := cpuOf(p.pid)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, t)
+	}
+	return all, nil
+}
+
+// figures are all of a run.
+type figures struct {
+	Bare      bare          `json:"bare"`
+	Figures   []figure      `json:"figures"`
+	Start     time.Duration `json:"start"`        // to the first answer
+	IdleBytes int64         `json:"idle_bytes"`   // of the server's memory
+	LoadBytes int64         `json:"loaded_bytes"` // at 16 at once, the most
+}
+
+// bench is a run of measurements.
+type bench struct {
+	world *world
+	procs []watched
+	round time.Duration // how long one measurement lasts
+	again int           // of how many the middle one counts
+	say   func(string)
+}
+
+// operation is what is measured, with its budget in signatures.
+type operation struct {
+	name   string
+	budget float64
+	do     func(ctx context.Context, n int) error
+}
+
+// measure takes every figure.
+func measure(ctx context.Context, program string, round time.Duration, again int, say func(string)) (figures, error) {
+	var all figures
+	say("timing the bare costs")
+	if err := all.Bare.signatures(); err != nil {
+		return all, err
+	}
+	w, err := newWorld(ctx, plan{program: program, servers: 1, direct: true, people: 64, card: virtualcard.RSA2048,
+		policy: map[string]string{"log.level": "warn", "tracing.endpoint": "", "postgres.max_conns": "20"}})
+	if err != nil {
+		return all, err
+	}
+	defer func() { _ = w.close() }()
+	if err := all.Bare.stores(ctx, w); err != nil {
+		return all, err
+	}
+	b := &bench{world: w, round: round, again: again, say: say}
+	if err := b.startAndRest(ctx, &all); err != nil {
+		return all, err
+	}
+	b.procs = []watched{{"lanyard", w.servers[0].pid()}, {"PostgreSQL", w.postgres.PID()}, {"Redis", w.redis.PID()}}
+	operations, err := b.operations(ctx)
+	if err != nil {
+		return all, err
+	}
+	for _, o := range operations {
+		for _, atOnce := range []int{1, 16} {
+			f, err := b.middle(ctx, o, atOnce, &all)
+			if err != nil {
+				return all, fmt.Errorf("%s, %d at once: %w", o.name, atOnce, err)
+			}
+			all.Figures = append(all.Figures, f)
+		}
+	}
+	return all, nil
+}
+
+// middle measures one operation several times and returns the middle one by
+// cost.
+func (b *bench) middle(ctx context.Context, o operation, atOnce int, all *figures) (figure, error) {
+	b.say(fmt.Sprintf("%s, %d at once", o.name, atOnce))
+	if _, err := measureOne(ctx, b.procs, atOnce, b.round/4, o.do); err != nil { // so that nothing is new
+		return figure{}, err
+	}
+	var rounds []figure
+	for range b.again {
+		trips, writes, err := b.asked(ctx)
+		if err != nil {
+			return figure{}, err
+		}
+		f, err := measureOne(ctx, b.procs, atOnce, b.round, o.do)
+		if err != nil {
+			return f, err
+		}
+		if used, err := memoryOf(b.procs[0].pid); err == nil && atOnce > 1 {
+			all.LoadBytes = max(all.LoadBytes, used)
+		}
+		moreTrips, moreWrites, err := b.asked(ctx)
+		if err != nil {
+			return f, err
+		}
+		f.Trips, f.Writes = float64(moreTrips-trips)/float64(f.Count), float64(moreWrites-writes)/float64(f.Count)
+		rounds = append(rounds, f)
+	}
+	slices.SortFunc(rounds, func(a, b figure) int { return int(a.total() - b.total()) })
+	f := rounds[len(rounds)/2]
+	f.Operation, f.Budget = o.name, o.budget
+	return f, nil
+}
+
+// asked returns how much the stores were asked so far.
+func (b *bench) asked(ctx context.Context) (trips, writes int64, err error) {
+	rdb := goredis.NewClient(&goredis.Options{Addr: b.world.redis.Address()})
+	defer func() { _ = rdb.Close() }()
+	info, err := rdb.InfoMap(ctx, "stats").Result()
+	if err != nil {
+		return 0, 0, err
+	}
+	if _, err := fmt.Sscan(info["Stats"]["total_reads_processed"], &trips); err != nil {
+		return 0, 0, err
+	}
+	conn, err := b.world.connect(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	// Only a transaction that writes gets a number.
+	err = conn.QueryRow(ctx, `SELECT txid_snapshot_xmax(txid_current_snapshot())`).Scan(&writes)
+	return trips, writes, err
+}
+
+// operations are everything that is measured.
+func (b *bench) operations(ctx context.Context) ([]operation, error) {
+	w := b.world
+	var all []operation
+	clients := map[string]*client{}
+	for _, alg := range []string{"ES256", "RS256"} {
+		clients[alg] = w.client(alg, &keyCache{life: forever, unknown: true})
+	}
+	whole := map[string]float64{"ES256": 1.05, "RS256": 2.1}
+	live := map[string]float64{"ES256": 0.75, "RS256": 1.8}
+	var tokens []string
+	for _, alg := range []string{"ES256", "RS256"} {
+		c := clients[alg]
+		all = append(all, operation{"sign-in by card, " + alg, whole[alg], func(ctx context.Context, n int) error {
+			_, err := w.flow(n, c).run(ctx)
+			return err
+		}})
+	}
+	for _, alg := range []string{"ES256", "RS256"} {
+		browsers := make(chan *flow, len(w.crowd.holders))
+		for n := range cap(browsers) {
+			f := w.flow(n, clients[alg])
+			r, err := f.run(ctx)
+			if err != nil {
+				return nil, err
+			}
+			tokens = append(tokens, r.tokens.access)
+			browsers <- f
+		}
+		all = append(all, operation{"sign-in in a live session, " + alg, live[alg], func(ctx context.Context, _ int) error {
+			f := <-browsers
+			defer func() { browsers <- f }()
+			_, err := f.run(ctx)
+			return err
+		}})
+	}
+	s := w.site()
+	all = append(all, operation{"userinfo", 0.13, func(ctx context.Context, n int) error {
+		a, err := s.userinfo(ctx, tokens[n%len(tokens)])
+		if err == nil && a.status != http.StatusOK {
+			err = problem("ask userinfo", a)
+		}
+		return err
+	}})
+	for name, path := range map[string]string{"discovery": "/.well-known/openid-configuration", "keys": "/jwks"} {
+		all = append(all, operation{name, 0.03, func(ctx context.Context, _ int) error {
+			a, err := s.ask(ctx, http.MethodGet, path, nil, "")
+			if err == nil && a.status != http.StatusOK {
+				err = problem("ask for "+name, a)
+			}
+			return err
+		}})
+	}
+	return all, nil
+}
+
+// startAndRest times the start of the server, and takes its memory when nobody
+// asks it anything.
+func (b *bench) startAndRest(ctx context.Context, all *figures) error {
+	b.say("starting the server")
+	s := b.world.servers[0]
+	var took []time.Duration
+	for range 5 {
+		if err := s.stop(); err != nil {
+			return err
+		}
+		began := time.Now()
+		if err := s.start(); err != nil {
+			return err
+		}
+		err := until(ctx, func() error {
+			a, err := b.world.site().ask(ctx, http.MethodGet, "/.well-known/openid-configuration", nil, "")
+			if err == nil && a.status != http.StatusOK {
+				err = problem("ask for discovery", a)
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		took = append(took, time.Since(began))
+		if err := s.ready(ctx); err != nil {
+			return err
+		}
+	}
+	slices.Sort(took)
+	all.Start = took[len(took)/2]
+	// One sign-in, so that what is made at first use is there.
+	if _, err := b.world.flow(0, b.world.client("ES256", nil)).run(ctx); err != nil {
+		return err
+	}
+	wait(ctx, 2*time.Second)
+	var err error
+	all.IdleBytes, err = memoryOf(s.pid())
+	return err
+}
