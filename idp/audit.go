@@ -52,6 +52,7 @@ const (
 	CodeFence      = "code"
 	ChallengeFence = "challenge"
 	AssertionFence = "assertion"
+	LoginFence     = "login"   // a login makes one session
 	SessionFence   = "session" // by the session's key
 	FamilyFence    = "family"  // by the family's name
 )

@@ -141,22 +141,19 @@ func (ls *Logins) SignIn(ctx context.Context, l Login, request string, e authent
 	s := Session{ID: random(16), Key: Hash(secret), Subject: p.UID, Method: e.Method, Level: e.Level,
 		AuthTime: e.At, LastAct: ls.Now(), Login: l.ID, Ends: e.Ends, Timers: ls.Timers[e.Level]}
 	event.Session = s.ID
-	fences := []Fence{{Kind: ChallengeFence, Hash: e.Once}}
+	// Of many cards that are shown to one login at once, one signs in.
+	fences := []Fence{{Kind: ChallengeFence, Hash: e.Once}, {Kind: LoginFence, Hash: Hash(l.ID)}}
 	if old != "" {
 		fences = append(fences, Fence{Kind: SessionFence, Hash: old})
 	}
 	err = ls.Journal.Record(ctx, event, fences...)
 	if errors.Is(err, ErrUsed) {
-		return Session{}, "", ls.refused(ctx, event, authenticators.ErrAnswer) // the room's own store had forgotten
+		return Session{}, "", ls.refused(ctx, event, authenticators.ErrAnswer) // the room's own store had forgotten, or somebody signed in at this login already
 	}
 	if err != nil {
 		return Session{}, "", fmt.Errorf("record sign-in: %w", err)
 	}
-	err = ls.Sessions.SaveSession(ctx, s)
-	if errors.Is(err, ErrUsed) {
-		return Session{}, "", ls.refused(ctx, event, authenticators.ErrAnswer) // somebody signed in at this login already
-	}
-	if err != nil {
+	if err := ls.Sessions.SaveSession(ctx, s); err != nil {
 		return Session{}, "", err
 	}
 	if old != "" {

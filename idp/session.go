@@ -74,8 +74,7 @@ func (s Session) Expires() time.Time {
 
 // SessionStore keeps sessions. Ending one there ends it everywhere at once.
 type SessionStore interface {
-	// SaveSession keeps s until it expires, under s.Key. It is ErrUsed if
-	// s.Login made a session before: of many who try at once one wins.
+	// SaveSession keeps s until it expires, under s.Key.
 	SaveSession(ctx context.Context, s Session) error
 
 	// Session returns the session with that key, or ErrNotFound.

@@ -2,6 +2,9 @@ package idp_test
 
 import (
 	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,6 +25,30 @@ func TestSignIn(t *testing.T) {
 		}
 		if _, _, err := w.signIn(w.begin("c"), "another"); err != nil {
 			t.Errorf("another question: %v", err)
+		}
+	})
+	t.Run("S2: of many who sign in at one login one wins, after Redis forgot too", func(t *testing.T) {
+		w := aWard(t)
+		l := w.begin("a")
+		var wg sync.WaitGroup
+		var won atomic.Int64
+		for n := range 16 {
+			wg.Go(func() {
+				switch _, _, err := w.signIn(l, fmt.Sprint(n)); {
+				case err == nil:
+					won.Add(1)
+				case !errors.Is(err, authenticators.ErrAnswer):
+					t.Errorf("SignIn: %v, want ErrAnswer", err)
+				}
+			})
+		}
+		wg.Wait()
+		if won.Load() != 1 || w.sessions() != 1 {
+			t.Errorf("%d signed in and %d sessions, want 1", won.Load(), w.sessions())
+		}
+		w.server.FlushAll()
+		if _, secret, err := w.signIn(l, "later"); !errors.Is(err, authenticators.ErrAnswer) || secret != "" || w.sessions() != 0 {
+			t.Errorf("after Redis forgot: %v, want ErrAnswer", err)
 		}
 	})
 	t.Run("NIST SP 800-63B §4.3.3: a session keeps the limits that it was made with", func(t *testing.T) {

@@ -34,12 +34,6 @@ func Sessions(t *testing.T, open func(t *testing.T) idp.SessionStore) {
 			t.Errorf("Session past its limit: %v, want ErrNotFound", err)
 		}
 	})
-	t.Run("S2: of many who sign in at one login one wins", func(t *testing.T) {
-		s, now := open(t), time.Now()
-		if n := winners(t, idp.ErrUsed, func() error { return s.SaveSession(t.Context(), aSession(now)) }); n != 1 {
-			t.Errorf("%d sessions of one login, want 1", n)
-		}
-	})
 	t.Run("ASVS 7.4.1: an ended session does not come back", func(t *testing.T) {
 		now := time.Now()
 		s, session := save(t, now)

@@ -12,13 +12,6 @@ func sessionKey(key string) string { return "session:" + key }
 
 // SaveSession implements idp.SessionStore.
 func (s *Store) SaveSession(ctx context.Context, session idp.Session) error {
-	first, err := s.rdb.SetNX(ctx, "session-of:"+idp.Hash(session.Login), "made", idp.LoginLife+slack).Result()
-	if err != nil {
-		return fmt.Errorf("save session: %w", outage(err))
-	}
-	if !first {
-		return idp.ErrUsed
-	}
 	if _, err := s.put(ctx, sessionKey(session.Key), session, session.Expires(), false); err != nil {
 		return fmt.Errorf("save session: %w", err)
 	}
