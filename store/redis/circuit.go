@@ -26,11 +26,16 @@ const (
 // Harden sets what holds a client to its deadlines. A request's deadline ends
 // its commands, and no command is sent twice: an answer that was lost on the
 // way may have been the one use of a code.
+//
+// It also leaves out what costs something with every command and is of no use
+// here: Redis is to speak only when it is asked, so RESP2 will do, and what is
+// read in one trip needs no connections of its own.
 func Harden(o *goredis.UniversalOptions) {
 	o.ContextTimeoutEnabled = true
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = answerTime, answerTime, answerTime, answerTime
 	o.DialerRetries, o.MaxRetries = 1, -1
 	o.DisableIdentity = true
+	o.Protocol, o.PipelinePoolSize = 2, -1
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 }
 
