@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/go-chi/chi/v5"
 
@@ -59,10 +60,30 @@ type Protocol interface {
 // Desk is what pages need of the desks at which people show their cards.
 type Desk struct {
 	Desks   smartcard.Desks
+	Shown   AtDesk
+	Card    Collector
 	Alias   string           // what agents know this service by
 	Mount   func(chi.Router) // puts there what agents call
 	Closing <-chan struct{}  // closed when the server is to stop: pages that wait are let go; nil is never
 }
+
+// AtDesk reads what the page of a desk shows.
+type AtDesk interface {
+	// AtDesk is idp.Standing, with how transaction tx stands: all in one round
+	// trip. A desk without an ID is over.
+	AtDesk(ctx context.Context, id, key, tx string, now time.Time) (idp.Login, *idp.Session, smartcard.Desk, error)
+}
+
+// Collector is the door of the smartcard's room for browsers that come back
+// from a desk.
+type Collector interface {
+	// Collect ends question tx and returns the login it was of and what the
+	// card proved, if completion is its code and right says that the login is
+	// the caller's.
+	Collect(ctx context.Context, tx, completion string, right func(authenticators.Login) error) (authenticators.Login, authenticators.Evidence, error)
+}
+
+var _ Collector = (*smartcard.Room)(nil)
 
 // Development is what a development service has beside.
 type Development struct {

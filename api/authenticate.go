@@ -14,22 +14,28 @@ func question(v idp.View) authenticators.Login {
 	return authenticators.Login{ID: v.Login.ID, Browser: v.Login.Browser, ClientID: v.Client.ID, ClientName: v.Client.Name}
 }
 
-// accept lets the room of a way judge an answer and signs the person in. The
-// browser gets a new session whatever it had before.
-func (s *Server) accept(w http.ResponseWriter, r *http.Request, v idp.View, way string, answer json.RawMessage) (idp.Session, error) {
+// accept lets the room of a way judge an answer, signs the person in and
+// returns where the login stands then.
+func (s *Server) accept(w http.ResponseWriter, r *http.Request, v idp.View, way string, answer json.RawMessage) (idp.View, error) {
 	evidence, err := s.Rooms[way].Finish(r.Context(), question(v), answer)
-	if err != nil {
-		s.Metrics.SignIn(way, err)
-		return idp.Session{}, s.refusedSignIn(r, v, err)
+	return s.signIn(w, r, v, way, evidence, err)
+}
+
+// signIn signs in the person of whom a room has evidence, unless it refused
+// them. The browser gets a new session whatever it had before.
+func (s *Server) signIn(w http.ResponseWriter, r *http.Request, v idp.View, way string, evidence authenticators.Evidence, refused error) (idp.View, error) {
+	if refused != nil {
+		s.Metrics.SignIn(way, refused)
+		return v, s.refusedSignIn(r, v, refused)
 	}
 	session, secret, err := s.Logins.SignIn(r.Context(), v.Login, RequestID(r.Context()), evidence, s.Browser.Session(r))
 	s.Metrics.SignIn(way, err)
 	if err != nil {
-		return idp.Session{}, err
+		return v, err
 	}
 	s.Browser.SignIn(w, secret)
 	s.Log.InfoContext(r.Context(), "signed in", "method", evidence.Method, "client", v.Client.ID, "subject", session.Subject, "sid", session.ID)
-	return session, nil
+	return s.Logins.View(r.Context(), v.Login, &session)
 }
 
 // refusedSignIn puts a room's refusal into the audit, and returns it. An

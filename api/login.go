@@ -12,8 +12,9 @@ import (
 	"github.com/lanyard-id/lanyard/web"
 )
 
-// login is where the browser comes back to after every step: it sends it to
-// the next one.
+// login is where a sign-in begins, and where the browser comes back to if
+// somebody must sign in or the login cannot go on. Anybody else it sends to the
+// next step.
 func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 	v, err := s.look(r)
 	if err != nil {
@@ -23,22 +24,32 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 		v = s.signInAutomatically(w, r, v)
 	}
 
+	if v.Err == nil && v.Step != idp.Authenticate {
+		s.goOn(w, r, v)
+		return nil
+	}
 	s.Metrics.Step(v.Step, v.Err)
 	switch {
 	case v.Err != nil && s.forClient(v):
 		return s.refuse(w, r, v.Login, v.Err)
 	case v.Err != nil:
 		return s.dismiss(w, r, v, v.Err)
-	case v.Step == idp.ReadNotice:
-		redirect(w, r, "/login/notice", v.Login)
-	case v.Step == idp.ChooseRole:
-		redirect(w, r, "/login/role", v.Login)
-	case v.Step == idp.Return:
-		redirect(w, r, s.Protocol.CallbackPath(), v.Login)
-	default:
-		return s.showWays(w, r, http.StatusOK, v, nil)
 	}
-	return nil
+	return s.showWays(w, r, http.StatusOK, v, nil)
+}
+
+// goOn sends the browser to the page of the next step of v, which Next has
+// decided, or to where the login ends. Whoever must sign in, or cannot go on,
+// is for GET /login.
+func (s *Server) goOn(w http.ResponseWriter, r *http.Request, v idp.View) {
+	next := map[idp.Step]string{idp.ReadNotice: "/login/notice", idp.ChooseRole: "/login/role", idp.Return: s.Protocol.CallbackPath()}
+	path, ok := next[v.Step]
+	if v.Err != nil || !ok {
+		redirect(w, r, "/login", v.Login)
+		return
+	}
+	s.Metrics.Step(v.Step, nil)
+	redirect(w, r, path, v.Login)
 }
 
 // look loads the login that the request names, for the browser that began it.
@@ -47,14 +58,12 @@ func (s *Server) look(r *http.Request) (idp.View, error) {
 	if r.Method == http.MethodPost {
 		id = r.PostFormValue("id")
 	}
-	l, err := s.Logins.Store.Login(r.Context(), id, s.Logins.Now())
-	if err != nil {
-		return idp.View{}, err
-	}
-	if err := s.Browser.Bound(r, l); err != nil {
-		return idp.View{}, err
-	}
-	return s.Logins.Look(r.Context(), l, s.Browser.Session(r))
+	return s.find(r, id)
+}
+
+// find loads the login called id, for the browser that began it.
+func (s *Server) find(r *http.Request, id string) (idp.View, error) {
+	return s.Logins.Find(r.Context(), id, s.Browser.Session(r), func(l idp.Login) error { return s.Browser.Bound(r, l) })
 }
 
 // forClient says whether the client is told of v.Err at once, without a page:
@@ -127,22 +136,20 @@ func (s *Server) signInAutomatically(w http.ResponseWriter, r *http.Request, v i
 	}
 	if v.Step == idp.ChooseRole && (v.Err == nil || errors.Is(v.Err, idp.ErrInteraction)) {
 		first := slices.MinFunc(v.Role.Offers, func(a, b idp.Position) int { return strings.Compare(a.ID, b.ID) })
-		v.Err = s.Logins.ChooseRole(r.Context(), v, RequestID(r.Context()), first.ID)
-		v.Step = idp.Return
+		again, err := s.Logins.ChooseRole(r.Context(), v, RequestID(r.Context()), first.ID)
+		if err != nil {
+			again.Step, again.Err = idp.Return, err
+		}
+		return again
 	}
 	return v
 }
 
 // skipNotice goes on as somebody who has read the notice.
 func (s *Server) skipNotice(r *http.Request, v idp.View) idp.View {
-	if v.Err = s.Logins.Tell(r.Context(), v); v.Err != nil {
-		return v
-	}
-	v.Login.Told = true
-	again, err := s.Logins.Look(r.Context(), v.Login, v.Session.Key)
+	again, err := s.Logins.Tell(r.Context(), v)
 	if err != nil {
-		v.Err = err
-		return v
+		again.Err = err
 	}
 	return again
 }
@@ -163,11 +170,7 @@ func (s *Server) lookAfterCard(w http.ResponseWriter, r *http.Request, v idp.Vie
 	if err != nil {
 		return v, s.refusedSignIn(r, v, err)
 	}
-	session, err := s.accept(w, r, v, SmartcardWay, answer)
-	if err != nil {
-		return v, err
-	}
-	return s.Logins.Look(r.Context(), v.Login, session.Key)
+	return s.accept(w, r, v, SmartcardWay, answer)
 }
 
 // knownRefusal turns a room's refusal into one that a client can be told.

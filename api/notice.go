@@ -14,7 +14,7 @@ func (s *Server) showNotice(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if v.Err != nil || v.Step != idp.ReadNotice {
-		redirect(w, r, "/login", v.Login)
+		s.goOn(w, r, v)
 		return nil
 	}
 
@@ -31,9 +31,9 @@ func (s *Server) readNotice(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.Logins.Tell(r.Context(), v); err != nil {
+	if v, err = s.Logins.Tell(r.Context(), v); err != nil {
 		return err
 	}
-	redirect(w, r, "/login", v.Login)
+	s.goOn(w, r, v)
 	return nil
 }

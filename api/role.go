@@ -17,7 +17,7 @@ func (s *Server) showRoles(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if v.Err != nil || v.Step != idp.ChooseRole {
-		redirect(w, r, "/login", v.Login)
+		s.goOn(w, r, v)
 		return nil
 	}
 	mayPostTo(w, v.Login.RedirectURI)
@@ -37,22 +37,22 @@ func (s *Server) chooseRole(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if v.Err != nil || v.Step != idp.ChooseRole {
-		redirect(w, r, "/login", v.Login)
+		s.goOn(w, r, v)
 		return nil
 	}
 
-	if err := s.Logins.ChooseRole(r.Context(), v, RequestID(r.Context()), r.PostFormValue("role")); err != nil {
-		switch {
-		case errors.Is(err, idp.ErrRole):
-			return s.rolesPage(w, r, v, "", err)
-		case errors.Is(err, idp.ErrLoginRequired), errors.Is(err, idp.ErrLoginGone):
-			redirect(w, r, "/login", v.Login)
-			return nil
-		}
+	v, err = s.Logins.ChooseRole(r.Context(), v, RequestID(r.Context()), r.PostFormValue("role"))
+	switch {
+	case errors.Is(err, idp.ErrRole):
+		return s.rolesPage(w, r, v, "", err)
+	case errors.Is(err, idp.ErrLoginRequired), errors.Is(err, idp.ErrLoginGone):
+		redirect(w, r, "/login", v.Login)
+		return nil
+	case err != nil:
 		return err
 	}
 
-	redirect(w, r, "/login", v.Login)
+	s.goOn(w, r, v)
 	return nil
 }
 

@@ -58,20 +58,16 @@ func (s *Server) deskPage(r *http.Request, v idp.View, tx, code string) web.Smar
 
 // showDesk shows how things go at the desk, and leads on from there.
 func (s *Server) showDesk(w http.ResponseWriter, r *http.Request) error {
-	v, err := s.look(r)
+	v, d, err := s.lookAtDesk(r)
 	if err != nil {
 		return err
 	}
 	if s.leave(w, r, v) {
 		return nil
 	}
-	d, err := s.deskOf(r, r.URL.Query().Get("tx"))
-	if errors.Is(err, authenticators.ErrAnswer) || err == nil && d.Login != v.Login.ID {
+	if d.Login != v.Login.ID { // that of no desk is ""
 		m := s.Site.Message(s.language(r, v.Login), "SES-01")
 		return s.showWays(w, r, http.StatusBadRequest, v, &m)
-	}
-	if err != nil {
-		return err
 	}
 
 	page := s.deskPage(r, v, d.ID, d.DisplayCode)
@@ -91,6 +87,23 @@ func (s *Server) showDesk(w http.ResponseWriter, r *http.Request) error {
 	return s.render(w, http.StatusOK, "smartcard", page)
 }
 
+// lookAtDesk is look, with the desk that the request names: zero if it is over.
+func (s *Server) lookAtDesk(r *http.Request) (idp.View, smartcard.Desk, error) {
+	query := r.URL.Query()
+	l, session, d, err := s.Desk.Shown.AtDesk(r.Context(), query.Get("id"), s.Browser.Session(r), query.Get("tx"), s.Logins.Now())
+	if err == nil {
+		err = s.Browser.Bound(r, l)
+	}
+	if err == nil && d.ID != "" {
+		err = s.Browser.Bound(r, idp.Login{ID: d.Login, Browser: d.Browser})
+	}
+	if err != nil {
+		return idp.View{}, smartcard.Desk{}, err
+	}
+	v, err := s.Logins.View(r.Context(), l, session)
+	return v, d, err
+}
+
 // returnToDesk sends the browser to the agent on its own computer, which sends
 // it back with the completion code. The agent compares where the browser comes
 // from with the service that it knows, so this page tells it.
@@ -103,35 +116,24 @@ func (s *Server) returnToDesk(w http.ResponseWriter, r *http.Request, v idp.View
 	return s.render(w, http.StatusOK, "smartcard-signed", page)
 }
 
-// deskOf returns how transaction tx stands, for the browser that began it.
-func (s *Server) deskOf(r *http.Request, tx string) (smartcard.Desk, error) {
-	d, err := s.Desk.Desks.Desk(r.Context(), tx, s.Logins.Now())
-	if err != nil {
-		return smartcard.Desk{}, err
-	}
-	return d, s.Browser.Bound(r, idp.Login{ID: d.Login, Browser: d.Browser})
-}
-
 // finishCard takes the completion code from the browser and signs the person
 // in. In another browser than the one that began, the sign-in is dead: somebody
 // was led to show their card for somebody else.
 func (s *Server) finishCard(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Referrer-Policy", "no-referrer")
-	tx, completion := r.URL.Query().Get("tx"), r.URL.Query().Get("cc")
-	d, err := s.deskOf(r, tx)
+	query := r.URL.Query()
+	of, evidence, refused := s.Desk.Card.Collect(r.Context(), query.Get("tx"), query.Get("cc"), func(l authenticators.Login) error {
+		return s.Browser.Bound(r, idp.Login{ID: l.ID, Browser: l.Browser})
+	})
 	switch {
-	case errors.Is(err, authenticators.ErrAnswer):
+	case errors.Is(refused, idp.ErrOtherBrowser):
+		return s.Logins.RefuseSignIn(r.Context(), idp.Login{ID: of.ID, ClientID: of.ClientID}, RequestID(r.Context()), idp.ErrOtherBrowser)
+	case refusedByRoom(refused) && of.ID == "":
 		return idp.ErrLoginGone
-	case errors.Is(err, idp.ErrOtherBrowser):
-		return s.killCard(r, d, err)
-	case err != nil:
-		return err
+	case refused != nil && !refusedByRoom(refused):
+		return refused
 	}
-	l, err := s.Logins.Store.Login(r.Context(), d.Login, s.Logins.Now())
-	if err != nil {
-		return err
-	}
-	v, err := s.Logins.Look(r.Context(), l, s.Browser.Session(r))
+	v, err := s.find(r, of.ID)
 	if err != nil {
 		return err
 	}
@@ -139,25 +141,13 @@ func (s *Server) finishCard(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 
-	answer, err := json.Marshal(map[string]string{"tx": tx, "completion": completion})
+	after, err := s.signIn(w, r, v, SmartcardWay, evidence, refused)
 	if err != nil {
-		return fmt.Errorf("write answer: %w", err)
-	}
-	if _, err := s.accept(w, r, v, SmartcardWay, answer); err != nil {
 		return s.notSignedIn(w, r, v, err)
 	}
 
-	redirect(w, r, "/login", v.Login)
+	s.goOn(w, r, after)
 	return nil
-}
-
-// killCard ends a sign-in whose answer came in another browser, and records
-// that.
-func (s *Server) killCard(r *http.Request, d smartcard.Desk, reason error) error {
-	if err := s.Desk.Desks.End(r.Context(), d.ID); err != nil {
-		return err
-	}
-	return s.Logins.RefuseSignIn(r.Context(), idp.Login{ID: d.Login, ClientID: d.ClientID}, RequestID(r.Context()), reason)
 }
 
 // notSignedIn shows why the card's answer signed nobody in. A refusal of the

@@ -71,11 +71,12 @@ func (s *Server) useCard(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return s.askPasscode(w, r, v, serial, s.refusedSignIn(r, v, err))
 	}
-	if _, err = s.accept(w, r, v, SmartcardWay, answer); err != nil {
+	after, err := s.accept(w, r, v, SmartcardWay, answer)
+	if err != nil {
 		return s.askPasscode(w, r, v, serial, err)
 	}
 
-	redirect(w, r, "/login", v.Login)
+	s.goOn(w, r, after)
 	return nil
 }
 
@@ -84,7 +85,7 @@ func (s *Server) leave(w http.ResponseWriter, r *http.Request, v idp.View) bool 
 	if v.Err == nil && v.Step == idp.Authenticate {
 		return false
 	}
-	redirect(w, r, "/login", v.Login)
+	s.goOn(w, r, v)
 	return true
 }
 

@@ -168,6 +168,15 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, tx, lang string,
 	}
 }
 
+// deskOf returns how transaction tx stands, for the browser that began it.
+func (s *Server) deskOf(r *http.Request, tx string) (smartcard.Desk, error) {
+	d, err := s.Desk.Desks.Desk(r.Context(), tx, s.Logins.Now())
+	if err != nil {
+		return smartcard.Desk{}, err
+	}
+	return d, s.Browser.Bound(r, idp.Login{ID: d.Login, Browser: d.Browser})
+}
+
 // latest is the news of tx, whose browser was seen to be the right one.
 func (s *Server) latest(r *http.Request, tx, lang string) (news, error) {
 	d, err := s.Desk.Desks.Desk(r.Context(), tx, s.Logins.Now())

@@ -4,7 +4,7 @@
 // One login, straight down:
 //
 //	1  GET authorize                idp/provider/authorize.go  asks client.go, acr.go; flow.go Begin
-//	2  GET /login                   api/login.go               asks flow.go Look, login.go Next
+//	2  GET /login                   api/login.go               asks flow.go Find, login.go Next
 //	3  POST /login/{way}/...        api/authenticate.go        a room of authenticators gives Evidence
 //	4  (same request)               api/authenticate.go        flow.go SignIn makes the session
 //	5  GET, POST /login/role        api/role.go                flow.go ChooseRole, role.go
@@ -12,7 +12,7 @@
 //	7  POST token                   idp/provider/token.go      tokens.go Redeem, claims.go
 //	8  GET userinfo                 idp/provider/userinfo.go   tokens.go Holder, claims.go
 //
-// After every step the browser returns to GET /login, and Next alone says
-// where it goes: pages never route to each other. The rules that come from a
+// After every step Next alone says where the browser goes: pages never route to
+// each other, and who must sign in returns to GET /login. The rules that come from a
 // specification are listed in SPEC.md, each with the test that keeps it.
 package idp

@@ -14,6 +14,7 @@ import (
 type Logins struct {
 	Store     LoginStore
 	Sessions  SessionStore
+	Standing  Standing
 	Codes     Codes
 	People    People
 	Clients   Clients
@@ -49,15 +50,49 @@ func (ls *Logins) Begin(ctx context.Context, l Login, c Client) error {
 	return ls.Store.AddLogin(ctx, l)
 }
 
+// Find returns where the login called id stands for the browser whose session
+// has that key. begun says whether this browser began it: if not, what it says
+// is all that is returned. An error that comes with a login has its cause in
+// what stands around it, and the login's client may be told.
+func (ls *Logins) Find(ctx context.Context, id, sessionKey string, begun func(Login) error) (View, error) {
+	l, s, err := ls.Standing.Standing(ctx, id, sessionKey, ls.Now())
+	if l.ID == "" {
+		return View{}, err
+	}
+	if not := begun(l); not != nil {
+		return View{}, not
+	}
+	if err != nil {
+		return View{Login: l}, err
+	}
+	return ls.View(ctx, l, s)
+}
+
 // Look returns where l stands for the browser whose session has that key; ""
 // is no session.
 func (ls *Logins) Look(ctx context.Context, l Login, sessionKey string) (View, error) {
+	if sessionKey == "" {
+		return ls.View(ctx, l, nil)
+	}
+	s, err := ls.Sessions.Session(ctx, sessionKey, ls.Now())
+	if errors.Is(err, ErrNotFound) {
+		return ls.View(ctx, l, nil)
+	}
+	if err != nil {
+		return View{Login: l}, err
+	}
+	return ls.View(ctx, l, &s)
+}
+
+// View returns where l stands for a browser with session s, as its store has
+// it; nil is none.
+func (ls *Logins) View(ctx context.Context, l Login, s *Session) (View, error) {
 	v := View{Login: l}
 	var err error
 	if v.Client, err = ls.Clients.Client(ctx, l.ClientID); err != nil {
 		return v, fmt.Errorf("client of login: %w", err)
 	}
-	if v.Session, err = ls.session(ctx, sessionKey); err != nil {
+	if v.Session, err = ls.unended(ctx, s); err != nil {
 		return v, err
 	}
 	if v.Session != nil {
@@ -69,27 +104,19 @@ func (ls *Logins) Look(ctx context.Context, l Login, sessionKey string) (View, e
 	return v, nil
 }
 
-// session returns the session with that key, or nil if there is none. One that
-// was ended is none, though Redis may have brought it back.
-func (ls *Logins) session(ctx context.Context, key string) (*Session, error) {
-	if key == "" {
+// unended returns s, or nil if it was ended: Redis may have brought it back.
+func (ls *Logins) unended(ctx context.Context, s *Session) (*Session, error) {
+	if s == nil {
 		return nil, nil //nolint:nilnil // nil is "nobody is there"
 	}
-	s, err := ls.Sessions.Session(ctx, key, ls.Now())
-	if errors.Is(err, ErrNotFound) {
-		return nil, nil //nolint:nilnil // likewise
-	}
-	if err != nil {
-		return nil, err
-	}
-	ended, err := ls.Fences.Stands(ctx, Fence{Kind: SessionFence, Hash: key})
+	ended, err := ls.Fences.Stands(ctx, Fence{Kind: SessionFence, Hash: s.Key})
 	if err != nil {
 		return nil, fmt.Errorf("fence of session: %w", err)
 	}
 	if ended {
 		return nil, nil //nolint:nilnil // likewise
 	}
-	return &s, nil
+	return s, nil
 }
 
 // meet fills in the person of v's session and what the role rules say of them.
@@ -179,32 +206,38 @@ func (ls *Logins) refused(ctx context.Context, e Event, reason error) error {
 }
 
 // ChooseRole makes position role the one that login v.Login works in. It
-// counts as an act of the person.
-func (ls *Logins) ChooseRole(ctx context.Context, v View, request, role string) error {
+// counts as an act of the person. It returns where the login stands then.
+func (ls *Logins) ChooseRole(ctx context.Context, v View, request, role string) (View, error) {
 	if v.Session == nil || v.Step == Authenticate {
-		return ErrLoginRequired
+		return v, ErrLoginRequired
 	}
 	if _, ok := v.Person.Position(role, ls.Now()); !ok {
-		return ErrRole
+		return v, ErrRole
 	}
 	l, s := v.Login, *v.Session
 	l.Role, s.Role, s.LastAct = role, role, ls.Now()
 	// The journal first: a role that it does not know of must not work.
 	if err := ls.Journal.Record(ctx, Event{At: ls.Now(), Kind: RoleChosen, Request: request,
 		Subject: s.Subject, Client: l.ClientID, Session: s.ID, Role: role}); err != nil {
-		return fmt.Errorf("record role: %w", err)
+		return v, fmt.Errorf("record role: %w", err)
 	}
 	err := ls.Sessions.UpdateSession(ctx, s)
 	if errors.Is(err, ErrNotFound) {
-		return ErrLoginRequired // it ended this instant
+		return v, ErrLoginRequired // it ended this instant
 	}
 	if err != nil {
-		return err
+		return v, err
 	}
 	if err := ls.LastRoles.SaveLastRole(ctx, s.Subject, l.ClientID, role); err != nil {
-		return fmt.Errorf("save last role: %w", err)
+		return v, fmt.Errorf("save last role: %w", err)
 	}
-	return ls.Store.UpdateLogin(ctx, l)
+	if err := ls.Store.UpdateLogin(ctx, l); err != nil {
+		return v, err
+	}
+	v.Login, v.Session = l, &s
+	v.Role = RoleFor(l, v.Client, s, v.Person, "", ls.Now())
+	v.Step, v.Err = Next(v, ls.Now())
+	return v, nil
 }
 
 // Refuse decides that the client of l is told no, and why.

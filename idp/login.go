@@ -65,10 +65,18 @@ type LoginStore interface {
 	TakeLogin(ctx context.Context, id string, now time.Time) (Login, error)
 }
 
+// Standing reads what nearly every step of a login begins with.
+type Standing interface {
+	// Standing returns in one round trip the login called id, or ErrLoginGone,
+	// and the session with that key: nil if there is none, or key is "". An
+	// error that comes with a login is of the session alone.
+	Standing(ctx context.Context, id, key string, now time.Time) (Login, *Session, error)
+}
+
 // Step is what has to happen next in a login.
 type Step int
 
-// The steps. After every one the browser comes back to GET /login.
+// The steps. After every one Next is asked again.
 const (
 	Authenticate Step = iota // somebody must prove who they are
 	ReadNotice               // the person is told that what they sign in with ends soon

@@ -55,14 +55,19 @@ func (ls *Logins) noticeDue(ctx context.Context, v *View) (bool, error) {
 	return NoticeDue(v.Session.Ends, last, ls.Now(), warn), nil
 }
 
-// Tell remembers that the person of v has read the notice.
-func (ls *Logins) Tell(ctx context.Context, v View) error {
+// Tell remembers that the person of v has read the notice, and returns where
+// the login stands then.
+func (ls *Logins) Tell(ctx context.Context, v View) (View, error) {
 	if v.Step != ReadNotice {
-		return nil
+		return v, nil
 	}
 	if err := ls.Notices.SaveNotice(ctx, v.Person.UID, ls.Now()); err != nil {
-		return fmt.Errorf("save notice: %w", err)
+		return v, fmt.Errorf("save notice: %w", err)
 	}
-	v.Login.Told = true
-	return ls.Store.UpdateLogin(ctx, v.Login)
+	v.Login.Told, v.Tell = true, false
+	if err := ls.Store.UpdateLogin(ctx, v.Login); err != nil {
+		return v, err
+	}
+	v.Step, v.Err = Next(v, ls.Now())
+	return v, nil
 }

@@ -87,8 +87,9 @@ func TestSignIn(t *testing.T) {
 		w := aWard(t)
 		s := w.mustSignIn(w.begin("a"))
 		w.pass(14 * time.Minute)
-		if err := w.logins.ChooseRole(t.Context(), w.look(w.begin("b"), s), "request", "1"); err != nil {
-			t.Fatal(err)
+		v, err := w.logins.ChooseRole(t.Context(), w.look(w.begin("b"), s), "request", "1")
+		if err != nil || v.Step != idp.Return || v.Err != nil || v.Role.Role != "1" {
+			t.Fatalf("ChooseRole: step %v with role %q, %v; want the end", v.Step, v.Role.Role, err)
 		}
 		w.pass(14 * time.Minute)
 		if v := w.look(w.begin("c"), s); v.Step != idp.Return || v.Role.Role != "1" {

@@ -109,7 +109,7 @@ func TestUnrecorded(t *testing.T) {
 		l := w.begin("a")
 		s := w.mustSignIn(l)
 		w.logins.Journal = down{}
-		if err := w.logins.ChooseRole(t.Context(), w.look(l, s), "request", "1"); !errors.Is(err, errDown) {
+		if _, err := w.logins.ChooseRole(t.Context(), w.look(l, s), "request", "1"); !errors.Is(err, errDown) {
 			t.Errorf("ChooseRole: %v, want the journal's error", err)
 		}
 		kept, err := w.live.Login(t.Context(), "a", w.now)

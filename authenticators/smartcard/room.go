@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/subtle"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
@@ -149,11 +150,32 @@ func (r *Room) Finish(ctx context.Context, login authenticators.Login, raw json.
 	if err := json.Unmarshal(raw, &a); err != nil {
 		return authenticators.Evidence{}, authenticators.ErrAnswer // the decoder's text would repeat what came
 	}
-	e, err := r.transactions.Complete(ctx, a.Transaction, a.Completion, login, r.now())
-	if err != nil {
-		return authenticators.Evidence{}, fmt.Errorf("complete sign-in: %w", err)
+	_, e, err := r.Collect(ctx, a.Transaction, a.Completion, func(asked authenticators.Login) error {
+		if subtle.ConstantTimeCompare([]byte(asked.ID), []byte(login.ID))&
+			subtle.ConstantTimeCompare([]byte(asked.Browser), []byte(login.Browser)) != 1 {
+			return authenticators.ErrAnswer
+		}
+		return nil
+	})
+	return e, err
+}
+
+// Collect is Finish for who comes back with a completion code and has still to
+// find the login: it returns that too. right judges whether it is the caller's:
+// if it says no, its error is returned and the question has ended all the same.
+// A refusal comes with the login that the question was of, if there was one.
+func (r *Room) Collect(ctx context.Context, tx, completion string, right func(authenticators.Login) error) (authenticators.Login, authenticators.Evidence, error) {
+	t, e, err := r.transactions.Complete(ctx, tx, completion, r.now())
+	l := authenticators.Login{ID: t.Login, Browser: t.Browser, ClientID: t.ClientID, ClientName: t.ClientName}
+	if t.ID != "" { // whose it is comes first, whatever was wrong with it
+		if no := right(l); no != nil {
+			err = no
+		}
 	}
-	return e, nil
+	if err != nil {
+		return l, authenticators.Evidence{}, fmt.Errorf("complete sign-in: %w", err)
+	}
+	return l, e, nil
 }
 
 // random returns 256 random bits in base64url.

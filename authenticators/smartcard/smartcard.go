@@ -53,9 +53,11 @@ type Transactions interface {
 	// shows the completion code.
 	Settle(ctx context.Context, t Transaction, completion string, e authenticators.Evidence, expires time.Time) error
 
-	// Complete gives the evidence of transaction id once. A wrong completion
-	// code, login or browser ends the transaction: authenticators.ErrAnswer.
-	Complete(ctx context.Context, id, completion string, login authenticators.Login, now time.Time) (authenticators.Evidence, error)
+	// Complete ends transaction id, and gives its evidence to who shows its
+	// completion code. With any other code, and before there is one, it is
+	// authenticators.ErrAnswer with the transaction, so that it can be said
+	// whose it was; after its end it is ErrAnswer with none.
+	Complete(ctx context.Context, id, completion string, now time.Time) (Transaction, authenticators.Evidence, error)
 }
 
 // Card is what the registry knows of a card.

@@ -163,7 +163,7 @@ func findsRedisGone(_ *running, p *person) {
 // findsOurFault comes to a service that was put together wrongly.
 func findsOurFault(_ *running, p *person) {
 	s, pages := bare(p)
-	s.pages.Logins.Store = nil
+	s.pages.Logins.Standing = nil
 	p.open(pages + "/login?id=x")
 	s.close()
 }

@@ -169,7 +169,7 @@ func TestBrowsers(t *testing.T) {
 
 		p.signIn(oneRole)
 		p.wantCode()
-		thief.open(s.issuer + "/authorize/callback?" + p.hops[1][strings.Index(p.hops[1], "?")+1:])
+		thief.open(s.issuer + "/authorize/callback?" + p.hops[0][strings.Index(p.hops[0], "?")+1:])
 		thief.wantPage(http.StatusBadRequest, "SES-01")
 	})
 	t.Run("P4: a login gives one code", func(t *testing.T) {
@@ -177,7 +177,10 @@ func TestBrowsers(t *testing.T) {
 		p.open(s.authorizeURL("basic", nil))
 		p.signIn(oneRole)
 		p.wantCode()
-		p.open(s.issuer + p.hops[1])
+		if len(p.hops) != 2 || !strings.HasPrefix(p.hops[0], "/authorize/callback?") {
+			t.Errorf("the person was led by %v, want the callback and the client", p.hops)
+		}
+		p.open(s.issuer + p.hops[0])
 		p.wantPage(http.StatusBadRequest, "SES-01")
 	})
 	t.Run("own rule: a callback before the sign-in leads back to it", func(t *testing.T) {

@@ -104,7 +104,7 @@ func wire(p parts) (*service, error) {
 	}
 
 	logins := &idp.Logins{
-		Store: live, Sessions: live, Codes: live, People: p.registry, Clients: p.registry,
+		Store: live, Sessions: live, Standing: live, Codes: live, People: p.registry, Clients: p.registry,
 		LastRoles: p.registry, Notices: p.registry, Journal: journal, Fences: p.registry, Ways: ways, Timers: p.timers, Now: p.now,
 	}
 	grants := &idp.Grants{
@@ -129,7 +129,7 @@ func wire(p parts) (*service, error) {
 		return nil, err
 	}
 	agents := desk.New(desk.Config{Origin: origin(p.issuer), Room: room, Desks: live, Refusals: logins, Problems: pages, Now: p.now, Log: p.log})
-	pages.Desk = &api.Desk{Desks: live, Alias: hostOf(p.issuer), Mount: agents.Mount}
+	pages.Desk = &api.Desk{Desks: live, Shown: live, Card: room, Alias: hostOf(p.issuer), Mount: agents.Mount}
 	return &service{room: room, pages: pages, ops: metrics.Handler(p.readiness(live.Ping)), metrics: metrics}, nil
 }
 

@@ -83,16 +83,9 @@ func (p *Provider) silent(w http.ResponseWriter, r *http.Request, l idp.Login) {
 // callback ends a login that has come to its end: the client gets a code, or
 // why there is none. Only the browser that began may end it, and only once.
 func (p *Provider) callback(w http.ResponseWriter, r *http.Request) {
-	l, err := p.Logins.Store.Login(r.Context(), r.URL.Query().Get("id"), p.Logins.Now())
-	if err == nil {
-		err = p.Browser.Bound(r, l)
-	}
-	if err != nil {
-		p.Pages.Refuse(w, r, err)
-		return
-	}
-	v, err := p.Logins.Look(r.Context(), l, p.Browser.Session(r))
-	if errors.Is(err, idp.ErrUnavailable) { // the login is known, and so is who can be told
+	v, err := p.Logins.Find(r.Context(), r.URL.Query().Get("id"), p.Browser.Session(r), func(l idp.Login) error { return p.Browser.Bound(r, l) })
+	l := v.Login
+	if l.ID != "" && errors.Is(err, idp.ErrUnavailable) { // the login is known, and so is who can be told
 		p.refuseClient(w, r, l, err)
 		return
 	}

@@ -17,10 +17,7 @@ func aTransaction(now time.Time) smartcard.Transaction {
 		Act: "login", ServerNonce: "sn", DisplayCode: "1234", Expires: now.Add(300 * time.Second).UTC().Truncate(time.Millisecond)}
 }
 
-var (
-	theLogin    = authenticators.Login{ID: "login", Browser: "browser"}
-	theEvidence = authenticators.Evidence{Subject: "555000000101", Method: authenticators.Smartcard, Level: authenticators.AAL3, Flag: "odd"}
-)
+var theEvidence = authenticators.Evidence{Subject: "555000000101", Method: authenticators.Smartcard, Level: authenticators.AAL3, Flag: "odd"}
 
 // TransactionStore keeps questions, and tells how they stand.
 type TransactionStore interface {
@@ -91,7 +88,7 @@ func Transactions(t *testing.T, open func(t *testing.T) TransactionStore) {
 			t.Errorf("Settle of a question not taken: %v, want ErrAnswer", err)
 		}
 	})
-	t.Run("desk-auth/1: a completion works once, in time, for its login and browser", func(t *testing.T) { complete(t, redeemed) })
+	t.Run("desk-auth/1: a completion works once, in time, and any other code ends the question", func(t *testing.T) { complete(t, opened, redeemed) })
 	t.Run("desk-auth/1: how a question stands is told until it is over", func(t *testing.T) { stands(t, opened) })
 	t.Run("desk-auth/1: a report is of the agent that redeemed, at its stage, and comes once", func(t *testing.T) { reports(t, redeemed) })
 	t.Run("desk-auth/1: a transaction that was ended is over at every stage", func(t *testing.T) { ends(t, opened) })
@@ -201,7 +198,7 @@ func ends(t *testing.T, opened func(*testing.T, time.Time) TransactionStore) {
 	}
 }
 
-func complete(t *testing.T, redeemed func(*testing.T, time.Time) (TransactionStore, smartcard.Transaction)) {
+func complete(t *testing.T, opened func(*testing.T, time.Time) TransactionStore, redeemed func(*testing.T, time.Time) (TransactionStore, smartcard.Transaction)) {
 	now := time.Now()
 	settled := func() TransactionStore {
 		s, tx := redeemed(t, now)
@@ -215,30 +212,33 @@ func complete(t *testing.T, redeemed func(*testing.T, time.Time) (TransactionSto
 	}
 	s := settled()
 	if n := winners(t, refused, func() error {
-		e, err := s.Complete(t.Context(), "tx", "cc", theLogin, now)
-		if err == nil && e.Subject != theEvidence.Subject {
-			t.Errorf("Complete = %+v, want %+v", e, theEvidence)
+		of, e, err := s.Complete(t.Context(), "tx", "cc", now)
+		if err == nil && (e != theEvidence || of != aTransaction(now)) {
+			t.Errorf("Complete = %+v, %+v; want %+v, %+v", of, e, aTransaction(now), theEvidence)
 		}
 		return err
 	}); n != 1 {
 		t.Errorf("%d completed, want 1", n)
 	}
+	waiting := func() TransactionStore { s, _ := redeemed(t, now); return s }
 	for name, try := range map[string]struct {
-		cc    string
-		login authenticators.Login
-		at    time.Time
+		open func() TransactionStore
+		cc   string
+		at   time.Time
+		told string // of which transaction it was
 	}{
-		"another code":    {"xx", theLogin, now},
-		"another login":   {"cc", authenticators.Login{ID: "other", Browser: "browser"}, now},
-		"another browser": {"cc", authenticators.Login{ID: "login", Browser: "other"}, now},
-		"too late":        {"cc", theLogin, now.Add(time.Minute)},
+		"another code":            {settled, "xx", now, "tx"},
+		"no code":                 {settled, "", now, "tx"},
+		"a code before the time":  {waiting, "cc", now, "tx"},
+		"no code before the time": {func() TransactionStore { return opened(t, now) }, "", now, "tx"},
+		"a code too late":         {settled, "cc", now.Add(time.Minute), ""},
 	} {
-		s := settled()
-		if _, err := s.Complete(t.Context(), "tx", try.cc, try.login, try.at); !errors.Is(err, refused) {
-			t.Errorf("Complete with %s: %v, want ErrAnswer", name, err)
+		s := try.open()
+		if of, e, err := s.Complete(t.Context(), "tx", try.cc, try.at); !errors.Is(err, refused) || of.ID != try.told || e != (authenticators.Evidence{}) {
+			t.Errorf("Complete with %s: %+v, %+v, %v; want ErrAnswer and %q", name, of, e, err, try.told)
 		}
-		if _, err := s.Complete(t.Context(), "tx", "cc", theLogin, now); !errors.Is(err, refused) {
-			t.Errorf("Complete after %s: %v, want ErrAnswer: any mismatch ends the transaction", name, err)
+		if of, _, err := s.Complete(t.Context(), "tx", "cc", now); !errors.Is(err, refused) || of.ID != "" {
+			t.Errorf("Complete after %s: %+v, %v; want ErrAnswer: any mismatch ends the transaction", name, of, err)
 		}
 	}
 }

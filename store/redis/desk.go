@@ -60,10 +60,10 @@ return 1
 
 // take reads a transaction and ends it, right or wrong.
 var take = goredis.NewScript(`
-local d = redis.call('HMGET', KEYS[1], 'state', 'expires', 'tx', 'completion', 'evidence')
+local d = redis.call('HMGET', KEYS[1], 'expires', 'tx', 'completion', 'evidence')
+if not d[1] then return false end
 redis.call('DEL', KEYS[1])
-if d[1] ~= 'settled' then return false end
-return {d[2], d[3], d[4], d[5]}
+return {d[1], d[2], d[3] or '', d[4] or '{}'}
 `)
 
 // Open implements smartcard.Transactions.
@@ -117,7 +117,16 @@ func transaction(doing string, err error, answered ...string) (smartcard.Transac
 
 // Desk implements smartcard.Desks.
 func (s *Store) Desk(ctx context.Context, id string, now time.Time) (smartcard.Desk, error) {
-	fields, err := s.rdb.HMGet(ctx, deskKey(id), "state", "expires", "tx", "agent", "report").Result()
+	return desk(lookAtDesk(ctx, s.rdb, id), now)
+}
+
+func lookAtDesk(ctx context.Context, rdb goredis.Cmdable, id string) *goredis.SliceCmd {
+	return rdb.HMGet(ctx, deskKey(id), "state", "expires", "tx", "agent", "report")
+}
+
+// desk reads how a transaction stands.
+func desk(answered *goredis.SliceCmd, now time.Time) (smartcard.Desk, error) {
+	fields, err := answered.Result()
 	if err != nil {
 		return smartcard.Desk{}, fmt.Errorf("look at transaction: %w", outage(err))
 	}
@@ -187,28 +196,34 @@ func (s *Store) Settle(ctx context.Context, t smartcard.Transaction, completion 
 }
 
 // Complete implements smartcard.Transactions.
-func (s *Store) Complete(ctx context.Context, id, completion string, login authenticators.Login, now time.Time) (authenticators.Evidence, error) {
+func (s *Store) Complete(ctx context.Context, id, completion string, now time.Time) (smartcard.Transaction, authenticators.Evidence, error) {
+	t, e, right, err := s.take(ctx, id, completion, now)
+	switch {
+	case err != nil:
+		return smartcard.Transaction{}, authenticators.Evidence{}, fmt.Errorf("complete transaction: %w", err)
+	case !right:
+		return t, authenticators.Evidence{}, authenticators.ErrAnswer
+	}
+	return t, e, nil
+}
+
+// take ends a transaction, and says whether it was settled and has that
+// completion code.
+func (s *Store) take(ctx context.Context, id, completion string, now time.Time) (t smartcard.Transaction, e authenticators.Evidence, right bool, err error) {
 	answer, err := take.Run(ctx, s.rdb, []string{deskKey(id)}).StringSlice()
 	if errors.Is(err, goredis.Nil) {
-		return authenticators.Evidence{}, authenticators.ErrAnswer
+		return t, e, false, authenticators.ErrAnswer
 	}
 	if err != nil {
-		return authenticators.Evidence{}, fmt.Errorf("complete transaction: %w", outage(err))
+		return t, e, false, outage(err)
 	}
 	expires, err := strconv.ParseInt(answer[0], 10, 64)
-	if err != nil {
-		return authenticators.Evidence{}, fmt.Errorf("decode transaction: %w", err)
+	if err := errors.Join(err, json.Unmarshal([]byte(answer[1]), &t), json.Unmarshal([]byte(answer[3]), &e)); err != nil {
+		return t, e, false, fmt.Errorf("decode it: %w", err)
 	}
-	var t smartcard.Transaction
-	var e authenticators.Evidence
-	if err := errors.Join(json.Unmarshal([]byte(answer[1]), &t), json.Unmarshal([]byte(answer[3]), &e)); err != nil {
-		return authenticators.Evidence{}, fmt.Errorf("decode transaction: %w", err)
+	if expires <= ms(now) {
+		return t, e, false, authenticators.ErrAnswer
 	}
-	right := subtle.ConstantTimeCompare([]byte(answer[2]), []byte(idp.Hash(completion))) &
-		subtle.ConstantTimeCompare([]byte(t.Login), []byte(login.ID)) &
-		subtle.ConstantTimeCompare([]byte(t.Browser), []byte(login.Browser))
-	if right != 1 || expires <= ms(now) {
-		return authenticators.Evidence{}, authenticators.ErrAnswer
-	}
-	return e, nil
+	// Nothing is the hash of no completion code: what is not settled is not right.
+	return t, e, subtle.ConstantTimeCompare([]byte(answer[2]), []byte(idp.Hash(completion))) == 1, nil
 }

@@ -38,6 +38,9 @@ func TestStore(t *testing.T) {
 			t.Run("sessions", func(t *testing.T) {
 				conformance.Sessions(t, func(t *testing.T) idp.SessionStore { return open(t) })
 			})
+			t.Run("standing", func(t *testing.T) {
+				conformance.Standing(t, func(t *testing.T) conformance.StandingStore { return open(t) })
+			})
 			t.Run("limits", func(t *testing.T) {
 				conformance.Limits(t, func(t *testing.T) [2]idp.Limits { return [2]idp.Limits{open(t), redis.New(rdb, time.Now)} })
 			})

@@ -21,6 +21,10 @@ func (s *Store) SaveSession(ctx context.Context, session idp.Session) error {
 // Session implements idp.SessionStore.
 func (s *Store) Session(ctx context.Context, key string, now time.Time) (idp.Session, error) {
 	b, err := s.rdb.Get(ctx, sessionKey(key)).Bytes()
+	return liveSession(b, err, now)
+}
+
+func liveSession(b []byte, err error, now time.Time) (idp.Session, error) {
 	var session idp.Session
 	if err := decode(b, err, &session, idp.ErrNotFound); err != nil {
 		return idp.Session{}, fmt.Errorf("read session: %w", err)
