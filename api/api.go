@@ -7,13 +7,13 @@
 package api
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"log/slog"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -124,14 +124,16 @@ func (s *Server) framed(r *http.Request, v idp.View) web.Page {
 
 // render writes a page.
 func (s *Server) render(w http.ResponseWriter, status int, name string, page web.Framed) error {
-	var b bytes.Buffer
-	if err := s.Site.Render(&b, page.Language(), name, page); err != nil {
+	html, err := s.Site.Render(page.Language(), name, page)
+	if err != nil {
 		return err
 	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Add("Vary", "Accept-Language, Cookie")
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Length", strconv.Itoa(len(html)))
+	h.Add("Vary", "Accept-Language, Cookie")
 	w.WriteHeader(status)
-	_, err := b.WriteTo(w)
+	_, err = w.Write(html) //nolint:gosec // html/template escaped all that it was told
 	return err
 }
 

@@ -9,7 +9,7 @@ type sample struct {
 }
 
 func aPage() Page {
-	return Page{Development: true, RequestID: "7f3k9qpd-2m1x-8c4v", Application: "Riverside demo application"}
+	return Page{Here: "/login?id=l0g1n&x=\"y", Development: true, RequestID: "7f3k9qpd-2m1x-8c4v", Application: "Riverside demo application"}
 }
 
 // sampleCards are as many, and as different, as in the demo directory.

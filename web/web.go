@@ -1,5 +1,7 @@
 // Package web holds the pages that people see: templates, words and static
-// files, parsed once when the server starts and rendered by name.
+// files, parsed once when the server starts and rendered by name. What stands
+// in [[ ]] in a template is set when the server starts, once for each language;
+// what stands in {{ }}, each time that the page is rendered.
 //
 // It knows no HTTP beyond serving static files, and nothing of logins: a
 // handler decides, fills one of the structs in pages.go and calls Render. All
@@ -16,12 +18,12 @@ import (
 	"embed"
 	"fmt"
 	"html/template"
-	"io"
 	"io/fs"
 	"net/http"
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/text/language"
@@ -36,14 +38,16 @@ const (
 	parts = "templates/parts.html"
 )
 
-// Site renders pages and serves what they load. It never changes after New,
-// so any number of requests may use it at once.
+// Site renders pages and serves what they load, for any number of requests at
+// once.
 type Site struct {
 	words     catalogues
 	languages []string // of words, English first
 	matcher   language.Matcher
+	fits      fits
 	assets    *assets
 	pages     map[string]map[string]*template.Template // by language and name
+	buffers   sync.Pool                                // of *bytes.Buffer: pages are written into them
 }
 
 // New parses every template for every language. It fails if a template names
@@ -60,7 +64,8 @@ func build(files fs.FS) (*Site, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Site{words: words, assets: assets, pages: map[string]map[string]*template.Template{}}
+	s := &Site{words: words, assets: assets, fits: fits{known: map[string]string{}}, pages: map[string]map[string]*template.Template{}}
+	s.buffers.New = func() any { return new(bytes.Buffer) }
 	if s.languages, s.matcher, err = languagesOf(words); err != nil {
 		return nil, err
 	}
@@ -74,9 +79,14 @@ func build(files fs.FS) (*Site, error) {
 
 // parse makes the templates of one language, by page name.
 func (s *Site) parse(lang string) (map[string]*template.Template, error) {
-	base, err := template.New("frame.html").Funcs(s.funcs(lang)).ParseFS(templateFiles, frame, parts)
-	if err != nil {
-		return nil, fmt.Errorf("parse the frame: %w", err)
+	base := template.New("").Funcs(template.FuncMap{
+		"text": func(key string) (string, error) { return s.words.text(lang, key) },
+		"same": func(a, b string) bool { return a == b },
+	})
+	for _, file := range []string{frame, parts} {
+		if err := s.add(base, lang, file); err != nil {
+			return nil, err
+		}
 	}
 	files, err := fs.Glob(templateFiles, "templates/*.html")
 	if err != nil {
@@ -87,59 +97,45 @@ func (s *Site) parse(lang string) (map[string]*template.Template, error) {
 		if file == frame || file == parts {
 			continue
 		}
-		page, err := template.Must(base.Clone()).ParseFS(templateFiles, file)
-		if err != nil {
-			return nil, fmt.Errorf("parse %s: %w", file, err)
-		}
-		for _, key := range keysIn(page) {
-			if _, ok := s.words.text(lang, key); !ok {
-				return nil, fmt.Errorf("%s names the words %q, which no catalogue has", file, key)
-			}
+		page := template.Must(base.Clone())
+		if err := s.add(page, lang, file); err != nil {
+			return nil, err
 		}
 		pages[strings.TrimSuffix(path.Base(file), ".html")] = page
 	}
 	return pages, nil
 }
 
-// funcs are what templates may call.
-func (s *Site) funcs(lang string) template.FuncMap {
-	return template.FuncMap{
-		"text": func(key string, args ...any) (string, error) {
-			t, ok := s.words.text(lang, key)
-			if !ok {
-				return "", fmt.Errorf("no words for %q", key)
-			}
-			return fill(t, args...), nil
-		},
-		"count":   func(key string, n int) string { return s.Count(lang, key, n) },
-		"lang":    func() string { return lang },
-		"others":  func() []Tongue { return s.others(lang) },
-		"url":     s.URL,
-		"styles":  s.Styles,
-		"scripts": s.Scripts,
-		"same":    func(a, b string) bool { return a == b },
+// add adds to page what file defines.
+func (s *Site) add(page *template.Template, lang, file string) error {
+	source, err := s.set(lang, file)
+	if err != nil {
+		return fmt.Errorf("set the words of %s: %w", file, err)
 	}
+	if _, err := page.New(file).Parse(source); err != nil {
+		return fmt.Errorf("parse %s: %w", file, err)
+	}
+	return nil
 }
 
-// Render writes the page called name, in lang or in English where there is no
-// such catalogue. It writes everything or, on an error, nothing at all.
-func (s *Site) Render(w io.Writer, lang, name string, page any) error {
+// Render returns the page called name, in lang or in English where there is no
+// such catalogue.
+func (s *Site) Render(lang, name string, page any) ([]byte, error) {
 	pages, ok := s.pages[lang]
 	if !ok {
 		pages = s.pages[english]
 	}
 	t, ok := pages[name]
 	if !ok {
-		return fmt.Errorf("render %s: no such page", name)
+		return nil, fmt.Errorf("render %s: no such page", name)
 	}
-	var buf bytes.Buffer
-	if err := t.Execute(&buf, page); err != nil {
-		return fmt.Errorf("render %s: %w", name, err)
+	buf, _ := s.buffers.Get().(*bytes.Buffer)
+	defer s.buffers.Put(buf)
+	buf.Reset()
+	if err := t.ExecuteTemplate(buf, frame, page); err != nil {
+		return nil, fmt.Errorf("render %s: %w", name, err)
 	}
-	if _, err := buf.WriteTo(w); err != nil {
-		return fmt.Errorf("write %s: %w", name, err)
-	}
-	return nil
+	return bytes.Clone(buf.Bytes()), nil
 }
 
 // Static serves the files under /static/. An address holds a hash of what is
@@ -158,8 +154,8 @@ func (s *Site) Scripts() []string { return s.assets.scripts }
 // Text returns the words for key, with args as pairs of placeholder and value.
 // Words that are missing show their key: better than a page that does not come.
 func (s *Site) Text(lang, key string, args ...any) string {
-	t, ok := s.words.text(lang, key)
-	if !ok {
+	t, err := s.words.text(lang, key)
+	if err != nil {
 		return key
 	}
 	return fill(t, args...)
@@ -185,7 +181,7 @@ func (s *Site) Date(lang string, t time.Time) string {
 func (s *Site) Message(lang, code string, args ...any) Message {
 	m := Message{Code: code}
 	for part, to := range map[string]*string{".heading": &m.Heading, ".text": &m.Text, ".action": &m.Action} {
-		if t, ok := s.words.text(lang, code+part); ok {
+		if t, err := s.words.text(lang, code+part); err == nil {
 			*to = fill(t, args...)
 		}
 	}

@@ -8,7 +8,7 @@ import (
 	"io/fs"
 	"path"
 	"strings"
-	"text/template/parse"
+	texttemplate "text/template"
 )
 
 //go:embed text/*.json
@@ -45,12 +45,14 @@ func loadCatalogues(files fs.FS) (catalogues, error) {
 }
 
 // text returns the words for key in lang, or else in English.
-func (c catalogues) text(lang, key string) (string, bool) {
+func (c catalogues) text(lang, key string) (string, error) {
 	if t, ok := c[lang][key]; ok {
-		return t, true
+		return t, nil
 	}
-	t, ok := c[english][key]
-	return t, ok
+	if t, ok := c[english][key]; ok {
+		return t, nil
+	}
+	return "", fmt.Errorf("no catalogue has the words %q", key)
 }
 
 // fill puts values for the placeholders of t. args are pairs: "name", value.
@@ -66,72 +68,46 @@ func fill(t string, args ...any) string {
 	return strings.NewReplacer(pairs...).Replace(t)
 }
 
-// keysIn returns the keys that a page's templates name outright.
-func keysIn(page *template.Template) []string {
-	var keys []string
-	for _, t := range page.Templates() {
-		if t.Tree != nil && t.Tree.Root != nil {
-			keys = append(keys, keysOf(t.Tree.Root)...)
-		}
+// set returns the source of a template with all that stands in [[ ]] put in:
+// what is the same on every page of lang need not be looked up and escaped for
+// each person anew. It fails where a template names words that are not there.
+func (s *Site) set(lang, file string) (string, error) {
+	source, err := templateFiles.ReadFile(file)
+	if err != nil {
+		return "", err
 	}
-	return keys
+	t, err := texttemplate.New(file).Delims("[[", "]]").Funcs(s.setters(lang)).Parse(string(source))
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	err = t.Execute(&b, nil)
+	return b.String(), err
 }
 
-// keysOf walks a template for calls of text and count with a literal key.
-func keysOf(node parse.Node) []string {
-	var keys []string
-	switch n := node.(type) {
-	case *parse.ListNode:
-		if n == nil {
-			return nil
-		}
-		for _, child := range n.Nodes {
-			keys = append(keys, keysOf(child)...)
-		}
-	case *parse.IfNode:
-		keys = branchKeys(&n.BranchNode)
-	case *parse.RangeNode:
-		keys = branchKeys(&n.BranchNode)
-	case *parse.WithNode:
-		keys = branchKeys(&n.BranchNode)
-	case *parse.ActionNode:
-		keys = keysOf(n.Pipe)
-	case *parse.TemplateNode:
-		keys = keysOf(n.Pipe)
-	case *parse.PipeNode:
-		if n == nil {
-			return nil
-		}
-		for _, command := range n.Cmds {
-			keys = append(keys, commandKeys(command)...)
-		}
+// setters are what may be called in [[ ]]. Words are escaped here, for they
+// become part of the markup. Their args are put in as they are: they are words
+// themselves, or actions in {{ }}, whose values are escaped when they are known.
+func (s *Site) setters(lang string) texttemplate.FuncMap {
+	text := func(key string, args ...any) (string, error) {
+		t, err := s.words.text(lang, key)
+		return fill(template.HTMLEscapeString(t), args...), err
 	}
-	return keys
-}
-
-func branchKeys(n *parse.BranchNode) []string {
-	keys := append(keysOf(n.Pipe), keysOf(n.List)...)
-	return append(keys, keysOf(n.ElseList)...)
-}
-
-func commandKeys(n *parse.CommandNode) []string {
-	var keys []string
-	for _, arg := range n.Args {
-		keys = append(keys, keysOf(arg)...)
+	return texttemplate.FuncMap{
+		"text": text,
+		"count": func(key, number string) (string, error) {
+			n := "{{" + number + "}}"
+			one, err := text(key+".one", "n", n)
+			if err != nil {
+				return "", err
+			}
+			other, err := text(key+".other", "n", n)
+			return "{{if eq " + number + " 1}}" + one + "{{else}}" + other + "{{end}}", err
+		},
+		"lang":    func() string { return lang },
+		"others":  func() []Tongue { return s.others(lang) },
+		"url":     s.URL,
+		"styles":  s.Styles,
+		"scripts": s.Scripts,
 	}
-	if len(n.Args) < 2 {
-		return keys
-	}
-	name, ok := n.Args[0].(*parse.IdentifierNode)
-	key, literal := n.Args[1].(*parse.StringNode)
-	if !ok || !literal {
-		return keys
-	}
-	switch name.Ident {
-	case "text":
-		return append(keys, key.Text)
-	case "count":
-		return append(keys, key.Text+".one", key.Text+".other")
-	}
-	return keys
 }

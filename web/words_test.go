@@ -18,12 +18,23 @@ var code = regexp.MustCompile(`^([A-Z]{3}-\d\d)\.(heading|text|action)$`)
 // used are the keys that templates build at run time, or that handlers name.
 var used = regexp.MustCompile(`^(way\.[a-z]+\.(label|hint)|(day|second|minute|try|role)\.(one|other)|link\.[a-z]+|desk\.[a-z_]+|month\.[0-9]+|application\.unnamed|language\.name)$`)
 
+// called finds the keys that templates name outright.
+var called = regexp.MustCompile(`\btext "([^"]+)"`)
+
 func TestEveryWordIsUsed(t *testing.T) {
 	s := newSite(t)
 	named := map[string]bool{}
-	for _, page := range s.pages[english] {
-		for _, key := range keysIn(page) {
-			named[key] = true
+	files, err := fs.Glob(templateFiles, "templates/*.html")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		source, err := fs.ReadFile(templateFiles, file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range called.FindAllSubmatch(source, -1) {
+			named[string(m[1])] = true
 		}
 	}
 	for key := range s.words[english] {
@@ -57,6 +68,44 @@ func TestEveryLanguageHasEveryWord(t *testing.T) {
 			if _, ok := s.words[english][key]; !ok {
 				t.Errorf("%s has %s, which English has not", lang, key)
 			}
+		}
+	}
+}
+
+// Words are put into the source of the pages, and are text there for all that.
+func TestWordsAreTextWhereverTheyStand(t *testing.T) {
+	s := newSite(t)
+	const markup, text = `<b class="x">'&`, "&lt;b class=&#34;x&#34;&gt;&#39;&amp;"
+	for key, words := range s.words[english] {
+		s.words[english][key] = markup + words
+	}
+	var err error
+	if s.pages[english], err = s.parse(english); err != nil {
+		t.Fatal(err)
+	}
+	for _, sm := range samples(s, english) {
+		page := render(t, s, english, sm)
+		if strings.Contains(page, "<b class") || strings.Contains(page, "'") || !strings.Contains(page, text) {
+			t.Errorf("%s shows words as markup", sm.name)
+		}
+	}
+}
+
+// What is put into words is escaped for where it stands, as everything is that
+// a page is told.
+func TestWhatWordsAreFilledWithIsText(t *testing.T) {
+	s, page := newSite(t), Page{Application: "<b>{text}{{.}}"}
+	for _, sm := range []sample{
+		{"ways", "ways", Ways{Page: page}},
+		{"smartcard", "smartcard", Smartcard{Page: page}},
+		{"form-post", "form-post", FormPost{Page: page}},
+		{"role", "role", Role{Roles: []RoleOption{{Organisation: page.Application}}}},
+		{"role-confirm", "role-confirm", RoleConfirm{Role: RoleOption{Role: page.Application}}},
+		{"failure", "failure", Failure{Message: Message{Heading: page.Application}}},
+	} {
+		got := render(t, s, english, sm)
+		if strings.Contains(got, "<b>") || !strings.Contains(got, "&lt;b&gt;{text}{{.}}") {
+			t.Errorf("%s does not show a name as it is: %s", sm.name, got)
 		}
 	}
 }
@@ -120,12 +169,9 @@ func TestAnotherLanguageFallsBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.pages["kw"] = pages
-	var buf bytes.Buffer
-	if err := s.Render(&buf, "kw", "form-post", FormPost{Action: "http://localhost/"}); err != nil {
-		t.Fatal(err)
-	}
+	page := render(t, s, "kw", sample{page: "form-post", data: FormPost{Action: "http://localhost/"}})
 	for _, want := range []string{`lang="kw"`, "Pesya", "Get help"} {
-		if !strings.Contains(buf.String(), want) {
+		if !strings.Contains(page, want) {
 			t.Errorf("the page does not hold %q", want)
 		}
 	}

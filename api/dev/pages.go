@@ -43,11 +43,14 @@ func (p *Pages) Mount(r chi.Router) {
 }
 
 func (p *Pages) render(w http.ResponseWriter, name string, page web.Framed) {
+	html, err := p.Site.Render(page.Language(), name, page)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError) // to a developer, of their own computer
+		return
+	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Add("Vary", "Accept-Language, Cookie")
-	if err := p.Site.Render(w, page.Language(), name, page); err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError) // to a developer, of their own computer
-	}
+	_, _ = w.Write(html) // who has gone is not told
 }
 
 // people lists everybody with what they are there to show.
