@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"net/http"
 	"net/netip"
 	"sync"
 	"time"
@@ -68,29 +67,4 @@ func (a *Arrivals) of(network netip.Prefix) *rate.Limiter {
 		a.known[network] = l
 	}
 	return l
-}
-
-type addressKey struct{}
-
-// Address returns where the request that ctx belongs to comes from; the zero
-// address if that cannot be said.
-func Address(ctx context.Context) netip.Addr {
-	addr, _ := ctx.Value(addressKey{}).(netip.Addr)
-	return addr
-}
-
-// locate finds out where each request comes from.
-func (s *Server) locate(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), addressKey{}, s.Origin(r))))
-	})
-}
-
-// remote is the other end of the connection.
-func remote(r *http.Request) netip.Addr {
-	at, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return at.Addr()
 }

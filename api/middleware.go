@@ -1,42 +1,76 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"log/slog"
+	"maps"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
 	"strings"
 	"time"
 
 	"github.com/go-chi/chi/v5"
-	"github.com/go-chi/chi/v5/middleware"
 	"github.com/oklog/ulid/v2"
 
 	"github.com/lanyard-id/lanyard/idp"
 	"github.com/lanyard-id/lanyard/web"
 )
 
-type requestIDKey struct{}
+// arrival is what is known of a request when it comes, in one value of its
+// context: a context for each would copy the request for each.
+type arrival struct {
+	id   string
+	from netip.Addr
+}
+
+type arrivalKey struct{}
 
 // RequestID returns the id of the request that ctx belongs to, 26 letters and
 // digits in the form of a ULID. People read out the first eight, so unlike a
 // ULID's these are no time: two requests of one second must differ in them.
 func RequestID(ctx context.Context) string {
-	id, _ := ctx.Value(requestIDKey{}).(string)
-	return id
+	a, _ := ctx.Value(arrivalKey{}).(*arrival)
+	if a == nil {
+		return ""
+	}
+	return a.id
 }
 
-// identify gives every request its id. One that comes with the request is not
-// taken: it would be a stranger's word in our log.
-func identify(next http.Handler) http.Handler {
+// Address returns where the request that ctx belongs to comes from; the zero
+// address if that cannot be said.
+func Address(ctx context.Context) netip.Addr {
+	a, _ := ctx.Value(arrivalKey{}).(*arrival)
+	if a == nil {
+		return netip.Addr{}
+	}
+	return a.from
+}
+
+// arrive gives every request its id, and finds out where it comes from. An id
+// that comes with the request is not taken: it would be a stranger's word in
+// our log.
+func (s *Server) arrive(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var id ulid.ULID
 		rand.Read(id[:]) // never fails: crypto/rand ends the program instead
-		w.Header().Set("X-Request-Id", id.String())
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id.String())))
+		a := &arrival{id.String(), s.Origin(r)}
+		w.Header().Set("X-Request-Id", a.id)
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), arrivalKey{}, a)))
 	})
+}
+
+// remote is the other end of the connection.
+func remote(r *http.Request) netip.Addr {
+	at, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return at.Addr()
 }
 
 // recoverer turns a panic into the page for a fault of ours.
@@ -61,36 +95,63 @@ func (s *Server) recoverer(next http.Handler) http.Handler {
 func (s *Server) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := s.Logins.Now()
-		ww := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
-		next.ServeHTTP(ww, r)
+		a := &answer{ResponseWriter: w}
+		next.ServeHTTP(a, r)
 
-		took := s.Logins.Now().Sub(start)
+		status, took := cmp.Or(a.status, http.StatusOK), s.Logins.Now().Sub(start)
 		route := chi.RouteContext(r.Context()).RoutePattern()
 		if route == "" {
 			route = "none"
 		}
-		s.Metrics.Request(route, r.Method, ww.Status(), took)
-		s.Log.InfoContext(r.Context(), "request", "method", r.Method, "route", route,
-			"status", ww.Status(), "bytes", ww.BytesWritten(), "ms", float64(took.Microseconds())/float64(time.Millisecond/time.Microsecond))
+		s.Metrics.Request(route, r.Method, status, took)
+		s.Log.LogAttrs(r.Context(), slog.LevelInfo, "request", slog.String("method", r.Method), slog.String("route", route),
+			slog.Int("status", status), slog.Int("bytes", a.bytes), slog.Float64("ms", float64(took.Microseconds())/float64(time.Millisecond/time.Microsecond)))
 	})
 }
+
+// answer sees what is answered. It has no ReadFrom, by which net/http sends
+// the header on its own before a file: ours are small and in memory, and one
+// write is half of what such an answer costs.
+type answer struct {
+	http.ResponseWriter
+	status int // the first that was written; 0: none yet
+	bytes  int
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (a *answer) WriteHeader(status int) {
+	a.status = cmp.Or(a.status, status)
+	a.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (a *answer) Write(b []byte) (int, error) {
+	a.status = cmp.Or(a.status, http.StatusOK)
+	n, err := a.ResponseWriter.Write(b)
+	a.bytes += n
+	return n, err
+}
+
+// Unwrap is for http.ResponseController.
+func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
 // secure sets what every answer carries: nothing inline, no frame, no sniffing,
 // no address told to the next site. Our own pages see it: with no-referrer a
 // browser would post our own forms with the origin null.
 func (s *Server) secure(next http.Handler) http.Handler {
+	always := http.Header{}
+	always.Set("Content-Security-Policy", web.Policy())
+	always.Set("X-Content-Type-Options", "nosniff")
+	always.Set("X-Frame-Options", "DENY")
+	always.Set("Referrer-Policy", "same-origin")
+	always.Set("Cross-Origin-Opener-Policy", "same-origin")
+	always.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+	always.Set("Cache-Control", "no-store")
+	if s.Browser.Secure {
+		always.Set("Strict-Transport-Security", "max-age=31536000")
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("Content-Security-Policy", web.Policy())
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("X-Frame-Options", "DENY")
-		h.Set("Referrer-Policy", "same-origin")
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
-		h.Set("Cache-Control", "no-store")
-		if s.Browser.Secure {
-			h.Set("Strict-Transport-Security", "max-age=31536000")
-		}
+		maps.Copy(w.Header(), always) // their values are shared: Set and Add leave them as they are
 		next.ServeHTTP(w, r)
 	})
 }

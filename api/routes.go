@@ -15,7 +15,7 @@ func (s *Server) Routes() http.Handler {
 	if s.Trace != nil {
 		r.Use(s.Trace)
 	}
-	r.Use(identify, s.locate, s.observe, s.recoverer, s.secure)
+	r.Use(s.arrive, s.observe, s.recoverer, s.secure)
 	r.NotFound(s.page(func(http.ResponseWriter, *http.Request) error { return errNoPage }))
 	r.MethodNotAllowed(s.page(func(http.ResponseWriter, *http.Request) error { return errMethod }))
 
