@@ -23,7 +23,10 @@ func logAt(f *os.File, level slog.Level, more ...slog.Handler) *slog.Logger {
 	// The OIDC library logs to the default. What matters there is said by our
 	// own door, once and with its cause.
 	slog.SetDefault(slog.New(slog.DiscardHandler))
-	return slog.New(withRequest{slog.NewMultiHandler(append(more, h)...)})
+	if len(more) > 0 {
+		h = slog.NewMultiHandler(append(more, h)...)
+	}
+	return slog.New(withRequest{h})
 }
 
 // withRequest adds the request's id to what is logged in its context.

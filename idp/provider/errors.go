@@ -3,6 +3,7 @@ package provider
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"time"
@@ -85,6 +86,9 @@ func retryAfter(ctx context.Context, err error) {
 // rule, and returns err, which is why it was not kept. more is what else the
 // log should know.
 func (p *Provider) rule(ctx context.Context, name string, err error, more ...any) error {
+	if !p.Log.Enabled(ctx, slog.LevelDebug) {
+		return err // a text of every rule, which nobody reads
+	}
 	why := ""
 	if err != nil {
 		why = err.Error()
