@@ -29,8 +29,8 @@ func TestAnswers(t *testing.T) {
 		p.open(s.authorizeURL("basic", nil))
 		p.signIn(oneRole)
 		p.wantCode()
-		if len(p.hops) != 3 {
-			t.Errorf("the person was led by %v, want the login, the callback and the client", len(p.hops))
+		if len(p.hops) != 2 {
+			t.Errorf("the person was led by %v, want the callback and the client", len(p.hops))
 		}
 	})
 	t.Run("OIDC Core §3.1.3.6: at_hash is the left half of the access token's hash, by every algorithm", func(t *testing.T) {
