@@ -43,21 +43,33 @@ func (w *world) verifyJournal(ctx context.Context) error {
 	return nil
 }
 
-// findings are what was found, of which a report shows the first.
-type findings struct{ all []error }
+// findings are what was found. The same found again is counted.
+type findings struct {
+	first []error
+	count map[string]int
+}
 
 func (f *findings) add(err error) {
-	if err != nil {
-		f.all = append(f.all, err)
+	if err == nil {
+		return
+	}
+	if f.count == nil {
+		f.count = map[string]int{}
+	}
+	if f.count[err.Error()]++; f.count[err.Error()] == 1 && len(f.first) < 10 {
+		f.first = append(f.first, err)
 	}
 }
 
 func (f *findings) err() error {
-	if len(f.all) == 0 {
-		return nil
+	errs := make([]error, 0, len(f.first))
+	for _, err := range f.first {
+		if n := f.count[err.Error()]; n > 1 {
+			err = fmt.Errorf("%d times: %w", n, err)
+		}
+		errs = append(errs, err)
 	}
-	first := f.all[:min(len(f.all), 5)]
-	return fmt.Errorf("%d findings, the first: %w", len(f.all), errors.Join(first...))
+	return errors.Join(errs...)
 }
 
 // useCodesAgain shows every code a second time.

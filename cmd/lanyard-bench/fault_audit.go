@@ -81,8 +81,8 @@ func (w *world) collect(ctx context.Context, i int, wanted int64, given *atomic.
 			if err := hasRow(ctx, conn, r.tokens.access, began); err != nil && ctx.Err() == nil {
 				return err
 			}
-		case errors.Is(err, errLost) || ctx.Err() != nil:
-			f = w.flow(i, f.client)
+		case outage(err) || ctx.Err() != nil:
+			f = w.flow(i, f.client) // who loses an answer begins anew
 		case err != nil:
 			return err
 		}

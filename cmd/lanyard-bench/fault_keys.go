@@ -35,7 +35,7 @@ func rotateKeys(ctx context.Context, t *trial) error {
 		for i, c := range caches {
 			clients = append(clients, w.client([]string{"RS256", "ES256"}[i%2], c))
 		}
-		people := newLoad(t.size(40, 20), func(ctx context.Context, n int) error {
+		people := newLoad(t.size(40, 15), func(ctx context.Context, n int) error {
 			_, err := w.flow(n, clients[n%len(clients)]).run(ctx)
 			return err
 		})

@@ -37,7 +37,7 @@ func (w *world) straight(c *client) func(context.Context, int) error {
 func killServer(ctx context.Context, t *trial) error {
 	return t.in(ctx, plan{}, func(w *world) error {
 		c := w.client("ES256", &keyCache{life: time.Minute, unknown: true})
-		people := newLoad(t.size(50, 25), w.comeBack(c))
+		people := newLoad(t.size(50, 15), w.comeBack(c))
 		var slowest time.Duration
 		rounds := t.size(50, 2)
 		err := people.while(ctx, func(ctx context.Context) error {
@@ -146,7 +146,7 @@ func (h *held) goOn() error {
 func rollServers(ctx context.Context, t *trial) error {
 	return t.in(ctx, plan{}, func(w *world) error {
 		c := w.client("ES256", &keyCache{life: time.Minute, unknown: true})
-		people := newLoad(t.size(50, 25), w.straight(c))
+		people := newLoad(t.size(50, 15), w.straight(c))
 		rounds := t.size(20, 1)
 		err := people.while(ctx, func(ctx context.Context) error {
 			for range rounds {

@@ -318,7 +318,7 @@ func killPostgres(ctx context.Context, t *trial) error {
 	return t.in(ctx, plan{}, func(w *world) error {
 		c := w.client("ES256", nil)
 		sign := w.straight(c)
-		people := newLoad(t.size(30, 20), func(ctx context.Context, n int) error {
+		people := newLoad(t.size(30, 15), func(ctx context.Context, n int) error {
 			if err := sign(ctx, n); err != nil && !outage(err) {
 				return err
 			}

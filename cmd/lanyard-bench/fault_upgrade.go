@@ -24,7 +24,7 @@ func upgradeSchema(ctx context.Context, t *trial) error {
 	before.program = old
 	return before.in(ctx, plan{}, func(w *world) error {
 		c := w.client("ES256", &keyCache{life: time.Minute, unknown: true})
-		people := newLoad(t.size(50, 20), w.straight(c))
+		people := newLoad(t.size(50, 15), w.straight(c))
 		err := people.while(ctx, func(ctx context.Context) error {
 			wait(ctx, time.Second)
 			if err := w.migrate(ctx, t.program); err != nil {
