@@ -32,10 +32,18 @@ func (e exit) Error() string { return e.err.Error() }
 func (e exit) Unwrap() error { return e.err }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// The first signal asks to leave in order; the second ends the program at
-	// once, because nobody catches it any more.
-	context.AfterFunc(ctx, stop)
+	// The first signal asks to leave in order, the second ends the program at
+	// once. One channel catches both: were the first to give up catching, a
+	// second that came meanwhile would be lost.
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	ctx, leave := context.WithCancel(context.Background())
+	go func() {
+		<-signals
+		leave()
+		<-signals
+		os.Exit(exitFailed)
+	}()
 	os.Exit(run(ctx, os.Args[1:]))
 }
 
