@@ -2,7 +2,11 @@ package postgres
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -27,6 +31,12 @@ const (
 	refillTime = 30 * time.Second
 )
 
+// channel is where PostgreSQL tells what changed.
+const channel = "lanyard"
+
+// errDeaf is why a connection that answers is given up all the same.
+var errDeaf = errors.New("notifications do not come through: is there a pooler in transaction mode before PostgreSQL?")
+
 // follower keeps in memory what PostgreSQL decides.
 type follower interface {
 	// refill begins anew: whatever was known may be wrong. It is called on
@@ -41,18 +51,27 @@ type follower interface {
 
 // feed hears what changes in PostgreSQL, on a connection of its own.
 //
-// A notification that was lost leaves no trace, so silence proves nothing. What
-// does is a round trip on the connection that listens: PostgreSQL sends the
-// notifications of everything that was committed before it answers. While such
-// a proof is younger than the lease, what followers have in memory is right.
+// A notification that was lost leaves no trace, so silence proves nothing. Nor
+// does an answer: behind a pooler another session may listen than the one that
+// answers. What proves something is a notification of the feed's own, which
+// comes after those of everything that was committed before it. While such a
+// proof is younger than the lease, what followers have in memory is right.
+//
+// The feed's own go over a channel of its own, so that no other server is woken.
 type feed struct {
 	config    *pgx.ConnConfig
 	now       func() time.Time
 	log       *slog.Logger
 	followers []follower
 
-	proof atomic.Pointer[time.Time] // when the last round trip that succeeded began; nil: none
+	proof atomic.Pointer[time.Time] // when the last one began; nil: none
 	told  []string                  // notifications that followers have not heard yet
+
+	// Of one connection: its own channel, how many notifications were sent
+	// there, and the last that came.
+	own  string
+	sent int
+	came string
 }
 
 // follow lets fo hear what changes. It is called before run.
@@ -124,18 +143,61 @@ func (f *feed) connect(ctx context.Context) (*pgx.Conn, error) {
 	config := f.config.Copy()
 	config.RuntimeParams["application_name"] += " feed"
 	config.Tracer = nil // three round trips a second tell nobody anything
-	config.OnNotification = func(_ *pgconn.PgConn, n *pgconn.Notification) { f.told = append(f.told, n.Payload) }
+	config.OnNotification = func(_ *pgconn.PgConn, n *pgconn.Notification) {
+		if n.Channel == f.own {
+			f.came = n.Payload
+			return
+		}
+		f.told = append(f.told, n.Payload)
+	}
+	f.own, f.came = channel+"_"+strings.ToLower(rand.Text()), ""
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, err
 	}
 	listening, cancel := within(ctx)
 	defer cancel()
-	if _, err := conn.Exec(listening, "LISTEN lanyard"); err != nil {
+	// One transaction: who hears the one channel hears the other.
+	_, err = conn.Exec(listening, "LISTEN "+channel+"; LISTEN "+f.own)
+	if err == nil {
+		err = f.overhear(listening, conn)
+	}
+	if err != nil {
 		hangUp(ctx, conn)
 		return nil, err
 	}
 	return conn, nil
+}
+
+// overhear proves that conn hears what is told while it asks nothing. A pooler
+// that lends a session for each transaction may lend the same one each time:
+// then conn hears itself, and what others tell in between is lost.
+func (f *feed) overhear(ctx context.Context, conn *pgx.Conn) error {
+	config := f.config.Copy()
+	config.Tracer = nil
+	other, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return err
+	}
+	defer hangUp(ctx, other)
+	told, err := f.send(ctx, other)
+	if err != nil {
+		return err
+	}
+	for f.came != told {
+		if err := conn.PgConn().WaitForNotification(ctx); err != nil {
+			return fmt.Errorf("%w: %w", errDeaf, err)
+		}
+	}
+	return nil
+}
+
+// send tells the feed something over conn, and returns what.
+func (f *feed) send(ctx context.Context, conn *pgx.Conn) (string, error) {
+	f.sent++
+	told := strconv.Itoa(f.sent)
+	_, err := conn.Exec(ctx, "SELECT pg_notify($1, $2)", f.own, told)
+	return told, err
 }
 
 // hangUp closes conn, and does not wait for a server that does not answer.
@@ -157,15 +219,20 @@ func (f *feed) refill(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-// renew makes a round trip. What it brought is heard before it counts. It ends
-// with the lease at the latest, so that a clock that stands still in a test
-// does not keep the lease for ever.
+// renew proves again that conn hears: PostgreSQL delivers what a session tells
+// itself, and all that was told before, at the end of the command. What that
+// brought is heard before it counts. It ends with the lease at the latest, so
+// that a clock that stands still in a test does not keep the lease for ever.
 func (f *feed) renew(ctx context.Context, conn *pgx.Conn) error {
 	asked := f.now()
 	ctx, cancel := context.WithTimeout(ctx, lease-beat)
 	defer cancel()
-	if err := conn.Ping(ctx); err != nil {
+	told, err := f.send(ctx, conn)
+	if err != nil {
 		return err
+	}
+	if f.came != told {
+		return errDeaf
 	}
 	f.tell()
 	f.proof.Store(&asked)
