@@ -40,6 +40,11 @@ type down struct{}
 
 func (down) Record(context.Context, idp.Event, ...idp.Fence) error { return errDown }
 
+// forgetful are tokens that cannot be revoked just now.
+type forgetful struct{ idp.Tokens }
+
+func (forgetful) RevokeFamily(context.Context, string, time.Time) error { return idp.ErrUnavailable }
+
 // ward is where a nurse with two positions signs in, on stores that the
 // service has too and a clock that the test moves.
 type ward struct {

@@ -57,15 +57,17 @@ func (gs *Grants) Redeem(ctx context.Context, r Redemption, request string, once
 	return g, p, r.Token, nil
 }
 
-// reused ends the family of a code that came a second time.
+// reused ends the family of a code that came a second time. The journal comes
+// first, because what Redis knows it may forget; neither waits on the other's
+// success.
 func (gs *Grants) reused(ctx context.Context, g Grant, request string) error {
-	if err := gs.Tokens.RevokeFamily(ctx, g.Family, gs.Now().Add(TokenLife)); err != nil {
-		return err
-	}
 	err := gs.Journal.Record(ctx, Event{At: gs.Now(), Kind: CodeReused, Request: request, Subject: g.Subject,
 		Client: g.ClientID, Session: g.SessionID, Family: g.Family}, Fence{Kind: FamilyFence, Hash: g.Family})
 	if err != nil {
-		return fmt.Errorf("record reuse: %w", err)
+		err = fmt.Errorf("record reuse: %w", err)
+	}
+	if err := errors.Join(err, gs.Tokens.RevokeFamily(ctx, g.Family, gs.Now().Add(TokenLife))); err != nil {
+		return err
 	}
 	return ErrUsed
 }

@@ -48,6 +48,19 @@ func TestRedeem(t *testing.T) {
 		}
 		w.wantHolder(token, idp.ErrToken)
 	})
+	t.Run("RFC 6749 §4.1.2: a second use ends what the first made for good, though Redis fails that instant", func(t *testing.T) {
+		w := aWard(t)
+		w.saveCode()
+		token := w.mustRedeem()
+		w.rdb.Del(t.Context(), w.rdb.Keys(t.Context(), "code:*").Val()...)
+		w.saveCode() // as in a snapshot from before the first use
+		w.grants.Tokens = forgetful{w.live}
+		if again, err := w.redeem(); !errors.Is(err, idp.ErrUnavailable) || again != "" {
+			t.Errorf("the second use: %v, want ErrUnavailable and no token", err)
+		}
+		w.grants.Tokens = w.live
+		w.wantHolder(token, idp.ErrToken)
+	})
 	t.Run("RFC 6750 §3.1: an access token lives an hour", func(t *testing.T) {
 		w := aWard(t)
 		w.saveCode()
