@@ -283,7 +283,7 @@ func (ls *Logins) Code(ctx context.Context, v View) (string, error) {
 	}
 	family := newFamily()
 	g := Grant{Family: family, ClientID: l.ClientID, RedirectURI: l.RedirectURI, Challenge: l.Challenge,
-		Nonce: l.Nonce, Scopes: l.Scopes, Subject: v.Session.Subject, SessionID: v.Session.ID, ACR: acr,
+		Nonce: l.Nonce, Scopes: l.Scopes, Subject: v.Session.Subject, SessionID: v.Session.ID, SessionKey: v.Session.Key, ACR: acr,
 		Method: v.Session.Method, Level: v.Session.Level, AuthTime: v.Session.AuthTime, Role: v.Role.Role}
 	code := newInFamily(family)
 	if err := ls.Codes.SaveCode(ctx, code, g, ls.Now().Add(CodeLife)); err != nil {

@@ -25,6 +25,7 @@ type Grant struct {
 	Scopes      []string              `json:"scopes"`
 	Subject     string                `json:"subject"`
 	SessionID   string                `json:"sid"`
+	SessionKey  string                `json:"session_key,omitempty"` // the Key of the session, of which a fence may tell that it ended; "" from an older release
 	ACR         ACR                   `json:"acr"`
 	Method      authenticators.Method `json:"method"`
 	Level       authenticators.Level  `json:"level"`

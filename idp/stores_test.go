@@ -133,8 +133,12 @@ func (w *ward) begin(id string) idp.Login {
 
 // signIn shows the nurse's card in answer to question once.
 func (w *ward) signIn(l idp.Login, once string) (idp.Session, string, error) {
-	e := authenticators.Evidence{Subject: nurse, Method: authenticators.Smartcard, Level: authenticators.AAL3, At: w.now, Once: once}
-	return w.logins.SignIn(w.t.Context(), l, "request", e, "")
+	return w.logins.SignIn(w.t.Context(), l, "request", w.evidence(once), "")
+}
+
+// evidence is what the nurse's card shows in answer to question once.
+func (w *ward) evidence(once string) authenticators.Evidence {
+	return authenticators.Evidence{Subject: nurse, Method: authenticators.Smartcard, Level: authenticators.AAL3, At: w.now, Once: once}
 }
 
 func (w *ward) mustSignIn(l idp.Login) idp.Session {

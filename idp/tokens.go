@@ -35,6 +35,9 @@ func (gs *Grants) Redeem(ctx context.Context, r Redemption, request string, once
 		return Grant{}, Person{}, "", err
 	}
 	// From here on a failure leaves a token that nobody was given.
+	if err := gs.signedOut(ctx, g); err != nil {
+		return Grant{}, Person{}, "", err
+	}
 	p, err := gs.person(ctx, g)
 	if errors.Is(err, ErrToken) {
 		return Grant{}, Person{}, "", ErrCode
@@ -55,6 +58,22 @@ func (gs *Grants) Redeem(ctx context.Context, r Redemption, request string, once
 		return Grant{}, Person{}, "", fmt.Errorf("record token: %w", err)
 	}
 	return g, p, r.Token, nil
+}
+
+// signedOut is ErrCode if the session that the code of g came of was ended.
+// Tokens that are out already live on.
+func (gs *Grants) signedOut(ctx context.Context, g Grant) error {
+	if g.SessionKey == "" {
+		return nil
+	}
+	ended, err := gs.Fences.Stands(ctx, Fence{Kind: SessionFence, Hash: g.SessionKey})
+	if err != nil {
+		return fmt.Errorf("fence of session: %w", err)
+	}
+	if ended {
+		return ErrCode
+	}
+	return nil
 }
 
 // reused ends the family of a code that came a second time. The journal comes

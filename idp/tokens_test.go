@@ -72,6 +72,50 @@ func TestRedeem(t *testing.T) {
 	})
 }
 
+func TestSignedOut(t *testing.T) {
+	// asked returns a code of a session, and what ends that session.
+	asked := func(w *ward) (code string, end func()) {
+		w.t.Helper()
+		l := w.begin("a")
+		s := w.mustSignIn(l)
+		v, err := w.logins.ChooseRole(w.t.Context(), w.look(l, s), "request", "1")
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if code, err = w.logins.Code(w.t.Context(), v); err != nil {
+			w.t.Fatal(err)
+		}
+		return code, func() {
+			w.t.Helper()
+			if _, _, err := w.logins.SignIn(w.t.Context(), w.begin("b"), "request", w.evidence("again"), s.Key); err != nil {
+				w.t.Fatal(err)
+			}
+		}
+	}
+	redeem := func(w *ward, code string) (string, error) {
+		_, _, token, err := w.grants.Redeem(w.t.Context(), idp.Redemption{Code: code, ClientID: "ward"}, "request")
+		return token, err
+	}
+	t.Run("own rule: the code of a session that was ended gives no token", func(t *testing.T) {
+		w := aWard(t)
+		code, end := asked(w)
+		end()
+		if token, err := redeem(w, code); !errors.Is(err, idp.ErrCode) || token != "" {
+			t.Errorf("Redeem: %v, want ErrCode and no token", err)
+		}
+	})
+	t.Run("own rule: a token that is out lives on when its session ends", func(t *testing.T) {
+		w := aWard(t)
+		code, end := asked(w)
+		token, err := redeem(w, code)
+		if err != nil {
+			t.Fatal(err)
+		}
+		end()
+		w.wantHolder(token, nil)
+	})
+}
+
 func TestRestricted(t *testing.T) {
 	t.Run("assurance: who was restricted since the sign-in gets no token", func(t *testing.T) {
 		w := aWard(t)
