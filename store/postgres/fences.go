@@ -109,10 +109,10 @@ func (e *ended) add(f idp.Fence) {
 }
 
 // refill reads what stands, when the feed begins again. It only adds: what is
-// raised meanwhile is heard, before or after.
+// raised meanwhile is heard, before or after. It reads those too whose time is
+// up: the clock may be set right later, and Clean keeps them few.
 func (e *ended) refill(ctx context.Context, conn *pgx.Conn) error {
-	rows, err := conn.Query(ctx, `SELECT kind, hash FROM fences WHERE kind = ANY ($1) AND until > $2`,
-		[]string{idp.SessionFence, idp.FamilyFence}, e.now())
+	rows, err := conn.Query(ctx, `SELECT kind, hash FROM fences WHERE kind = ANY ($1)`, ending)
 	if err != nil {
 		return err
 	}

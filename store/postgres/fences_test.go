@@ -61,6 +61,15 @@ func TestStands(t *testing.T) {
 		stands(t, b, session("ended"), true)
 		stands(t, b, session("live"), false)
 	})
+	t.Run("own rule: a server whose clock was ahead when it began knows what has ended, once the clock is right", func(t *testing.T) {
+		url := aDatabase(t)
+		end(t, openAt(t, url), session("ended"))
+		now := &clock{at: time.Now().Add(idp.FenceLife + time.Hour)}
+		s := listening(t, openAt(t, url, func(c *Config) { c.Now = now.now }))
+		now.move(-idp.FenceLife - time.Hour)
+		listening(t, s)
+		stands(t, s, session("ended"), true)
+	})
 	t.Run("own rule: what was ended here is known here at once", func(t *testing.T) {
 		s := listening(t, open(t))
 		for n := range 100 {
