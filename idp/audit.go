@@ -38,6 +38,10 @@ const (
 	// What an operator did on the server's host, before anybody could sign in.
 	Bootstrapped Kind = "bootstrapped"
 	BootstrapNo  Kind = "bootstrap_refused"
+
+	// What the journal tells of itself: events that it had acknowledged are
+	// gone, and a new chain begins.
+	JournalLost Kind = "journal_lost"
 )
 
 // Fence is a fact that may become true only once, wherever and however often

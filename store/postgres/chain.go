@@ -50,6 +50,13 @@ type chained struct {
 	idp.Event
 }
 
+// loss is the event that begins a chain in place of one that was cut off. It
+// names the last event of that chain which was acknowledged.
+type loss struct {
+	idp.Event
+	Lost head `json:"lost"`
+}
+
 // place writes the event that body is the JSON of as the event seq of a chain.
 // The place is part of what is hashed, so that no event can stand elsewhere.
 func place(server string, seq int64, body []byte) string {

@@ -3,6 +3,7 @@ package postgres
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -48,6 +49,10 @@ func (j *journal) commit(ctx context.Context, entries []*entry) error {
 			return err
 		}
 	}
+	entries, err := j.confess(entries)
+	if err != nil {
+		return err
+	}
 	var (
 		end          = j.end
 		kinds, names []string
@@ -73,7 +78,7 @@ func (j *journal) commit(ctx context.Context, entries []*entry) error {
 		seqs, ats, events, hashes = append(seqs, end.seq), append(ats, n.at), append(events, event), append(hashes, bytes.Clone(end.hash[:]))
 	}
 
-	_, err := j.pool.Exec(ctx, recordAll, kinds, names, untils, j.server, seqs, ats, events, hashes, ending, once, told)
+	_, err = j.pool.Exec(ctx, recordAll, kinds, names, untils, j.server, seqs, ats, events, hashes, ending, once, told)
 	if refusal, ok := errors.AsType[*pgconn.PgError](err); ok && refusal.Code == stood {
 		return idp.ErrUsed
 	}
@@ -92,13 +97,28 @@ func (j *journal) commit(ctx context.Context, entries []*entry) error {
 	return nil
 }
 
+// confess puts before entries the event that begins a chain if the one before
+// it was cut off. Without that event nothing in the database would tell: a chain
+// that is too short looks whole.
+func (j *journal) confess(entries []*entry) ([]*entry, error) {
+	if j.cut == nil || j.end.seq > 0 {
+		return entries, nil
+	}
+	at := entries[0].at // the journal has no clock
+	event, err := json.Marshal(loss{Event: idp.Event{At: at, Kind: idp.JournalLost}, Lost: *j.cut})
+	if err != nil {
+		return nil, fmt.Errorf("write an event of kind %s: %w", idp.JournalLost, err)
+	}
+	return append([]*entry{{at: at, event: event}}, entries...), nil
+}
+
 // find asks where the chain ends. Should a commit that was lost from sight
 // arrive after that, either it or what is written next finds its place taken:
 // both cannot stand.
 //
 // A chain that ends before what was acknowledged was cut off: PostgreSQL lost
 // it, or was restored from an old copy. To go on there would hide that, so a
-// new chain begins.
+// new chain begins, with an event that names where the old one ended.
 func (j *journal) find(ctx context.Context) error {
 	rows, err := j.pool.Query(ctx, `SELECT seq, hash FROM audit_events
 		WHERE server = $1 AND seq >= $2 ORDER BY seq`, j.server, j.end.seq)
@@ -116,6 +136,7 @@ func (j *journal) find(ctx context.Context) error {
 	if j.end.seq > 0 && (len(links) == 0 || links[0] != j.end) {
 		j.log.ErrorContext(ctx, "PostgreSQL has lost events of the journal that it had acknowledged: a new chain begins",
 			"chain", j.server, "acknowledged", j.end.seq)
+		j.cut = &head{Server: j.server, Seq: j.end.seq, Hash: bytes.Clone(j.end.hash[:])}
 		j.begin()
 		return nil
 	}

@@ -46,11 +46,12 @@ type journal struct {
 	once    sync.Once     // of closing
 
 	// Of the writer alone: the name of the chain, its last link that is known
-	// to stand, and whether more may stand, after a commit whose outcome nobody
-	// knows.
+	// to stand, whether more may stand, after a commit whose outcome nobody
+	// knows, and where the chain before it ended, if that was cut off.
 	server string
 	end    link
 	lost   bool
+	cut    *head
 }
 
 // entry is an event on its way into the journal.

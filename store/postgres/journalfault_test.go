@@ -112,6 +112,21 @@ func TestRecordThroughFaults(t *testing.T) {
 			t.Errorf("Verify: %+v, %v; want 2 chains", r, err)
 		}
 	})
+	t.Run("own rule: what PostgreSQL lost is found, for the new chain names where the old one ended", func(t *testing.T) {
+		s, old := aJournal(t)
+		tamper(t, s, `DELETE FROM audit_events WHERE seq > 2`)
+		whole(t, s) // nothing else would tell
+		s.journal.close()
+		s.journal.lost = true // a connection broke meanwhile
+		for _, refused := range []*entry{anEntry(t, "a", code("a")), anEntry(t, "b", code("a")), anEntry(t, "c")} {
+			s.journal.batch(t.Context(), []*entry{refused})
+		}
+		r, err := s.Verify(t.Context(), noKeys)
+		want := Finding{Chain: old, Seq: 5, Problem: "the event was acknowledged and is missing"}
+		if err != nil || !slices.Equal(r.Findings, []Finding{want}) || r.Chains != 2 || r.Events != 2+3 {
+			t.Errorf("Verify: %+v, %v; want %+v alone", r, err, want)
+		}
+	})
 	t.Run("own rule: a commit that arrives late leaves the chain whole", func(t *testing.T) {
 		s := open(t)
 		s.journal.close()

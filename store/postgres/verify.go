@@ -2,11 +2,14 @@ package postgres
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"math"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/lanyard-id/lanyard/idp"
 )
 
 // mostFindings is how many findings a Report names. Who finds more has stopped
@@ -72,6 +75,9 @@ func (s *Store) walkChains(ctx context.Context, sealed map[string]int64, report 
 		if err != nil {
 			return fmt.Errorf("read the journal: %w", err)
 		}
+		if err := s.losses(ctx, page, report); err != nil {
+			return err
+		}
 		for _, r := range page {
 			if report.Events == 0 || r.server != last.server {
 				report.Chains++
@@ -90,6 +96,30 @@ func (s *Store) walkChains(ctx context.Context, sealed map[string]int64, report 
 			return nil
 		}
 	}
+}
+
+// losses finds the chains that those who begin in page say were cut off.
+func (s *Store) losses(ctx context.Context, page []row, report *Report) error {
+	var heads []head
+	for _, r := range page {
+		var l loss
+		if r.seq == 1 && json.Unmarshal([]byte(r.event), &l) == nil && l.Kind == idp.JournalLost {
+			heads = append(heads, l.Lost)
+		}
+	}
+	if len(heads) == 0 {
+		return nil
+	}
+	problems, err := s.contradictions(ctx, heads, "acknowledged")
+	if err != nil {
+		return err
+	}
+	for i, h := range heads {
+		if problems[i] != "" {
+			report.found(Finding{Chain: h.Server, Seq: h.Seq, Problem: problems[i]})
+		}
+	}
+	return nil
 }
 
 // page reads rows of the journal.

@@ -3,7 +3,6 @@ package postgres
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"math"
 
@@ -37,7 +36,7 @@ func (s *Store) walkSeals(ctx context.Context, keys PublicKeys, report *Report) 
 			if problem != "" {
 				report.found(Finding{Chain: k.server, Seal: k.n, Problem: problem})
 			}
-			problems, err := s.contradictions(ctx, l.Heads)
+			problems, err := s.contradictions(ctx, l.Heads, "sealed")
 			if err != nil {
 				return nil, err
 			}
@@ -71,8 +70,9 @@ func (s *Store) seals(ctx context.Context, last kept) ([]kept, error) {
 	})
 }
 
-// contradictions says of each head what the journal holds instead, or "".
-func (s *Store) contradictions(ctx context.Context, heads []head) ([]string, error) {
+// contradictions says of each head, which was as did says, what the journal
+// holds instead, or "".
+func (s *Store) contradictions(ctx context.Context, heads []head, did string) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, pageTime)
 	defer cancel()
 	servers, seqs := make([]string, len(heads)), make([]int64, len(heads))
@@ -82,22 +82,22 @@ func (s *Store) contradictions(ctx context.Context, heads []head) ([]string, err
 	rows, err := s.pool.Query(ctx, `SELECT e.hash FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS h (server, seq, place)
 		LEFT JOIN audit_events AS e ON e.server = h.server AND e.seq = h.seq ORDER BY h.place`, servers, seqs)
 	if err != nil {
-		return nil, fmt.Errorf("read what was sealed: %w", err)
+		return nil, fmt.Errorf("read what was %s: %w", did, err)
 	}
 	hashes, err := pgx.CollectRows(rows, pgx.RowTo[[]byte])
 	if err != nil {
-		return nil, fmt.Errorf("read what was sealed: %w", err)
+		return nil, fmt.Errorf("read what was %s: %w", did, err)
 	}
 	if len(hashes) != len(heads) {
-		return nil, errors.New("read what was sealed: too few rows")
+		return nil, fmt.Errorf("read what was %s: too few rows", did)
 	}
 	problems := make([]string, len(heads))
 	for i, h := range heads {
 		switch {
 		case hashes[i] == nil:
-			problems[i] = "the event was sealed and is missing"
+			problems[i] = "the event was " + did + " and is missing"
 		case !bytes.Equal(hashes[i], h.Hash):
-			problems[i] = "the event is not the one that was sealed"
+			problems[i] = "the event is not the one that was " + did
 		}
 	}
 	return problems, nil
