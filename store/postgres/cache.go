@@ -2,10 +2,18 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/lanyard-id/lanyard/authenticators/smartcard"
+	"github.com/lanyard-id/lanyard/idp"
 )
+
+// mostUnknown is how many names that nothing has are held by a cache, at a KiB
+// each at most: whoever asks for one again and again costs no more questions.
+const mostUnknown = 1_000
 
 // cache keeps what PostgreSQL said, by name, for as long as it is known to be
 // so. What it returns is shared: callers give out copies.
@@ -16,6 +24,7 @@ type cache[V any] struct {
 
 	mu      sync.RWMutex
 	held    map[string]V
+	unknown map[string]error      // why there is nothing of a name
 	flights map[string]*flight[V] // questions on their way whose answers may be held
 }
 
@@ -27,19 +36,20 @@ type flight[V any] struct {
 }
 
 func newCache[V any](fresh func() bool, most int, load func(context.Context, string) (V, error)) *cache[V] {
-	return &cache[V]{fresh: fresh, most: most, load: load, held: map[string]V{}, flights: map[string]*flight[V]{}}
+	return &cache[V]{fresh: fresh, most: most, load: load, held: map[string]V{}, unknown: map[string]error{}, flights: map[string]*flight[V]{}}
 }
 
-// get returns what is called name. Errors are not held.
+// get returns what is called name. Of errors only those are held that say that
+// there is nothing.
 func (c *cache[V]) get(ctx context.Context, name string) (V, error) {
 	c.mu.RLock()
-	v, ok := c.held[name]
+	v, err, ok := c.known(name)
 	c.mu.RUnlock()
 	// Asked after the look, so that a process that stood still in between does
 	// not answer with what it knew before.
 	fresh := c.fresh()
 	if ok && fresh {
-		return v, nil
+		return v, err
 	}
 
 	ctx, cancel := within(ctx)
@@ -58,6 +68,15 @@ func (c *cache[V]) get(ctx context.Context, name string) (V, error) {
 	}
 }
 
+// known returns what is held of name. The caller has c.mu.
+func (c *cache[V]) known(name string) (v V, err error, ok bool) { //nolint:revive,staticcheck // the error is what is known
+	if v, ok = c.held[name]; ok {
+		return v, nil, true
+	}
+	err, ok = c.unknown[name]
+	return v, err, ok
+}
+
 // join returns the question for name that is on its way, or a new one. It
 // outlives whoever asked first: others may wait for it.
 func (c *cache[V]) join(ctx context.Context, name string) *flight[V] {
@@ -67,8 +86,8 @@ func (c *cache[V]) join(ctx context.Context, name string) *flight[V] {
 		return f
 	}
 	f := &flight[V]{done: make(chan struct{})}
-	if v, ok := c.held[name]; ok { // the answer came between the look and now
-		f.v = v
+	if v, err, ok := c.known(name); ok { // the answer came between the look and now
+		f.v, f.err = v, err
 		close(f.done)
 		return f
 	}
@@ -90,16 +109,28 @@ func (c *cache[V]) fly(ctx context.Context, name string, f *flight[V]) {
 		return
 	}
 	delete(c.flights, name)
-	if err != nil {
-		return
+	switch {
+	case err == nil:
+		hold(c.held, c.most, name, v)
+	case isUnknown(err):
+		hold(c.unknown, mostUnknown, name, err)
 	}
-	for other := range c.held {
-		if len(c.held) < c.most {
+}
+
+// isUnknown says whether err tells that there is nothing of a name.
+func isUnknown(err error) bool {
+	return errors.Is(err, idp.ErrNotFound) || errors.Is(err, idp.ErrClientUnknown) || errors.Is(err, smartcard.ErrNotRegistered)
+}
+
+// hold puts v into held, and takes others out that there be no more than most.
+func hold[V any](held map[string]V, most int, name string, v V) {
+	for other := range held {
+		if len(held) < most {
 			break
 		}
-		delete(c.held, other)
+		delete(held, other)
 	}
-	c.held[name] = v
+	held[name] = v
 }
 
 // drop forgets what is called name, and everything if name is "". The answers
@@ -109,10 +140,12 @@ func (c *cache[V]) drop(name string) {
 	defer c.mu.Unlock()
 	if name == "" {
 		clear(c.held)
+		clear(c.unknown)
 		clear(c.flights)
 		return
 	}
 	delete(c.held, name)
+	delete(c.unknown, name)
 	delete(c.flights, name)
 }
 

@@ -201,13 +201,37 @@ func TestCache(t *testing.T) {
 		<-first
 		wantEqual(t, <-ask(c, "a"), got{v: "1"}, nil)
 	})
-	t.Run("own rule: what is not there is asked each time", func(t *testing.T) {
-		src := newSource()
-		c := newCache(yes, 10, src.load)
-		for range 2 {
+	t.Run("own rule: what is not there is not asked again before it may be there", func(t *testing.T) {
+		for _, dropped := range []string{"a", ""} {
+			src := newSource()
+			c := newCache(yes, 10, src.load)
 			first := ask(c, "a")
 			src.say(t, "")
 			wantEqual(t, <-first, got{err: idp.ErrNotFound}, nil)
+			wantEqual(t, <-ask(c, "a"), got{err: idp.ErrNotFound}, nil)
+			c.drop(dropped)
+			next := ask(c, "a")
+			src.say(t, "1")
+			wantEqual(t, <-next, got{v: "1"}, nil)
+		}
+	})
+	t.Run("own rule: an outage is not held", func(t *testing.T) {
+		outages := 0
+		c := newCache(yes, 10, func(context.Context, string) (string, error) { outages++; return "", idp.ErrUnavailable })
+		for range 2 {
+			wantEqual(t, <-ask(c, "a"), got{err: idp.ErrUnavailable}, nil)
+		}
+		if outages != 2 {
+			t.Errorf("asked %d times", outages)
+		}
+	})
+	t.Run("own rule: no more unknown names are held than it may", func(t *testing.T) {
+		c := newCache(yes, 10, func(context.Context, string) (string, error) { return "", idp.ErrNotFound })
+		for i := range mostUnknown + 50 {
+			<-ask(c, fmt.Sprint(i))
+		}
+		if len(c.unknown) != mostUnknown || len(c.held) != 0 {
+			t.Errorf("%d are held", len(c.unknown))
 		}
 	})
 	t.Run("own rule: without a fresh feed everybody asks, and nothing that was held is told", func(t *testing.T) {

@@ -76,6 +76,9 @@ func TestChanges(t *testing.T) {
 				c, _ := s.Client(ctx, "ward")
 				return slices.Equal(c.RedirectURIs, []string{"https://new.example/"})
 			}},
+		{"own rule: every server hears of a client that it did not know",
+			"INSERT INTO clients SELECT (jsonb_populate_record(c, '{\"id\": \"new\"}')).* FROM clients c WHERE id = 'ward'",
+			func(s *Store) bool { _, err := s.Client(ctx, "new"); return err == nil }},
 		{"own rule: every server hears of a client that is gone", "DELETE FROM clients WHERE id = 'ward'",
 			func(s *Store) bool { _, err := s.Client(ctx, "ward"); return errors.Is(err, idp.ErrClientUnknown) }},
 		{"own rule: every server hears of a series that was blocked", "INSERT INTO card_series (series, blocked_from) VALUES (9, '2030-01-01')",
