@@ -36,13 +36,21 @@ func (s *Store) MakeFirstKeys(ctx context.Context) (idp.KeyChanges, error) {
 }
 
 // RotateKeys makes the next keys if they are due. Every server asks; one acts.
+// What is due is decided on what PostgreSQL says now.
 func (s *Store) RotateKeys(ctx context.Context) (idp.KeyChanges, error) {
 	k := s.keys
 	if k.vault == nil {
 		return idp.KeyChanges{}, errNoVault
 	}
+	reading, cancel := within(ctx)
+	problems, err := k.read(reading, s.pool)
+	cancel()
+	k.tell(ctx, problems)
+	if err != nil {
+		return idp.KeyChanges{}, outage(err)
+	}
 	if due := k.policy.Rotation(s.SigningKeys(), k.vault.Kinds(), k.now()); due.None() {
-		return due, nil // as nearly always, and without asking PostgreSQL
+		return due, nil // as nearly always, and without keeping other servers waiting
 	}
 	return s.changeKeys(ctx, strictly, func(there *idp.Keys, kinds []idp.KeyKind, now time.Time) (idp.KeyChanges, error) {
 		return k.policy.Rotation(there, kinds, now), nil

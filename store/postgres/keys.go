@@ -40,6 +40,10 @@ var (
 	errNoVault     = errors.New("the registry was opened without a vault for its keys")
 )
 
+// deafPause is how often the keys are read while nobody tells that they have
+// changed. A key that was revoked meanwhile signs for that much longer.
+const deafPause = 3 * time.Second
+
 // keyring holds the signing keys in memory and follows what becomes of them.
 type keyring struct {
 	vault  Vault // nil: no keys
@@ -145,27 +149,40 @@ func (k *keyring) heard(kind, _ string) {
 	}
 }
 
-// run reads the keys again whenever they have changed.
-func (k *keyring) run(ctx context.Context, from rowsFrom) {
-	for {
+// run reads the keys again whenever they have changed, and every few seconds
+// while nobody would tell that they have: connections that were made before may
+// work on while the feed cannot make its own, and a server that records is one
+// that signs.
+func (k *keyring) run(ctx context.Context, from rowsFrom, told func() bool) {
+	if k.vault == nil {
+		return
+	}
+	said := false // that they cannot be read: once, however long it lasts
+	for pause := deafPause; ; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-k.again:
+		case <-time.After(pause):
+			if pause == deafPause && told() {
+				continue
+			}
 		}
 		reading, cancel := within(ctx)
 		problems, err := k.read(reading, from)
 		cancel()
+		if ctx.Err() != nil {
+			return
+		}
+		pause = deafPause
+		if err != nil {
+			pause = beat
+			if !said {
+				k.log.WarnContext(ctx, "signing keys were not read again", "error", err.Error())
+			}
+		}
+		said = err != nil
 		k.tell(ctx, problems)
-		if err == nil || ctx.Err() != nil {
-			continue
-		}
-		k.log.WarnContext(ctx, "signing keys were not read again", "error", err.Error())
-		select {
-		case <-ctx.Done():
-		case <-time.After(beat):
-			k.heard("keys", "")
-		}
 	}
 }
 

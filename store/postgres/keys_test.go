@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/lanyard-id/lanyard/idp"
 	"github.com/lanyard-id/lanyard/store/vault"
 )
@@ -63,6 +65,32 @@ func published(s *Store) []string {
 		all = append(all, k.ID)
 	}
 	return all
+}
+
+// deafened lets no new connection be made to the database of all, and ends those
+// of their feeds. What the pools have goes on.
+func deafened(t *testing.T, all ...*Store) {
+	t.Helper()
+	for _, s := range all {
+		if err := s.Ping(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	name := all[0].pool.Config().ConnConfig.Database
+	admin, err := pgx.Connect(t.Context(), server.URL("postgres"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = admin.Close(context.Background()) }()
+	if _, err := admin.Exec(t.Context(), "ALTER DATABASE "+pgx.Identifier{name}.Sanitize()+" ALLOW_CONNECTIONS false"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := admin.Exec(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE '% feed' AND datname = $1`, name); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range all {
+		eventually(t, 10*time.Second, "the feed has ended", func() bool { return !s.feed.fresh() })
+	}
 }
 
 func count(t *testing.T, s *Store) (n int) {
@@ -239,6 +267,43 @@ func TestRevokeKeys(t *testing.T) {
 			if k, _ := s.SigningKeys().Key(stolen.ID); k.Signer != nil {
 				t.Error("its private part is kept")
 			}
+		}
+	})
+
+	t.Run("F17: a server that cannot hear of a revocation reads of it", func(t *testing.T) {
+		url, v := aDatabase(t), quick{aKeyset(t)}
+		s, other := withKeys(t, url, v, time.Now), listening(t, withKeys(t, url, v, time.Now))
+		if _, err := s.MakeFirstKeys(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, 10*time.Second, "the other has the key", func() bool { return len(published(other)) == 1 })
+		deafened(t, s, other)
+		stolen := signer(other)
+		if _, err := s.RevokeKeys(t.Context(), stolen.ID); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, 10*deafPause, "the other signs with another key", func() bool { return signer(other).ID != stolen.ID })
+		if other.feed.fresh() {
+			t.Error("it was told")
+		}
+		if slices.Contains(published(other), stolen.ID) {
+			t.Errorf("published: %v", published(other))
+		}
+	})
+
+	t.Run("F17: who rotates decides on what PostgreSQL says, not on what is remembered", func(t *testing.T) {
+		s, url, v, c := begun(t)
+		other := withKeys(t, url, v, c.now)
+		if err := other.LoadKeys(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		deaf(t, other)
+		stolen := signer(other)
+		if _, err := s.RevokeKeys(t.Context(), stolen.ID); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := other.RotateKeys(t.Context()); err != nil || signer(other).ID != signer(s).ID {
+			t.Errorf("it signs with %s, the other with %s; %v", signer(other).ID, signer(s).ID, err)
 		}
 	})
 

@@ -125,7 +125,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	feeding, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
 	running.Go(func() { s.feed.run(feeding) })
-	running.Go(func() { s.keys.run(feeding, pool) })
+	running.Go(func() { s.keys.run(feeding, pool, s.feed.fresh) })
 	s.stop = func() { stop(); running.Wait() }
 	return s, nil
 }
