@@ -82,9 +82,18 @@ func (p KeyPolicy) Rotation(ks *Keys, kinds []KeyKind, now time.Time) KeyChanges
 }
 
 // Next makes the next key of each kind ahead of time. They sign once clients
-// have had the time to learn of them.
+// have had the time to learn of them. Where nobody signs because keys were
+// revoked, it makes only those that are missing, and they sign at once.
 func (p KeyPolicy) Next(ks *Keys, kinds []KeyKind, now time.Time) (KeyChanges, error) {
 	var made []SigningKey
+	for _, kind := range kinds {
+		if ks.bereft(kind, now) {
+			made = append(made, newKey(kind, now, now))
+		}
+	}
+	if len(made) > 0 {
+		return p.settle(ks.all, made, now), nil
+	}
 	for _, kind := range kinds {
 		last, ok := ks.last(kind)
 		if _, signs := ks.Signer(kind, now); !ok || !signs {
@@ -113,10 +122,11 @@ func (p KeyPolicy) Revocation(ks *Keys, ids []string, now time.Time) (KeyChanges
 	}
 	var made []SigningKey
 	for _, kind := range KeyKinds {
-		signs := func(all []SigningKey) bool {
-			return slices.ContainsFunc(all, func(k SigningKey) bool { return k.Kind == kind && k.State(now) == KeyCurrent })
-		}
-		if signs(ks.all) && !signs(after) {
+		// Who signs now may be one that only begins to, by our clock.
+		signs, ok := ks.Signer(kind, now)
+		lost := ok && slices.ContainsFunc(after, func(k SigningKey) bool { return k.ID == signs.ID && !k.RevokedAt.IsZero() })
+		another := slices.ContainsFunc(after, func(k SigningKey) bool { return k.Kind == kind && k.State(now) == KeyCurrent })
+		if lost && !another || NewKeys(after...).bereft(kind, now) {
 			made = append(made, newKey(kind, now, now))
 		}
 	}
@@ -137,6 +147,21 @@ func (ks *Keys) last(kind KeyKind) (SigningKey, bool) {
 		}
 	}
 	return SigningKey{}, false
+}
+
+// bereft says whether nobody signs with a kind because its last key was revoked.
+// A key that was lost is no such case: it is not known whether it still signs
+// elsewhere.
+func (ks *Keys) bereft(kind KeyKind, now time.Time) bool {
+	if _, ok := ks.Signer(kind, now); ok {
+		return false
+	}
+	for _, k := range slices.Backward(ks.all) {
+		if k.Kind == kind {
+			return !k.RevokedAt.IsZero()
+		}
+	}
+	return false
 }
 
 func newKey(kind KeyKind, published, signs time.Time) SigningKey {

@@ -153,6 +153,44 @@ func TestRevocation(t *testing.T) {
 		})
 	}
 
+	t.Run("F17: a host whose clock is behind replaces what it revokes", func(t *testing.T) {
+		w := begun(t, p)
+		revoked := w.signer(keysNoon)
+		w.apply(p.Revocation(w.keys, []string{revoked}, keysNoon.Add(-3*time.Second)))
+		if id := w.signer(keysNoon); id == "" || id == revoked {
+			t.Errorf("%q signs", id)
+		}
+		// A retired or foreign key that is put away there costs nothing.
+		w = begun(t, p)
+		w.keys = NewKeys(append(w.keys.All(), aKey("old", keysNoon.Add(-time.Hour), keysNoon.Add(-time.Minute), keysNoon.Add(time.Hour)))...)
+		if c, err := p.Revocation(w.keys, []string{"old"}, keysNoon.Add(-3*time.Second)); err != nil || len(c.New) != 0 {
+			t.Errorf("Revocation() = %+v, %v", c, err)
+		}
+	})
+
+	t.Run("own rule: whoever asks for keys gets one where all were revoked", func(t *testing.T) {
+		for name, ask := range map[string]func(ks *Keys, id string) (KeyChanges, error){
+			"rotate": func(ks *Keys, _ string) (KeyChanges, error) { return p.Next(ks, KeyKinds, later) },
+			"revoke": func(ks *Keys, id string) (KeyChanges, error) { return p.Revocation(ks, []string{id}, later) },
+		} {
+			w := begun(t, p)
+			w.apply(p.Next(w.keys, []KeyKind{RSAKey}, later)) // which waits
+			id := w.signer(later)
+			all := w.keys.All()
+			for i := range all {
+				if all[i].Kind == P256Key {
+					all[i].RevokedAt = later
+				}
+			}
+			w.keys = NewKeys(all...)
+			c, err := ask(w.keys, id)
+			w.apply(c, err)
+			if now := w.signer(later); len(c.New) != 1 || now == "" || now == id {
+				t.Errorf("%s: %d keys are made, and %q signs", name, len(c.New), now)
+			}
+		}
+	})
+
 	t.Run("F17: what is past is not written anew", func(t *testing.T) {
 		w := begun(t, p)
 		first := w.signer(keysNoon)
