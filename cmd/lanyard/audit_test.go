@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -40,7 +39,7 @@ func TestAudit(t *testing.T) {
 	}
 	audit := func(args ...string) (string, error) {
 		cmd := auditCommand(open, func(context.Context, *postgres.Store) (postgres.PublicKeys, error) {
-			return func(string) (crypto.PublicKey, bool) { return nil, false }, nil
+			return func(string) (idp.SigningKey, bool) { return idp.SigningKey{}, false }, nil
 		})
 		var out bytes.Buffer
 		cmd.SetOut(&out)

@@ -124,7 +124,8 @@ func auditGroup() *cobra.Command {
 	var p *configured
 	cmd := auditCommand(func(ctx context.Context) (*postgres.Store, func(), error) { return p.opener(ctx) },
 		func(ctx context.Context, store *postgres.Store) (postgres.PublicKeys, error) {
-			return store.PublicKey, ending(store.LoadKeys(ctx))
+			err := ending(store.LoadKeys(ctx))
+			return store.SigningKeys().Key, err
 		})
 	p = onConfig(cmd)
 	return cmd

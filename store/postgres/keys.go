@@ -76,13 +76,6 @@ func newKeyring(c Config) (*keyring, error) {
 // goes on while PostgreSQL does not answer.
 func (s *Store) SigningKeys() *idp.Keys { return s.keys.held.Load() }
 
-// PublicKey returns the public part of a key of ours, whatever has become of
-// the key: what it sealed is to be looked at for ever.
-func (s *Store) PublicKey(id string) (crypto.PublicKey, bool) {
-	k, ok := s.SigningKeys().Key(id)
-	return k.Public, ok
-}
-
 // LoadKeys reads the keys and says what a server must not start with: one that
 // cannot be opened, or a kind that nobody would sign with.
 func (s *Store) LoadKeys(ctx context.Context) error {

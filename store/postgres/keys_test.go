@@ -261,8 +261,8 @@ func TestRevokeKeys(t *testing.T) {
 				t.Errorf("published: %v", published(s))
 			}
 			// What it sealed is looked at for ever, but it is not kept to sign.
-			if public, ok := s.PublicKey(stolen.ID); !ok || public == nil {
-				t.Error("its public part is unknown")
+			if k, ok := s.SigningKeys().Key(stolen.ID); !ok || k.Public == nil || k.RevokedAt.IsZero() {
+				t.Error("its public part or its end is unknown")
 			}
 			if k, _ := s.SigningKeys().Key(stolen.ID); k.Signer != nil {
 				t.Error("its private part is kept")

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"bytes"
-	"crypto"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -46,8 +45,9 @@ func follows(text string) []byte {
 	return h[:]
 }
 
-// PublicKeys finds the public part of a key that has ever signed here.
-type PublicKeys func(id string) (crypto.PublicKey, bool)
+// PublicKeys finds a key that has ever signed here, with its times. Of the key
+// itself only the public part is asked for.
+type PublicKeys func(id string) (idp.SigningKey, bool)
 
 // sign returns l as a compact JWS by key, which is of ES256.
 func (l seal) sign(key idp.SigningKey) (string, error) {
@@ -69,11 +69,13 @@ func (l seal) sign(key idp.SigningKey) (string, error) {
 }
 
 var (
-	errSealForm = errors.New("the seal cannot be read")
-	errSealKey  = errors.New("the seal is signed by no key of ours")
+	errSealForm    = errors.New("the seal cannot be read")
+	errSealKey     = errors.New("the seal is signed by no key of ours")
+	errSealRevoked = errors.New("the seal was made after its key was revoked")
 )
 
-// openSeal returns what text says if one of our keys signed it.
+// openSeal returns what text says if one of our keys signed it, and was not
+// revoked by then.
 func openSeal(text string, keys PublicKeys) (seal, error) {
 	var l seal
 	if len(text) > maxSeal {
@@ -91,7 +93,7 @@ func openSeal(text string, keys PublicKeys) (seal, error) {
 	if !ok {
 		return l, errSealKey
 	}
-	payload, err := jws.Verify(key)
+	payload, err := jws.Verify(key.Public)
 	if err != nil {
 		return l, errSealKey
 	}
@@ -99,6 +101,9 @@ func openSeal(text string, keys PublicKeys) (seal, error) {
 	d.DisallowUnknownFields()
 	if err := d.Decode(&l); err != nil {
 		return l, errSealForm
+	}
+	if !key.RevokedAt.IsZero() && !l.At.Before(key.RevokedAt) {
+		return l, errSealRevoked
 	}
 	return l, nil
 }

@@ -105,9 +105,16 @@ func (s *Store) keepSeal(ctx context.Context, last *seal, moved []tip, key idp.S
 	if err != nil {
 		return err
 	}
-	_, err = s.pool.Exec(ctx, `INSERT INTO audit_seals (server, n, at, seal) VALUES ($1, $2, $3, $4)`, next.Server, next.N, next.At, text)
+	// A server that has not learnt of a revocation yet must not leave a seal
+	// that looks like a thief's.
+	kept, err := s.pool.Exec(ctx, `INSERT INTO audit_seals (server, n, at, seal)
+		SELECT $1::text, $2::bigint, $3::timestamptz, $4::text
+		WHERE NOT EXISTS (SELECT 1 FROM signing_keys WHERE kid = $5 AND revoked_at IS NOT NULL)`, next.Server, next.N, next.At, text, key.ID)
 	if err != nil {
 		return fmt.Errorf("keep a seal: %w", err)
+	}
+	if kept.RowsAffected() == 0 {
+		return fmt.Errorf("keep a seal: the key %s was revoked", key.ID)
 	}
 	for _, t := range moved {
 		s.sealer.sealed[t.server] = t.link

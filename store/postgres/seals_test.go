@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"bytes"
-	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -18,7 +17,7 @@ import (
 )
 
 // noKeys know no key.
-func noKeys(string) (crypto.PublicKey, bool) { return nil, false }
+func noKeys(string) (idp.SigningKey, bool) { return idp.SigningKey{}, false }
 
 // aSealKey returns a key that seals, and keys that know it.
 func aSealKey(t testing.TB) (idp.SigningKey, PublicKeys) {
@@ -27,7 +26,8 @@ func aSealKey(t testing.TB) (idp.SigningKey, PublicKeys) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return idp.SigningKey{ID: "k", Signer: key}, func(id string) (crypto.PublicKey, bool) { return key.Public(), id == "k" }
+	k := idp.SigningKey{ID: "k", Public: key.Public(), Signer: key}
+	return k, func(id string) (idp.SigningKey, bool) { return k, id == "k" }
 }
 
 // sealed seals the journal of s with key.
@@ -200,6 +200,37 @@ func TestVerifySeals(t *testing.T) {
 		exec(t, s, `INSERT INTO audit_seals (server, n, at, seal) VALUES ($1, 2, $2, $3)`, s.sealer.server, noon, forged)
 		if r, err := s.Verify(t.Context(), keys); err != nil || !found(r, "seal 2: it does not follow") {
 			t.Errorf("Verify: %+v, %v", r, err)
+		}
+	})
+	t.Run("ASVS 16.4.2: a key that was revoked seals no more, and what it sealed before stays sealed", func(t *testing.T) {
+		s, url, v, c := begun(t)
+		key := signer(s)
+		recordFive(t, s)
+		sealed(t, s, key)
+		c.move(time.Minute)
+		if _, err := s.RevokeKeys(t.Context(), key.ID); err != nil {
+			t.Fatal(err)
+		}
+		recordFive(t, s)
+		if err := s.Seal(t.Context(), key); err == nil {
+			t.Error("it sealed")
+		}
+		if r, err := s.Verify(t.Context(), s.SigningKeys().Key); err != nil || !r.Whole() || r.Seals != 1 || r.Unsealed != 5 {
+			t.Errorf("Verify: %+v, %v", r, err)
+		}
+		// Who has the key and can write to the database needs no server.
+		thief := withKeys(t, url, v, c.now)
+		forged, err := seal{Server: "thief", N: 1, At: c.now(), Previous: follows("thief"), Heads: []head{{s.journal.server, 10, s.journal.end.hash[:]}}}.sign(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		exec(t, thief, `INSERT INTO audit_seals (server, n, at, seal) VALUES ('thief', 1, $1, $2)`, c.now(), forged)
+		if r, err := s.Verify(t.Context(), s.SigningKeys().Key); err != nil || !found(r, "seal 1: "+errSealRevoked.Error()) || r.Unsealed != 5 {
+			t.Errorf("Verify: %+v, %v", r, err)
+		}
+		sealed(t, s, signer(s))
+		if r, err := s.Verify(t.Context(), s.SigningKeys().Key); err != nil || r.Unsealed != 0 || len(r.Findings) != 1 {
+			t.Errorf("sealed anew: %+v, %v", r, err)
 		}
 	})
 	t.Run("own rule: a token by the same key is no seal", func(t *testing.T) {
