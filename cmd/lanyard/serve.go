@@ -93,6 +93,7 @@ func runServe(ctx context.Context, s settled, out io.Writer, log *slog.Logger) e
 		log.WarnContext(ctx, "smartcard.revocation is soft: cards that nobody can vouch for sign in at AAL2, and the journal marks each")
 	}
 
+	defer p.sealLast(ctx) // once nothing comes any more, and nobody else seals
 	work, rest := context.WithCancel(context.WithoutCancel(ctx))
 	var chores sync.WaitGroup
 	chores.Go(func() { p.keepHouse(work) })
@@ -211,6 +212,16 @@ func (p *production) seal(ctx context.Context) error {
 		return errors.New("no key signs with ES256")
 	}
 	return p.registry.Seal(ctx, key)
+}
+
+// sealLast seals what came since the last time, before the server is gone. Other
+// servers would do it within a minute, if there are any.
+func (p *production) sealLast(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	if err := p.seal(ctx); err != nil {
+		p.log.WarnContext(ctx, "the end of the journal was not sealed", "error", err.Error())
+	}
 }
 
 // compareClocks shows operators how far the clocks of what we stand on are

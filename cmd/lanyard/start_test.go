@@ -234,6 +234,27 @@ func TestServe(t *testing.T) {
 			t.Errorf("it ended with %d", got)
 		}
 	})
+	t.Run("own rule: a server that leaves seals what came last", func(t *testing.T) {
+		settings := aProduction(t)
+		s := serveOn(t, settings)
+		another, err := postgres.Open(t.Context(), postgres.Config{URL: settings["postgres.url"], Now: time.Now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer another.Close()
+		if err := another.Record(t.Context(), idp.Event{At: time.Now(), Kind: idp.SignedIn, Request: "last"}); err != nil {
+			t.Fatal(err)
+		}
+		s.signal(t, syscall.SIGTERM)
+		if got := s.end(t); got != 0 {
+			t.Errorf("it ended with %d", got)
+		}
+		var report postgres.Report
+		seen := lanyard(t, settings, "audit", "verify", "--json")
+		if err := json.Unmarshal([]byte(seen.out), &report); err != nil || seen.status != 0 || report.Events != 1 || report.Seals != 1 || report.Unsealed != 0 {
+			t.Errorf("%d, %v\n%s%s", seen.status, err, seen.out, seen.errors)
+		}
+	})
 	t.Run("own rule: a second signal ends it at once", func(t *testing.T) {
 		s := serveOn(t, withSetting(settings, "shutdown.drain_delay", "1m"))
 		s.signal(t, syscall.SIGTERM)
