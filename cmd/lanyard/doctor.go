@@ -191,11 +191,12 @@ func (e *examination) redis(ctx context.Context, s settled) {
 	rdb := newRedis(s.Redis, s.secrets, &no)
 	defer func() { _ = rdb.Close() }()
 	e.refused(no)
+	no = nil
 	asking, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	nodes, err := redis.Inspect(asking, rdb, e.now)
-	if errors.Is(err, redis.ErrNoCluster) {
-		e.note(fail, "redis.cluster", err.Error(), "set redis.cluster to false")
+	if judgeCluster(err, &no) {
+		e.refused(no)
 		return
 	}
 	if err != nil {

@@ -76,6 +76,20 @@ func judgeRedis(c RedisConfig, s redis.Server, no *refusals) {
 	}
 }
 
+// judgeCluster says why a Cluster could not be asked, if that is its own
+// fault, and whether it was.
+func judgeCluster(err error, no *refusals) bool {
+	switch {
+	case errors.Is(err, redis.ErrNoCluster):
+		no.add("redis.cluster", err.Error(), "set redis.cluster to false")
+	case errors.Is(err, redis.ErrEmptyCluster):
+		no.add("redis.cluster", err.Error(), "make it: redis-cli --cluster create")
+	default:
+		return false
+	}
+	return true
+}
+
 // checkServers asks PostgreSQL and Redis about themselves, and says why we
 // cannot stand on them. Its connections are its own: what watches those of the
 // service counts from their first command.
@@ -97,8 +111,7 @@ func checkServers(ctx context.Context, s settled, log *slog.Logger) error {
 	noteClock(ctx, log, "postgres", pg.Ahead)
 
 	nodes, err := redis.Inspect(ctx, rdb, time.Now)
-	if errors.Is(err, redis.ErrNoCluster) {
-		no.add("redis.cluster", err.Error(), "set redis.cluster to false")
+	if judgeCluster(err, &no) {
 		return no.err()
 	}
 	if err != nil {

@@ -258,12 +258,23 @@ func (p *production) keepHouse(ctx context.Context) {
 			"rotate keys":      func(ctx context.Context) error { _, err := p.registry.RotateKeys(ctx); return err },
 		} {
 			doing, cancel := context.WithTimeout(ctx, 30*time.Second)
-			if err := chore(doing); err != nil && ctx.Err() == nil {
+			if err := unharmed(doing, chore); err != nil && ctx.Err() == nil {
 				p.log.ErrorContext(ctx, "housekeeping failed", "chore", name, "error", err.Error())
 			}
 			cancel()
 		}
 	}
+}
+
+// unharmed does a chore, and makes an error of its panic: people who are
+// signing in must not be cut off because the house was not kept.
+func unharmed(ctx context.Context, chore func(context.Context) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return chore(ctx)
 }
 
 // listenOn takes every address.

@@ -106,6 +106,9 @@ func TestStart(t *testing.T) {
 		{"F35: a Cluster that serves nothing", func(t *testing.T, s map[string]string) {
 			s["redis.addresses"] = ownRedis(t, "--save", "", "--cluster-enabled", "yes")
 		}, exitFailed, "redis.cluster: is false, and of Redis that is not true"},
+		{"F35: a Cluster that nobody made yet", func(t *testing.T, s map[string]string) {
+			s["redis.cluster"], s["redis.addresses"] = "true", ownRedis(t, "--save", "", "--cluster-enabled", "yes")
+		}, exitFailed, "redis.cluster: this Redis Cluster serves no slot"},
 		{"F18: no signing keys", func(t *testing.T, s map[string]string) { sql(t, s["postgres.url"], "DELETE FROM signing_keys") }, exitFailed, "keys: a signing key is missing"},
 		{"F18: the keyset of another registry", func(t *testing.T, s map[string]string) {
 			other := map[string]string{"postgres.url": aDatabase(t), "keys.keyset_file": filepath.Join(t.TempDir(), "other")}

@@ -32,6 +32,9 @@ type Server struct {
 // ErrNoCluster is of a Redis that was asked as if it were part of a Cluster.
 var ErrNoCluster = errors.New("this Redis is no Cluster")
 
+// ErrEmptyCluster is of a Cluster in which no primary has a slot yet.
+var ErrEmptyCluster = errors.New("this Redis Cluster serves no slot")
+
 // Slots is how many slots a whole Cluster serves.
 const Slots = 16384
 
@@ -43,7 +46,8 @@ func (s Server) Major() int {
 }
 
 // Inspect asks Redis, and each primary of a Cluster, about itself. now is our
-// clock, which theirs are compared with and nothing more.
+// clock, which theirs are compared with and nothing more. Without an error it
+// returns one Server at least: what nobody said, nobody could judge.
 func Inspect(ctx context.Context, rdb goredis.UniversalClient, now func() time.Time) ([]Server, error) {
 	cluster, ok := rdb.(*goredis.ClusterClient)
 	if !ok {
@@ -62,6 +66,9 @@ func Inspect(ctx context.Context, rdb goredis.UniversalClient, now func() time.T
 	})
 	if err != nil && strings.Contains(err.Error(), "cluster support disabled") {
 		return nil, ErrNoCluster
+	}
+	if err == nil && len(all) == 0 {
+		return nil, ErrEmptyCluster
 	}
 	return all, err
 }
