@@ -147,6 +147,19 @@ func TestDoctor(t *testing.T) {
 			t.Errorf("it ended with %d", got.status)
 		}
 	})
+	t.Run("own rule: a password in an address is repeated by nothing that looks at it", func(t *testing.T) {
+		for key, value := range map[string]string{
+			"redis.addresses": "redis://:Xk29dLq@127.0.0.1:1", "issuer": "https://u:Xk29dLq%zz@127.0.0.1:1",
+			"postgres.url": "postgres:/lanyard:Xk29dLq@127.0.0.1:1/x", "tracing.endpoint": "http://u:Xk29dLq@127.0.0.1:1",
+		} {
+			settings := map[string]string{key: value}
+			for _, args := range [][]string{{"serve"}, {"doctor"}, {"config", "show"}} {
+				if got := lanyard(t, settings, args...); strings.Contains(got.out+got.errors, "Xk29dLq") {
+					t.Errorf("%s, %v:\n%s%s", key, args, got.out, got.errors)
+				}
+			}
+		}
+	})
 	t.Run("own rule: it asks a running service for its name", func(t *testing.T) {
 		settings := aProduction(t)
 		s := serveOn(t, settings)

@@ -99,8 +99,16 @@ func TestShowConfig(t *testing.T) {
 	t.Run("own rule: no secret is shown, whatever form it stands in", func(t *testing.T) {
 		for _, address := range []string{
 			"postgres://lanyard:hunter2@db/x", "host=db password=hunter2", "postgres://db/x?password=hunter2", "postgres://lanyard:hunter2@db:port/x",
+			"postgres:/lanyard:hunter2@db/x", "postgres:lanyard:hunter2@db/x", "postgres://lanyard:1/hunter2@db/x", "postgresql://lanyard:1#hunter2@db/x",
+			"redis://:hunter2@cache:6379", ":hunter2@cache:6379", "hunter2@cache:6379", "http://u:hunter2@collector:4318", "http://hunter2@collector", "http://u:hunter2%zz@x",
 		} {
-			c, from, err := readConfig(configSource{environ: []string{"LANYARD_POSTGRES_URL=" + address}})
+			var environ []string
+			for _, key := range []string{"POSTGRES_URL", "REDIS_ADDRESSES", "TRACING_ENDPOINT", "ISSUER"} {
+				if key == "POSTGRES_URL" || !strings.Contains(address, "password=") {
+					environ = append(environ, "LANYARD_"+key+"="+address)
+				}
+			}
+			c, from, err := readConfig(configSource{environ: environ})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -49,6 +49,8 @@ func checkSite(c Config, no *refusals) {
 		no.add("issuer", "no issuer is named", "write the URL that applications know this service by")
 	case c.Layout != string(provider.Standard) && c.Layout != string(provider.CIS2):
 		no.add("layout", fmt.Sprintf("%.60q is none", c.Layout), "write standard or cis2")
+	case strings.Contains(c.Issuer, "@"): // there may be a password before it
+		no.add("issuer", "it is not a plain http or https URL", "write it without a user, as https://id.hospital.example")
 	case err != nil:
 		no.add("issuer", err.Error(), "write it as https://id.hospital.example, with the path of the layout")
 	case !isHTTPS(c.Issuer) && !loopback(c.Issuer):
@@ -95,6 +97,10 @@ func checkNetworks(key string, all []netip.Prefix, no *refusals) {
 func checkRedisConfig(c RedisConfig, no *refusals) {
 	far := false
 	for _, a := range c.Addresses {
+		if strings.ContainsAny(a, "@?") || strings.Contains(a, "://") {
+			no.add("redis.addresses", "one of them is more than an address, and a password may stand in it", "write host:port, and put the password into the file that redis.password_file names")
+			continue
+		}
 		host, port, err := net.SplitHostPort(a)
 		if err != nil || host == "" || port == "" {
 			no.add("redis.addresses", fmt.Sprintf("%.60q is no address", a), "write host:port")

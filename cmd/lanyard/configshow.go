@@ -57,8 +57,18 @@ func showConfig(out io.Writer, c *Config, from map[string]given, sources bool) e
 // shown is the value as text, with what is secret hidden.
 func (s setting) shown() string {
 	text := fmt.Sprint(s.value.Interface())
-	if s.key == "postgres.url" {
-		text = withoutPassword(text)
+	switch v := s.value.Interface().(type) {
+	case []string:
+		words := make([]string, len(v))
+		for i, word := range v {
+			words[i] = withoutUser(word)
+		}
+		text = fmt.Sprint(words)
+	case string:
+		text = withoutUser(v)
+		if s.key == "postgres.url" {
+			text = withoutPassword(v)
+		}
 	}
 	if text == "" {
 		return `""`
@@ -66,22 +76,35 @@ func (s setting) shown() string {
 	return text
 }
 
+const hidden = "[hidden]"
+
+// withoutUser hides a URL, or what was meant to be one, if it cannot be read or
+// somebody is named in it: a password may stand beside them. A path is none.
+func withoutUser(text string) string {
+	if strings.HasPrefix(text, "/") || !strings.Contains(text, "@") && !strings.Contains(text, "://") {
+		return text
+	}
+	if u, err := url.Parse(text); err != nil || u.Host == "" || strings.Contains(text, "@") {
+		return hidden
+	}
+	return text
+}
+
 // withoutPassword hides the password of a URL. What is no URL is hidden whole:
 // nobody can say where the password stands in it.
 func withoutPassword(address string) string {
-	u, err := url.Parse(address)
-	switch {
-	case address == "":
+	if address == "" {
 		return ""
-	case err != nil || !strings.HasPrefix(u.Scheme, "postgres"):
-		return "[hidden]"
+	}
+	u, err := url.Parse(address)
+	if err != nil || !strings.HasPrefix(address, "postgres://") && !strings.HasPrefix(address, "postgresql://") {
+		return hidden
+	}
+	if q := u.Query(); q.Has("password") || q.Has("sslpassword") || strings.Contains(u.Host+u.Path+u.RawQuery+u.Fragment, "@") {
+		return hidden
 	}
 	if hasPassword(u) {
 		u.User = url.User(u.User.Username())
-		address = u.String()
 	}
-	if q := u.Query(); q.Has("password") || q.Has("sslpassword") {
-		return "[hidden]"
-	}
-	return address
+	return u.String()
 }

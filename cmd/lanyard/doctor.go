@@ -90,9 +90,13 @@ func (e *examination) examine(ctx context.Context, c Config) {
 		e.note(warn, "smartcard.revocation", "cards that nobody can vouch for sign in at AAL2", "use hard, unless your hospital has decided on it")
 	}
 	e.trust(s.trust)
-	e.redis(ctx, s)
+	if !no.of("redis.addresses") { // who dials says what was dialled
+		e.redis(ctx, s)
+	}
 	e.postgres(ctx, s)
-	e.issuer(ctx, c)
+	if !no.of("issuer") {
+		e.issuer(ctx, c)
+	}
 }
 
 // notice is how long before the end of an authority somebody should see to it.

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -18,6 +19,11 @@ type refusals []refusal
 
 func (rs *refusals) add(key, what, todo string, args ...any) {
 	*rs = append(*rs, refusal{key, what, fmt.Sprintf(todo, args...)})
+}
+
+// of says whether something about that key was refused.
+func (rs refusals) of(key string) bool {
+	return slices.ContainsFunc(rs, func(r refusal) bool { return r.key == key })
 }
 
 // err is nil if there is nothing to refuse.
