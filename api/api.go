@@ -42,6 +42,10 @@ type Config struct {
 	InHand int                             // how many requests may be in hand at once; 0: 512
 	Trace  func(http.Handler) http.Handler // nil: nothing is traced
 
+	// Asks counts a card that is asked for, and says how long who asks must
+	// wait; nil: as many as come.
+	Asks func(context.Context) (wait time.Duration)
+
 	// Development only; nil in production.
 	Development *Development
 }
@@ -97,8 +101,8 @@ type Development struct {
 // Server answers the browsers of people.
 type Server struct {
 	Config
-	inHand  atomic.Int64  // requests that were let in and have not been answered
-	streams chan struct{} // one for each page that listens
+	inHand  atomic.Int64 // requests that were let in and have not been answered
+	streams streams
 }
 
 // New returns a server, whose Protocol and Desk may be set before Routes is
@@ -110,7 +114,7 @@ func New(c Config) *Server {
 	if c.InHand == 0 {
 		c.InHand = 512
 	}
-	return &Server{Config: c, streams: make(chan struct{}, maxStreams)}
+	return &Server{Config: c}
 }
 
 // Frame fills in what every page needs.

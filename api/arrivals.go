@@ -16,8 +16,8 @@ import (
 // and the overload has one of its own.
 const maxNetworks = 10_000
 
-// Arrivals bounds how many logins each network may begin at this server: each
-// is kept for minutes. It is generous, for a whole hospital may come from one
+// Arrivals bounds how many logins each network may begin at this server, or how
+// many cards it may ask for: each is kept for minutes. It is generous, for a whole hospital may come from one
 // address.
 type Arrivals struct {
 	each  rate.Limit

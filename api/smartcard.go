@@ -29,6 +29,11 @@ func (s *Server) beginCard(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 
+	if s.Asks != nil {
+		if wait := s.Asks(r.Context()); wait > 0 {
+			return idp.Limited{Wait: wait}
+		}
+	}
 	raw, err := s.Rooms[SmartcardWay].Begin(r.Context(), question(v))
 	if err != nil {
 		return err

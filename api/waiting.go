@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/lanyard-id/lanyard/authenticators"
@@ -27,7 +28,42 @@ const (
 	// told how things stand, and ask again.
 	maxStreams = 4096
 	retryBusy  = 2 * time.Second
+
+	// maxForOne is how many of them may listen for one desk: its page, and the
+	// stream that the page left behind when it was loaded again.
+	maxForOne = 2
 )
+
+// streams counts the pages that listen.
+type streams struct {
+	mu  sync.Mutex
+	all int
+	of  map[string]int // by transaction
+}
+
+// join counts a page that listens for tx, if there is room.
+func (s *streams) join(tx string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.all >= maxStreams || s.of[tx] >= maxForOne {
+		return false
+	}
+	if s.of == nil {
+		s.of = map[string]int{}
+	}
+	s.all++
+	s.of[tx]++
+	return true
+}
+
+func (s *streams) leave(tx string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all--
+	if s.of[tx]--; s.of[tx] == 0 {
+		delete(s.of, tx)
+	}
+}
 
 // news is what a page is told of its desk. Event is one of waiting, agent,
 // progress, signed, refused and over.
@@ -128,14 +164,12 @@ func (s *Server) deskEvents(w http.ResponseWriter, r *http.Request) error {
 func (s *Server) stream(w http.ResponseWriter, r *http.Request, tx, lang string, first news) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	out := &eventStream{w: w, flush: http.NewResponseController(w).Flush}
-	select {
-	case s.streams <- struct{}{}:
-		defer func() { <-s.streams }()
-	default:
+	if !s.streams.join(tx) {
 		out.retry(retryBusy)
 		out.send(first)
 		return
 	}
+	defer s.streams.leave(tx)
 	out.retry(lookEvery)
 	out.send(first)
 

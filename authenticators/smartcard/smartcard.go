@@ -37,7 +37,8 @@ type Transaction struct {
 // Handles are not kept, since a transaction's ID is made of its handle, and
 // completion codes as hashes only.
 type Transactions interface {
-	// Open keeps t until t.Expires. It can be redeemed before redeemable.
+	// Open keeps t until t.Expires. It can be redeemed before redeemable. The
+	// one that its login opened before ends: a login has one at a time.
 	Open(ctx context.Context, t Transaction, redeemable time.Time) error
 
 	// Redeem gives transaction id to the first who asks, and writes a into

@@ -55,7 +55,7 @@ type parts struct {
 	auto  bool                        // people sign in by themselves: development only
 
 	// How many logins each network may begin at this server a second, and at
-	// once; 0 is as many as come.
+	// once, and how many cards it may ask for; 0 is as many as come.
 	beginsEach   float64
 	beginsAtOnce int
 	origin       func(*http.Request) netip.Addr // where a request comes from; nil: the other end of the connection
@@ -119,6 +119,7 @@ func wire(p parts) (*service, error) {
 	pages := api.New(api.Config{
 		Logins: logins, Browser: browser, Rooms: map[string]authenticators.Room{api.SmartcardWay: room},
 		Site: site, Metrics: metrics, Log: p.log, Origin: p.origin, Trace: p.trace.routes(),
+		Asks: api.NewArrivals(p.beginsEach, p.beginsAtOnce, p.now).Wait,
 	})
 	pages.Protocol, err = provider.New(provider.Config{
 		Issuer: p.issuer, Layout: p.layout, Logins: logins, Grants: grants, Clients: p.registry,

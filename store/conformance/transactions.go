@@ -2,7 +2,9 @@ package conformance
 
 import (
 	"errors"
+	"fmt"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -88,6 +90,7 @@ func Transactions(t *testing.T, open func(t *testing.T) TransactionStore) {
 			t.Errorf("Settle of a question not taken: %v, want ErrAnswer", err)
 		}
 	})
+	t.Run("own rule: a login has one question at a time, whoever asks for many", func(t *testing.T) { one(t, open(t)) })
 	t.Run("desk-auth/1: a completion works once, in time, and any other code ends the question", func(t *testing.T) { complete(t, opened, redeemed) })
 	t.Run("desk-auth/1: how a question stands is told until it is over", func(t *testing.T) { stands(t, opened) })
 	t.Run("desk-auth/1: a report is of the agent that redeemed, at its stage, and comes once", func(t *testing.T) { reports(t, redeemed) })
@@ -240,5 +243,43 @@ func complete(t *testing.T, opened func(*testing.T, time.Time) TransactionStore,
 		if of, _, err := s.Complete(t.Context(), "tx", "cc", now); !errors.Is(err, refused) || of.ID != "" {
 			t.Errorf("Complete after %s: %+v, %v; want ErrAnswer: any mismatch ends the transaction", name, of, err)
 		}
+	}
+}
+
+// one opens many questions of one login at once, and one of another.
+func one(t *testing.T, s TransactionStore) {
+	t.Helper()
+	now := time.Now()
+	opens := func(id, login string) error {
+		tx := aTransaction(now)
+		tx.ID, tx.Login = id, login
+		return s.Open(t.Context(), tx, now.Add(time.Minute))
+	}
+	if err := opens("other", "another login"); err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	const many = 24
+	for n := range many {
+		all.Go(func() {
+			if err := opens(fmt.Sprint("tx", n), "login"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	stands := 0
+	for n := range many {
+		if _, err := s.Desk(t.Context(), fmt.Sprint("tx", n), now); err == nil {
+			stands++
+		} else if !errors.Is(err, refused) {
+			t.Error(err)
+		}
+	}
+	if stands != 1 {
+		t.Errorf("%d questions of one login stand, want 1", stands)
+	}
+	if _, err := s.Desk(t.Context(), "other", now); err != nil {
+		t.Errorf("that of another login: %v", err)
 	}
 }

@@ -18,6 +18,16 @@ import (
 
 func deskKey(id string) string { return "desk:" + idp.Hash(id) }
 
+// latestKey holds the key of the transaction that a login opened last.
+func latestKey(login string) string { return "desk-of:" + idp.Hash(login) }
+
+// openDesk writes a transaction, which is never there without its end.
+var openDesk = goredis.NewScript(`
+redis.call('HSET', KEYS[1], 'state', ARGV[1], 'tx', ARGV[2], 'expires', ARGV[3], 'redeemable', ARGV[4])
+redis.call('PEXPIRE', KEYS[1], ARGV[5])
+return 1
+`)
+
 // handOut gives the transaction to the first, and writes down who that was.
 var handOut = goredis.NewScript(`
 local d = redis.call('HMGET', KEYS[1], 'state', 'redeemable', 'expires', 'tx')
@@ -66,19 +76,29 @@ redis.call('DEL', KEYS[1])
 return {d[1], d[2], d[3] or '', d[4] or '{}'}
 `)
 
-// Open implements smartcard.Transactions.
+// Open implements smartcard.Transactions. Each that is opened learns in one
+// step which came before it, and ends that: of many at once all but one end.
 func (s *Store) Open(ctx context.Context, t smartcard.Transaction, redeemable time.Time) error {
 	b, err := json.Marshal(t)
 	if err != nil {
 		return fmt.Errorf("encode transaction: %w", err)
 	}
-	_, err = s.rdb.TxPipelined(ctx, func(p goredis.Pipeliner) error {
-		p.HSet(ctx, deskKey(t.ID), "state", string(smartcard.Open), "tx", b, "expires", ms(t.Expires), "redeemable", ms(redeemable))
-		p.PExpire(ctx, deskKey(t.ID), s.life(t.Expires))
-		return nil
-	})
-	if err != nil {
+	p, key, life := s.rdb.Pipeline(), deskKey(t.ID), s.life(t.Expires)
+	opened := openDesk.Eval(ctx, p, []string{key}, string(smartcard.Open), b, ms(t.Expires), ms(redeemable), life.Milliseconds())
+	latest := p.SetArgs(ctx, latestKey(t.Login), key, goredis.SetArgs{TTL: life, Get: true})
+	_, _ = p.Exec(ctx) // each command has its own error
+	before, err := latest.Result()
+	if errors.Is(err, goredis.Nil) {
+		before, err = "", nil
+	}
+	if err := errors.Join(opened.Err(), err); err != nil {
 		return fmt.Errorf("open transaction: %w", outage(err))
+	}
+	if before == "" || before == key {
+		return nil
+	}
+	if err := s.rdb.Del(ctx, before).Err(); err != nil {
+		return fmt.Errorf("end the transaction before: %w", outage(err))
 	}
 	return nil
 }

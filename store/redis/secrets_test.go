@@ -21,8 +21,8 @@ func secrets(t *testing.T, rdb goredis.UniversalClient, s *redis.Store) {
 	token := "family-abcd" + strings.Repeat("T", 43)
 	for _, err := range []error{
 		s.SaveCode(ctx, code, idp.Grant{Family: "family-abcd", ClientID: "c"}, now.Add(time.Minute)),
-		s.Open(ctx, smartcard.Transaction{ID: "tx", Expires: now.Add(time.Minute)}, now.Add(time.Minute)),
-		s.Open(ctx, smartcard.Transaction{ID: "signed", Expires: now.Add(time.Minute)}, now.Add(time.Minute)),
+		s.Open(ctx, smartcard.Transaction{ID: "tx", Login: "l1", Expires: now.Add(time.Minute)}, now.Add(time.Minute)),
+		s.Open(ctx, smartcard.Transaction{ID: "signed", Login: "l2", Expires: now.Add(time.Minute)}, now.Add(time.Minute)),
 		s.Attempt(ctx, idp.LimitKey{Account: "uid-of-somebody", Authenticator: "totp"}, idp.GuessLimit, now),
 		s.SaveSession(ctx, idp.Session{Key: idp.Hash("cookie-secret"), AuthTime: now, LastAct: now}),
 	} {
@@ -42,8 +42,8 @@ func secrets(t *testing.T, rdb goredis.UniversalClient, s *redis.Store) {
 		t.Fatal(err)
 	}
 	keys := rdb.Keys(ctx, "*").Val()
-	if len(keys) != 6 {
-		t.Errorf("%d keys, want 6: %v", len(keys), keys)
+	if len(keys) != 8 {
+		t.Errorf("%d keys, want 8: %v", len(keys), keys)
 	}
 	for _, key := range keys {
 		held := key + rdb.Get(ctx, key).Val()
