@@ -171,3 +171,19 @@ func FuzzConfig(f *testing.F) {
 
 // aDay is when the certificates of these tests are good.
 var aDay = time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
+
+func TestNetwork(t *testing.T) {
+	t.Run("own rule: a network that would match nobody is refused by name", func(t *testing.T) {
+		for _, word := range []string{"::ffff:10.1.0.0/112", "::ffff:10.1.0.4/128", "::ffff:0:0/96"} {
+			for _, key := range []string{"TRUSTED_PROXIES", "SMARTCARD_OCSP_NETWORKS"} {
+				_, _, err := readConfig(configSource{environ: []string{"LANYARD_" + key + "=" + word}})
+				if err == nil || !strings.Contains(err.Error(), key) || !strings.Contains(err.Error(), "written as IPv6") {
+					t.Errorf("%s=%s: %v", key, word, err)
+				}
+			}
+		}
+		if p, err := network("::ffff:10.1.0.4"); err != nil || p.String() != "10.1.0.4/32" {
+			t.Errorf("an address of IPv4 written as IPv6: %v, %v", p, err)
+		}
+	})
+}

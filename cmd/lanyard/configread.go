@@ -345,6 +345,10 @@ func network(word string) (netip.Prefix, error) {
 	if err != nil {
 		return netip.Prefix{}, fmt.Errorf("%.60q is no network: write one as 10.1.0.0/16", word)
 	}
+	if p.Addr().Is4In6() {
+		// Who asks is known by their IPv4 address, so it would match nobody.
+		return netip.Prefix{}, fmt.Errorf("%s is a network of IPv4 written as IPv6: write it as 10.1.0.0/16", p)
+	}
 	if p != p.Masked() {
 		return netip.Prefix{}, fmt.Errorf("%s has bits after its length: did you mean %s?", p, p.Masked())
 	}
