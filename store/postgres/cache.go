@@ -69,7 +69,7 @@ func (c *cache[V]) get(ctx context.Context, name string) (V, error) {
 }
 
 // known returns what is held of name. The caller has c.mu.
-func (c *cache[V]) known(name string) (v V, err error, ok bool) { //nolint:revive,staticcheck // the error is what is known
+func (c *cache[V]) known(name string) (v V, err error, ok bool) {
 	if v, ok = c.held[name]; ok {
 		return v, nil, true
 	}
