@@ -346,10 +346,13 @@ func killPostgres(ctx context.Context, t *trial) error {
 					return fmt.Errorf("kill %d: %w", i+1, err)
 				}
 				longest = max(longest, time.Since(began))
+				if err := registries.audit(ctx); err != nil {
+					return fmt.Errorf("kill %d: %w", i+1, err)
+				}
 			}
 			return nil
 		})
-		if err = errors.Join(err, people.failed(), w.allReady(ctx), registries.audit(ctx)); err != nil {
+		if err = errors.Join(err, people.failed(), w.allReady(ctx)); err != nil {
 			return err
 		}
 		_, sessions, tokens := w.ledger.facts()

@@ -16,7 +16,7 @@ import (
 type registries struct {
 	world  *world
 	server *server // never started: its configuration leads to the newest one
-	filled []string
+	filled string  // the newest, once that is acknowledged
 }
 
 // blank is the database that has the schema and nothing else.
@@ -63,29 +63,37 @@ func (r *registries) register(ctx context.Context, i int) error {
 	}
 	_, err := r.server.command(ctx, r.world.preparations()[2]...)
 	if err == nil {
-		r.filled = append(r.filled, name)
+		r.filled = name
 	}
 	return err
 }
 
-// audit looks for everybody in every registry that was acknowledged.
+// audit looks for everybody in the registry that was filled last, and drops
+// it: PostgreSQL looks at all its files after each death.
 func (r *registries) audit(ctx context.Context) error {
+	conn, err := pgx.Connect(ctx, r.world.postgres.URL(r.filled))
+	if err != nil {
+		return err
+	}
+	there, err := counts(ctx, conn, "SELECT uid, 1 FROM people")
+	_ = conn.Close(ctx)
+	if err != nil {
+		return err
+	}
 	var broken findings
-	for _, name := range r.filled {
-		conn, err := pgx.Connect(ctx, r.world.postgres.URL(name))
-		if err != nil {
-			return err
-		}
-		there, err := counts(ctx, conn, "SELECT uid, 1 FROM people")
-		_ = conn.Close(ctx)
-		if err != nil {
-			return err
-		}
-		for _, p := range r.world.crowd.document.People {
-			if there[p.UID] == 0 {
-				broken.add(errors.New(p.UID + " was registered, that was acknowledged, and they are not there"))
-			}
+	for _, p := range r.world.crowd.document.People {
+		if there[p.UID] == 0 {
+			broken.add(errors.New(p.UID + " was registered, that was acknowledged, and they are not there"))
 		}
 	}
-	return broken.err()
+	if err := broken.err(); err != nil {
+		return err
+	}
+	conn, err = r.world.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	_, err = conn.Exec(ctx, "DROP DATABASE "+pgx.Identifier{r.filled}.Sanitize())
+	return err
 }
