@@ -3,7 +3,7 @@
 # every test run tries. What one finds is written to its testdata, to be kept.
 set -eu
 
-inputs=${1:-20000}
+inputs=${1:-5000}
 go=${GO:-go}
 
 grep -rn --include='*_test.go' --exclude-dir=node_modules '^func Fuzz' . | sed 's|^\./||' | while IFS=: read -r file _ line; do
