@@ -81,12 +81,12 @@ func ownCPU() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// costOf returns the time that one do takes, of this program's own.
-func costOf(do func() error) (time.Duration, error) {
+// costOf returns the time that one do takes, of this program's own, tried for
+// so long.
+func costOf(long time.Duration, do func() error) (time.Duration, error) {
 	if err := do(); err != nil { // once, so that nothing is new
 		return 0, err
 	}
-	const long = 400 * time.Millisecond
 	began, n := ownCPU(), 0
 	for ; ownCPU()-began < long; n++ {
 		if err := do(); err != nil {
