@@ -41,6 +41,7 @@ type Evidence struct {
 	Ends          time.Time // when the authenticator itself ends; zero: not known
 	Once          string    // base64url SHA-256 of the question: true of one sign-in only
 	Flag          string    // what the audit must say of it, in one word; empty: nothing
+	Use           *Use      // what it leaves at the authenticator; nil for cards, which the registry does not count
 }
 
 // Level is an authenticator assurance level of NIST SP 800-63B, 1 to 3.

@@ -35,6 +35,16 @@ const (
 	TokenIssued Kind = "token_issued"
 	CodeReused  Kind = "code_reused"
 
+	// What people change of what they sign in with, and what they end.
+	AuthenticatorAdded     Kind = "authenticator_added"
+	AuthenticatorRenamed   Kind = "authenticator_renamed"
+	AuthenticatorRemoved   Kind = "authenticator_removed"
+	AuthenticatorSuspended Kind = "authenticator_suspended"
+	PasswordChanged        Kind = "password_changed"
+	EmailChanged           Kind = "email_changed"
+	SessionEnded           Kind = "session_ended"
+	SignedOutAll           Kind = "signed_out_everywhere"
+
 	// What an operator did on the server's host, before anybody could sign in.
 	Bootstrapped Kind = "bootstrapped"
 	BootstrapNo  Kind = "bootstrap_refused"

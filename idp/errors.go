@@ -12,6 +12,7 @@ func (r Refusal) Error() string { return string(r) }
 // Refusals that callers act on.
 const (
 	ErrNotFound      Refusal = "not found"
+	ErrTaken         Refusal = "that belongs to somebody already"
 	ErrClientUnknown Refusal = "the client is not registered"
 	ErrRequest       Refusal = "the request cannot be read"
 	ErrRedirect      Refusal = "the redirect URI is not registered"
