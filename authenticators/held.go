@@ -115,9 +115,9 @@ type Enroller interface {
 
 // Sealer keeps what the registry must hold and nobody may read there.
 type Sealer interface {
-	// Seal returns plain sealed: only Open with the same context opens it.
+	// Seal returns plain sealed: only Unseal with the same context opens it.
 	Seal(plain, context []byte) ([]byte, error)
 
-	// Open returns what was sealed in that context, or an error.
-	Open(sealed, context []byte) ([]byte, error)
+	// Unseal returns what was sealed in that context, or an error.
+	Unseal(sealed, context []byte) ([]byte, error)
 }
