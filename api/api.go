@@ -57,8 +57,9 @@ type Protocol interface {
 	// that stand on nothing and are always open.
 	Mount(begin, goOn, open chi.Router)
 
-	// CallbackPath is where a login that has come to its end goes, as ?id=.
-	CallbackPath() string
+	// Finish ends a login that has come to its end, once, and answers its
+	// client. r comes from the browser that began.
+	Finish(w http.ResponseWriter, r *http.Request, v idp.View)
 }
 
 // Desk is what pages need of the desks at which people show their cards.

@@ -49,7 +49,8 @@ func (b *Browser) Bind(w http.ResponseWriter, r *http.Request, id string) string
 	return idp.Hash(secret)
 }
 
-// Bound implements provider.Browser.
+// Bound says nil if r comes from the browser that began l, and
+// idp.ErrOtherBrowser if not.
 func (b *Browser) Bound(r *http.Request, l idp.Login) error {
 	c, err := r.Cookie(b.loginName(l.ID))
 	if err != nil || subtle.ConstantTimeCompare([]byte(idp.Hash(c.Value)), []byte(l.Browser)) != 1 {

@@ -31,7 +31,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 	s.Metrics.Step(v.Step, v.Err)
 	switch {
 	case v.Err != nil && s.forClient(v):
-		return s.refuse(w, r, v.Login, v.Err)
+		return s.refuse(w, r, v, v.Err)
 	case v.Err != nil:
 		return s.dismiss(w, r, v, v.Err)
 	}
@@ -39,16 +39,26 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 }
 
 // goOn sends the browser to the page of the next step of v, which Next has
-// decided, or to where the login ends. Whoever must sign in, or cannot go on,
-// is for GET /login.
+// decided, or ends the login. Whoever must sign in, or cannot go on, is for GET
+// /login.
 func (s *Server) goOn(w http.ResponseWriter, r *http.Request, v idp.View) {
-	next := map[idp.Step]string{idp.ReadNotice: "/login/notice", idp.ChooseRole: "/login/role", idp.Return: s.Protocol.CallbackPath()}
-	path, ok := next[v.Step]
-	if v.Err != nil || !ok {
+	path := ""
+	switch v.Step {
+	case idp.ReadNotice:
+		path = "/login/notice"
+	case idp.ChooseRole:
+		path = "/login/role"
+	case idp.Authenticate, idp.Return:
+	}
+	if v.Err != nil || v.Step == idp.Authenticate {
 		redirect(w, r, "/login", v.Login)
 		return
 	}
 	s.Metrics.Step(v.Step, nil)
+	if v.Step == idp.Return {
+		s.Protocol.Finish(w, r, v)
+		return
+	}
 	redirect(w, r, path, v.Login)
 }
 
@@ -73,15 +83,16 @@ func (s *Server) forClient(v idp.View) bool {
 }
 
 // refuse tells the client no.
-func (s *Server) refuse(w http.ResponseWriter, r *http.Request, l idp.Login, reason error) error {
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, v idp.View, reason error) error {
 	var refusal idp.Refusal
 	if !errors.As(reason, &refusal) {
 		return reason
 	}
-	if err := s.Logins.Refuse(r.Context(), l, refusal); err != nil {
+	if err := s.Logins.Refuse(r.Context(), v.Login, refusal); err != nil {
 		return err
 	}
-	redirect(w, r, s.Protocol.CallbackPath(), l)
+	v.Err = refusal
+	s.Protocol.Finish(w, r, v)
 	return nil
 }
 
@@ -105,7 +116,7 @@ func (s *Server) cancel(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return s.refuse(w, r, v.Login, idp.ErrCancelled)
+	return s.refuse(w, r, v, idp.ErrCancelled)
 }
 
 // showWays offers the ways to sign in that could answer the login.

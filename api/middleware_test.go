@@ -33,7 +33,7 @@ func (onePage) Mount(_, goOn, open chi.Router) {
 	goOn.Get("/let-in", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, page) })
 }
 
-func (onePage) CallbackPath() string { return "/" }
+func (onePage) Finish(http.ResponseWriter, *http.Request, idp.View) {}
 
 func aServer(t testing.TB, log *slog.Logger) *Server {
 	t.Helper()

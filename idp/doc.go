@@ -8,7 +8,7 @@
 //	3  POST /login/{way}/...        api/authenticate.go        a room of authenticators gives Evidence
 //	4  (same request)               api/authenticate.go        flow.go SignIn makes the session
 //	5  GET, POST /login/role        api/role.go                flow.go ChooseRole, role.go
-//	6  GET authorize/callback       idp/provider/authorize.go  flow.go Finish makes the code
+//	6  (same request)               idp/provider/authorize.go  flow.go Finish makes the code
 //	7  POST token                   idp/provider/token.go      tokens.go Redeem, claims.go
 //	8  GET userinfo                 idp/provider/userinfo.go   tokens.go Holder, claims.go
 //

@@ -264,30 +264,56 @@ func (v View) again(l Login, now time.Time) (View, error) {
 // Finish ends a login that has come to its end, once, and returns the code
 // for the client. If the login was refused it returns why.
 func (ls *Logins) Finish(ctx context.Context, v View) (string, error) {
-	l, err := ls.Store.TakeLogin(ctx, v.Login.ID, ls.Now())
+	now := ls.Now()
+	code, g, no := v.grant()
+	var l Login
+	var err error
+	if no != nil {
+		l, err = ls.Store.TakeLogin(ctx, v.Login.ID, now)
+	} else {
+		l, err = ls.Codes.EndLogin(ctx, v.Login.ID, now, code, g, now.Add(CodeLife))
+	}
 	if err != nil {
 		return "", err
 	}
-	if v, err = v.again(l, ls.Now()); err != nil {
+	seen := v.Role.Role
+	if v, err = v.again(l, now); err != nil {
 		return "", err
 	}
-	return ls.Code(ctx, v)
+	if no != nil || v.Role.Role != seen { // the code stands for what is not so any more
+		return ls.Code(ctx, v)
+	}
+	return code, nil
 }
 
 // Code returns a code for the client of a login that has come to its end.
 func (ls *Logins) Code(ctx context.Context, v View) (string, error) {
-	l := v.Login
-	acr, err := v.Client.Issue(l.Wants, v.Session.Method, v.Session.Level)
+	code, g, err := v.grant()
 	if err != nil {
 		return "", err
 	}
-	family := newFamily()
-	g := Grant{Family: family, ClientID: l.ClientID, RedirectURI: l.RedirectURI, Challenge: l.Challenge,
-		Nonce: l.Nonce, Scopes: l.Scopes, Subject: v.Session.Subject, SessionID: v.Session.ID, SessionKey: v.Session.Key, ACR: acr,
-		Method: v.Session.Method, Level: v.Session.Level, AuthTime: v.Session.AuthTime, Role: v.Role.Role}
-	code := newInFamily(family)
 	if err := ls.Codes.SaveCode(ctx, code, g, ls.Now().Add(CodeLife)); err != nil {
 		return "", err
 	}
 	return code, nil
+}
+
+// grant returns what a login that has come to its end gives its client, and a
+// code for it.
+func (v View) grant() (code string, g Grant, err error) {
+	l := v.Login
+	switch {
+	case v.Err != nil:
+		return "", Grant{}, v.Err
+	case v.Session == nil, v.Step != Return:
+		return "", Grant{}, ErrLoginRequired
+	}
+	acr, err := v.Client.Issue(l.Wants, v.Session.Method, v.Session.Level)
+	if err != nil {
+		return "", Grant{}, err
+	}
+	family := newFamily()
+	return newInFamily(family), Grant{Family: family, ClientID: l.ClientID, RedirectURI: l.RedirectURI, Challenge: l.Challenge,
+		Nonce: l.Nonce, Scopes: l.Scopes, Subject: v.Session.Subject, SessionID: v.Session.ID, SessionKey: v.Session.Key, ACR: acr,
+		Method: v.Session.Method, Level: v.Session.Level, AuthTime: v.Session.AuthTime, Role: v.Role.Role}, nil
 }

@@ -47,6 +47,11 @@ type Codes interface {
 	// SaveCode records code, which stands for g until expires.
 	SaveCode(ctx context.Context, code string, g Grant, expires time.Time) error
 
+	// EndLogin is TakeLogin of a LoginStore and SaveCode in one round trip. The
+	// code may have been saved although the login was gone: who calls gives it
+	// to nobody then.
+	EndLogin(ctx context.Context, id string, now time.Time, code string, g Grant, expires time.Time) (Login, error)
+
 	// RedeemCode returns the grant the first time and lets r.Token stand for
 	// it until tokenExpires. It compares first: another client, redirect or
 	// verifier gets ErrCode, and the code stays. A second use gets ErrUsed,

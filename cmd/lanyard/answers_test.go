@@ -29,8 +29,8 @@ func TestAnswers(t *testing.T) {
 		p.open(s.authorizeURL("basic", nil))
 		p.signIn(oneRole)
 		p.wantCode()
-		if len(p.hops) != 2 {
-			t.Errorf("the person was led by %v, want the callback and the client", len(p.hops))
+		if len(p.hops) != 1 {
+			t.Errorf("the person was led by %v, want the client alone", p.hops)
 		}
 	})
 	t.Run("OIDC Core §3.1.3.6: at_hash is the left half of the access token's hash, by every algorithm", func(t *testing.T) {
@@ -66,7 +66,7 @@ func TestAnswers(t *testing.T) {
 		const evil = `<script>alert(1)</script>`
 		for _, address := range []string{
 			s.authorizeURL(evil, nil), s.authorizeURL("basic", url.Values{"redirect_uri": {evil}}), s.issuer + "/login?id=" + url.QueryEscape(evil),
-			s.issuer + "/login/role?id=%00%ff", s.issuer + "/authorize/callback?id=" + strings.Repeat("x", 9000), s.issuer + "/" + url.PathEscape(evil),
+			s.issuer + "/login/role?id=%00%ff", s.issuer + "/login?id=" + strings.Repeat("x", 9000), s.issuer + "/" + url.PathEscape(evil),
 			s.issuer + "/authorize?%zz", s.issuer + "/static/nothing",
 		} {
 			resp, err := http.DefaultClient.Do(request(t, http.MethodGet, address, nil, ""))

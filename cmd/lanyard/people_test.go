@@ -164,30 +164,33 @@ func TestBrowsers(t *testing.T) {
 		thief.page = p.page
 		thief.send("/login/cancel", nil)
 		thief.wantPage(http.StatusBadRequest, "SES-02")
-		thief.open(s.issuer + "/authorize/callback?" + p.at.RawQuery)
-		thief.wantPage(http.StatusBadRequest, "SES-02")
-
 		p.signIn(oneRole)
 		p.wantCode()
-		thief.open(s.issuer + "/authorize/callback?" + p.hops[0][strings.Index(p.hops[0], "?")+1:])
+		thief.open(login)
 		thief.wantPage(http.StatusBadRequest, "SES-01")
 	})
 	t.Run("P4: a login gives one code", func(t *testing.T) {
 		p := newPerson(t)
 		p.open(s.authorizeURL("basic", nil))
+		login := p.at.String()
 		p.signIn(oneRole)
 		p.wantCode()
-		if len(p.hops) != 2 || !strings.HasPrefix(p.hops[0], "/authorize/callback?") {
-			t.Errorf("the person was led by %v, want the callback and the client", p.hops)
+		if len(p.hops) != 1 {
+			t.Errorf("the person was led by %v, want the client alone", p.hops)
 		}
-		p.open(s.issuer + p.hops[0])
+		p.open(login)
 		p.wantPage(http.StatusBadRequest, "SES-01")
 	})
-	t.Run("own rule: a callback before the sign-in leads back to it", func(t *testing.T) {
+	t.Run("own rule: who is signed in and need not be asked is answered at once", func(t *testing.T) {
 		p := newPerson(t)
 		p.open(s.authorizeURL("basic", nil))
-		p.open(s.issuer + "/authorize/callback?" + p.at.RawQuery)
-		p.wantPage(http.StatusOK, "Sign in to Ward list")
+		p.signIn(oneRole)
+		p.wantCode()
+		p.open(s.authorizeURL("basic", nil))
+		p.wantCode()
+		if len(p.hops) != 1 || len(p.cookies(s, "lanyard-login-")) != 0 {
+			t.Errorf("the person was led by %v, with %v; want the client alone, and no login", p.hops, p.cookies(s, "lanyard-login-"))
+		}
 	})
 	t.Run("S2: every sign-in has a session of its own, and the old one is dead", func(t *testing.T) {
 		p := newPerson(t)
@@ -269,7 +272,7 @@ func TestEveryPage(t *testing.T) {
 				t.Errorf("%s: %v", p.at, h)
 			}
 		}
-		for _, address := range []string{"/", "/nothing", "/login", "/login?id=x", "/login/role?id=x", "/authorize", "/authorize/callback"} {
+		for _, address := range []string{"/", "/nothing", "/login", "/login?id=x", "/login/role?id=x", "/authorize"} {
 			p.open(s.issuer + address)
 			check()
 		}
@@ -287,7 +290,7 @@ func TestEveryPage(t *testing.T) {
 	})
 	t.Run("P20: other origins' scripts reach the protocol alone, and never with cookies", func(t *testing.T) {
 		for path, open := range map[string]bool{"/.well-known/openid-configuration": true, "/jwks": true, "/token": true, "/userinfo": true,
-			"/authorize": false, "/authorize/callback": false, "/login": false, "/": false, "/login/cancel": false} {
+			"/authorize": false, "/login": false, "/": false, "/login/cancel": false} {
 			req := request(t, http.MethodOptions, s.issuer+path, nil, "")
 			req.Header.Set("Origin", "https://app.example")
 			req.Header.Set("Access-Control-Request-Method", "POST")

@@ -48,6 +48,9 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	if err == nil && !p.Automatic && p.answered(w, r, l) {
+		return
+	}
 	if err == nil {
 		l.Browser = p.Browser.Bind(w, r, l.ID)
 		err = p.rule(r.Context(), "a way to sign in here can meet it", p.Logins.Begin(r.Context(), l, c))
@@ -80,24 +83,32 @@ func (p *Provider) silent(w http.ResponseWriter, r *http.Request, l idp.Login) {
 	p.respond(w, r, l, p.success(l, code))
 }
 
-// callback ends a login that has come to its end: the client gets a code, or
-// why there is none. Only the browser that began may end it, and only once.
-func (p *Provider) callback(w http.ResponseWriter, r *http.Request) {
-	v, err := p.Logins.Find(r.Context(), r.URL.Query().Get("id"), p.Browser.Session(r), func(l idp.Login) error { return p.Browser.Bound(r, l) })
-	l := v.Login
-	if l.ID != "" && errors.Is(err, idp.ErrUnavailable) { // the login is known, and so is who can be told
-		p.refuseClient(w, r, l, err)
-		return
+// answered gives the client a code at once if somebody is signed in at the
+// browser and nothing need be asked of them: no page will come, so nothing need
+// be kept, and the answer goes to the browser that asked. Whatever else there
+// is to say, an outage too, is for the pages.
+func (p *Provider) answered(w http.ResponseWriter, r *http.Request, l idp.Login) bool {
+	key := p.Browser.Session(r)
+	if key == "" {
+		return false
 	}
+	v, err := p.Logins.Look(r.Context(), l, key)
+	if err != nil || v.Err != nil || v.Step != idp.Return {
+		return false
+	}
+	code, err := p.Logins.Code(r.Context(), v)
 	if err != nil {
-		p.Pages.Refuse(w, r, err)
-		return
+		p.refuseClient(w, r, l, err)
+		return true
 	}
-	if v.Err == nil && v.Step != idp.Return {
-		http.Redirect(w, r, "/login?id="+l.ID, http.StatusSeeOther) // not done yet
-		return
-	}
+	p.respond(w, r, l, p.success(l, code))
+	return true
+}
 
+// Finish ends a login that has come to its end, once: the client gets a code,
+// or why there is none. r must come from the browser that began.
+func (p *Provider) Finish(w http.ResponseWriter, r *http.Request, v idp.View) {
+	l := v.Login
 	code, err := p.Logins.Finish(r.Context(), v)
 	if errors.Is(err, idp.ErrLoginGone) { // somebody else ended it this instant
 		p.Pages.Refuse(w, r, err)

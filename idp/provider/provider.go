@@ -3,9 +3,9 @@
 // userinfo.go, and discovery.go for what clients read first.
 //
 // The library parses and routes the token and userinfo requests and owns their
-// types. Authorize and its callback are ours, because the library
-// answers their errors to the browser instead of the client, binds a callback
-// to no browser, and lets it make several codes. Where the library would be
+// types. Authorize and its answer are ours, because the library
+// tells the browser of errors instead of the client, binds an answer
+// to no browser, and lets one request have several codes. Where the library would be
 // too kind, guard.go stands before it. Nothing here decides who may sign in:
 // that is package idp.
 package provider
@@ -35,10 +35,6 @@ type Browser interface {
 	// Bind gives the browser a fresh secret for login id and returns the
 	// secret's base64url SHA-256, which the login keeps.
 	Bind(w http.ResponseWriter, r *http.Request, id string) string
-
-	// Bound says nil if r comes from the browser that began l, and
-	// idp.ErrOtherBrowser if not.
-	Bound(r *http.Request, l idp.Login) error
 
 	// Release takes the secret of login id from the browser.
 	Release(w http.ResponseWriter, id string)
@@ -70,11 +66,11 @@ const (
 const CIS2Path = "/openam/oauth2/realms/root/realms/NHSIdentity/realms/Healthcare"
 
 // endpoints are paths below the issuer.
-type endpoints struct{ authorize, callback, token, userinfo, keys string }
+type endpoints struct{ authorize, token, userinfo, keys string }
 
 var layouts = map[Layout]endpoints{
-	Standard: {"/authorize", "/authorize/callback", "/token", "/userinfo", "/jwks"},
-	CIS2:     {"/authorize", "/authorize/callback", "/access_token", "/userinfo", "/connect/jwk_uri"},
+	Standard: {"/authorize", "/token", "/userinfo", "/jwks"},
+	CIS2:     {"/authorize", "/access_token", "/userinfo", "/connect/jwk_uri"},
 }
 
 // Config is what a provider is made of.
@@ -174,7 +170,6 @@ func (p *Provider) Mount(begin, goOn, open chi.Router) {
 	goOn.With(openToPages, noStore, bearerOnly).Handle(on(p.paths.userinfo), library)
 	begin.Get(on(p.paths.authorize), p.authorize)
 	begin.Post(on(p.paths.authorize), p.authorize)
-	goOn.Get(on(p.paths.callback), p.callback)
 }
 
 // metadataLife is how long caches may keep the discovery document. It changes
@@ -183,9 +178,6 @@ const metadataLife = 5 * time.Minute
 
 // at is the public address of an endpoint.
 func (p *Provider) at(path string) string { return strings.TrimSuffix(p.Issuer, "/") + path }
-
-// CallbackPath is where a login that has come to its end goes.
-func (p *Provider) CallbackPath() string { return p.path + p.paths.callback }
 
 func trimSlash(path string) string {
 	for len(path) > 0 && path[len(path)-1] == '/' {

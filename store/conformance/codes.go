@@ -2,6 +2,8 @@ package conformance
 
 import (
 	"errors"
+	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -9,8 +11,10 @@ import (
 	"github.com/lanyard-id/lanyard/idp"
 )
 
-// CodeStore is what the token and userinfo endpoints need together.
+// CodeStore is what the end of a login and the token and userinfo endpoints
+// need together.
 type CodeStore interface {
+	idp.LoginStore
 	idp.Codes
 	idp.Tokens
 }
@@ -42,6 +46,42 @@ func Codes(t *testing.T, open func(t *testing.T) CodeStore) {
 		return s
 	}
 	t.Run("RFC 6749 §4.1.2: of many redeemers one wins, and the rest end what it got", func(t *testing.T) { redeemersRace(t, save) })
+	t.Run("P4: of many who end a login one gets it, and a code that works", func(t *testing.T) {
+		now := time.Now()
+		s, l := open(t), aLogin(now)
+		if err := s.AddLogin(t.Context(), l); err != nil {
+			t.Fatal(err)
+		}
+		won := atOnce(func(n int) bool {
+			code := fmt.Sprintf("%s%043d", aFamily, n)
+			got, err := s.EndLogin(t.Context(), l.ID, now, code, aGrant(), now.Add(idp.CodeLife))
+			if err != nil && !errors.Is(err, idp.ErrLoginGone) {
+				t.Errorf("a loser got %v, want ErrLoginGone", err)
+			}
+			if err != nil {
+				return false
+			}
+			r := aRedemption()
+			r.Code = code
+			if g, err := s.RedeemCode(t.Context(), r, now, now.Add(idp.TokenLife)); !reflect.DeepEqual(got, l) || !reflect.DeepEqual(g, aGrant()) || err != nil {
+				t.Errorf("EndLogin = %+v, and its code stands for %+v, %v", got, g, err)
+			}
+			return true
+		})
+		if won != 1 {
+			t.Errorf("%d ended the login, want 1", won)
+		}
+	})
+	t.Run("own rule: a login that is too old gives no code", func(t *testing.T) {
+		now := time.Now()
+		s, l := open(t), aLogin(now)
+		if err := s.AddLogin(t.Context(), l); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.EndLogin(t.Context(), l.ID, l.Expires(), aCode, aGrant(), now.Add(idp.CodeLife)); !errors.Is(err, idp.ErrLoginGone) {
+			t.Errorf("EndLogin after its life: %v, want ErrLoginGone", err)
+		}
+	})
 	t.Run("RFC 6749 §4.1.3: a code of another client, redirect URI or verifier is not consumed", func(t *testing.T) { mismatch(t, save) })
 	t.Run("RFC 6749 §4.1.2: a code ends after its life", func(t *testing.T) {
 		now := time.Now()

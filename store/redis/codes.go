@@ -52,23 +52,53 @@ end
 return t[1]
 `)
 
+// saveCode writes a code, which is never there without its end.
+var saveCode = goredis.NewScript(`
+redis.call('HSET', KEYS[1], 'grant', ARGV[1], 'client', ARGV[2], 'redirect', ARGV[3], 'challenge', ARGV[4], 'expires', ARGV[5])
+redis.call('PEXPIRE', KEYS[1], ARGV[6])
+return 1
+`)
+
 // SaveCode implements idp.Codes.
 func (s *Store) SaveCode(ctx context.Context, code string, g idp.Grant, expires time.Time) error {
-	b, err := json.Marshal(g)
+	key, fields, err := s.codeFields(code, g, expires)
 	if err != nil {
-		return fmt.Errorf("encode grant: %w", err)
+		return err
 	}
-	key := codeKey(code)
-	_, err = s.rdb.TxPipelined(ctx, func(p goredis.Pipeliner) error {
-		p.HSet(ctx, key, "grant", b, "client", g.ClientID, "redirect", g.RedirectURI,
-			"challenge", g.Challenge, "expires", ms(expires))
-		p.PExpire(ctx, key, s.life(expires))
-		return nil
-	})
-	if err != nil {
+	if err := saveCode.Run(ctx, s.rdb, key, fields...).Err(); err != nil {
 		return fmt.Errorf("save code: %w", outage(err))
 	}
 	return nil
+}
+
+// EndLogin implements idp.Codes. Login and code are on slots that a cluster may
+// keep apart, so they are two commands, of which the first decides.
+func (s *Store) EndLogin(ctx context.Context, id string, now time.Time, code string, g idp.Grant, expires time.Time) (idp.Login, error) {
+	key, fields, err := s.codeFields(code, g, expires)
+	if err != nil {
+		return idp.Login{}, err
+	}
+	p := s.rdb.Pipeline()
+	taken, saved := p.GetDel(ctx, loginKey(id)), saveCode.Eval(ctx, p, key, fields...)
+	_, _ = p.Exec(ctx) // each command has its own error
+	b, err := taken.Bytes()
+	l, err := liveLogin(b, err, now)
+	if err != nil {
+		return idp.Login{}, err
+	}
+	if err := saved.Err(); err != nil {
+		return idp.Login{}, fmt.Errorf("save code: %w", outage(err))
+	}
+	return l, nil
+}
+
+// codeFields are the key and the arguments of saveCode.
+func (s *Store) codeFields(code string, g idp.Grant, expires time.Time) ([]string, []any, error) {
+	b, err := json.Marshal(g)
+	if err != nil {
+		return nil, nil, fmt.Errorf("encode grant: %w", err)
+	}
+	return []string{codeKey(code)}, []any{b, g.ClientID, g.RedirectURI, g.Challenge, ms(expires), s.life(expires).Milliseconds()}, nil
 }
 
 // RedeemCode implements idp.Codes.
