@@ -61,11 +61,13 @@ func collectSeldom() {
 // production is a server in production, before it listens.
 type production struct {
 	*service
-	registry *postgres.Store
-	rdb      goredis.UniversalClient
-	url      string // of PostgreSQL
-	log      *slog.Logger
-	leaving  atomic.Bool
+	registry   *postgres.Store
+	rdb        goredis.UniversalClient
+	url        string           // of PostgreSQL
+	now        func() time.Time // the registry's own, too
+	log        *slog.Logger
+	leaving    atomic.Bool
+	fencesLeft bool // standing, of which operators were told
 
 	closers []func() // in the order in which things were opened
 }
@@ -114,7 +116,7 @@ func runServe(ctx context.Context, s settled, out io.Writer, log *slog.Logger) e
 // wireProduction opens what the configuration names, refuses what is not safe,
 // and puts the service together.
 func wireProduction(ctx context.Context, s settled, log *slog.Logger) (*production, error) {
-	p := &production{url: s.secrets.postgresURL, log: log}
+	p := &production{url: s.secrets.postgresURL, now: time.Now, log: log}
 	if err := p.open(ctx, s); err != nil {
 		p.close()
 		return nil, err
@@ -241,6 +243,26 @@ func (p *production) compareClocks(ctx context.Context) error {
 	return errors.Join(err1, err2)
 }
 
+// takeDownFences takes down the fences that guard nothing any more. That is
+// judged by our own clock, so not while it is apart from PostgreSQL's: a server
+// a day ahead would take down those of codes that are still good, and each
+// could be used again. Fences that stay too long do no harm.
+func (p *production) takeDownFences(ctx context.Context) error {
+	pg, err := postgres.Inspect(ctx, p.url, p.now)
+	if err != nil {
+		return err
+	}
+	if apart(pg.Ahead) {
+		if !p.fencesLeft {
+			p.log.WarnContext(ctx, "no fence is taken down until the clocks agree", "of", "postgres", "ahead_seconds", pg.Ahead.Seconds())
+		}
+		p.fencesLeft = true
+		return nil
+	}
+	p.fencesLeft = false
+	return p.registry.Clean(ctx)
+}
+
 // keepHouse does what has to be done about once a minute, until ctx is done.
 // Servers that started together do not do it together.
 func (p *production) keepHouse(ctx context.Context) {
@@ -252,7 +274,7 @@ func (p *production) keepHouse(ctx context.Context) {
 		case <-time.After(pause):
 		}
 		for name, chore := range map[string]func(context.Context) error{
-			"take down fences": p.registry.Clean,
+			"take down fences": p.takeDownFences,
 			"seal the journal": p.seal,
 			"compare clocks":   p.compareClocks,
 			"rotate keys":      func(ctx context.Context) error { _, err := p.registry.RotateKeys(ctx); return err },

@@ -41,7 +41,8 @@ func (s *Store) Stands(ctx context.Context, f idp.Fence) (bool, error) {
 }
 
 // Clean takes down the fences that guard nothing any more. Any number of
-// servers may do so at once.
+// servers may do so at once. It judges by this server's clock, so whoever asks
+// for it has seen that the clock is right: a fence of use must not go.
 func (s *Store) Clean(ctx context.Context) error {
 	const chunk = 1000
 	for {
