@@ -89,7 +89,7 @@ func (s *Store) peopleTables(doc directory.Document, cardIssuer string) ([]table
 			return nil, err
 		}
 		people.add(p.UID, p.Name.Title, p.Name.Given, p.Name.Middle, p.Name.Family, p.Name.Display,
-			p.Email, p.Mobile, ni, p.IdentityAssurance, string(p.Profile), professional(p.Professional))
+			p.Email, p.Mobile, ni, p.IdentityAssurance, string(p.Profile), idp.Professional(p.Professional))
 		for i, pos := range p.Positions {
 			positions.add(pos.ID, p.UID, i, pos.OrgPersonID, pos.Organisation, pos.RoleCode, pos.RoleName,
 				encoded(pos.Activities), encoded(pos.AreasOfWork), encoded(pos.Workgroups), day(pos.From), day(pos.To))

@@ -29,7 +29,7 @@ const personColumns = `
 // personRow is what personColumns are read into.
 type personRow struct {
 	person       directory.Person
-	professional professional
+	professional idp.Professional
 	positions    []positionRow
 	memberships  []membershipRow
 }
@@ -59,18 +59,6 @@ type membershipRow struct {
 type coded struct {
 	Code string `json:"code"`
 	Name string `json:"name"`
-}
-
-// professional is a directory.Professional as JSON.
-type professional struct {
-	GMC        string `json:"gmc_id,omitempty"`
-	NMC        string `json:"nmc_id,omitempty"`
-	GDC        string `json:"gdc_id,omitempty"`
-	GPhC       string `json:"gphc_id,omitempty"`
-	GMP        string `json:"gmp_id,omitempty"`
-	GDP        string `json:"gdp_id,omitempty"`
-	RCN        string `json:"rcn_id,omitempty"`
-	Consultant string `json:"consultant_id,omitempty"`
 }
 
 // into returns where personColumns go.
