@@ -44,7 +44,12 @@ func TestInTurn(t *testing.T) {
 			for name := range w.crowd.clients {
 				t.Run("own rule: each request of a sign-in may meet another server: "+name+", "+h.uid, func(t *testing.T) {
 					f := w.flow(0, w.client(name, &keyCache{name: name}))
-					f.person.site, f.holder = w.siteInTurn(), h
+					turn := 0
+					inTurn := func() string {
+						turn++
+						return w.servers[turn%len(w.servers)].address
+					}
+					f.person.site, f.holder = w.siteTo(inTurn), h
 					if _, err := f.run(t.Context()); err != nil {
 						t.Error(err)
 					}

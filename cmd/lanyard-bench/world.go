@@ -275,15 +275,6 @@ func (w *world) siteAt(address string) *site {
 	return w.siteTo(func() string { return address })
 }
 
-// siteInTurn leads each request to another server than the one before.
-func (w *world) siteInTurn() *site {
-	turn := 0
-	return w.siteTo(func() string {
-		turn++
-		return w.servers[turn%len(w.servers)].address
-	})
-}
-
 // siteTo is the service as somebody reaches it whose address nobody else has:
 // what is counted for one must not be counted for all.
 func (w *world) siteTo(to func() string) *site {
