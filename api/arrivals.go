@@ -17,8 +17,8 @@ import (
 const maxNetworks = 10_000
 
 // Arrivals bounds how many logins each network may begin at this server, or how
-// many cards it may ask for: each is kept for minutes. It is generous, for a whole hospital may come from one
-// address.
+// many cards it may ask for: each is kept for minutes. It is generous, for a
+// whole hospital may come from one address.
 type Arrivals struct {
 	each  rate.Limit
 	burst int
@@ -37,8 +37,8 @@ func NewArrivals(perSecond float64, burst int, now func() time.Time) *Arrivals {
 	return &Arrivals{each: rate.Limit(perSecond), burst: burst, now: now, known: map[netip.Prefix]*rate.Limiter{}}
 }
 
-// Wait counts a login of the network that the request of ctx comes from, and
-// returns 0, or how long it must wait: then it was not counted.
+// Wait counts a login, or a card, of the network that the request of ctx comes
+// from, and returns 0, or how long it must wait: then it was not counted.
 func (a *Arrivals) Wait(ctx context.Context) time.Duration {
 	if a == nil {
 		return 0

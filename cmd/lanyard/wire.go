@@ -55,7 +55,8 @@ type parts struct {
 	auto  bool                        // people sign in by themselves: development only
 
 	// How many logins each network may begin at this server a second, and at
-	// once, and how many cards it may ask for; 0 is as many as come.
+	// once, and as many again are the cards that it may ask for; 0 is as many as
+	// come.
 	beginsEach   float64
 	beginsAtOnce int
 	origin       func(*http.Request) netip.Addr // where a request comes from; nil: the other end of the connection
@@ -115,16 +116,19 @@ func wire(p parts) (*service, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Counted apart: a sign-in by card is one of each, and must not count twice.
+	begins, asks := api.NewArrivals(p.beginsEach, p.beginsAtOnce, p.now), api.NewArrivals(p.beginsEach, p.beginsAtOnce, p.now)
+
 	browser := &api.Browser{Secure: isHTTPS(p.issuer)}
 	pages := api.New(api.Config{
 		Logins: logins, Browser: browser, Rooms: map[string]authenticators.Room{api.SmartcardWay: room},
 		Site: site, Metrics: metrics, Log: p.log, Origin: p.origin, Trace: p.trace.routes(),
-		Asks: api.NewArrivals(p.beginsEach, p.beginsAtOnce, p.now).Wait,
+		Asks: asks.Wait,
 	})
 	pages.Protocol, err = provider.New(provider.Config{
 		Issuer: p.issuer, Layout: p.layout, Logins: logins, Grants: grants, Clients: p.registry,
 		SigningKeys: p.keys, KeysMaxAge: p.keysAge, Browser: browser, Pages: pages, Languages: site.Languages(), Outside: p.outside, Automatic: p.auto, RequestID: api.RequestID, Counts: metrics, Log: p.log,
-		Limits: live, Address: api.Address, Arrivals: api.NewArrivals(p.beginsEach, p.beginsAtOnce, p.now).Wait,
+		Limits: live, Address: api.Address, Arrivals: begins.Wait,
 	})
 	if err != nil {
 		return nil, err
