@@ -51,17 +51,17 @@ func Watch(rdb goredis.UniversalClient, now func() time.Time, seen func(operatio
 		mu  sync.Mutex
 		all []*circuit
 	)
-	add := func(server interface{ AddHook(goredis.Hook) }) {
-		c := &circuit{now: now, seen: seen}
+	add := func(server interface{ AddHook(goredis.Hook) }, node bool) {
+		c := &circuit{now: now, seen: seen, node: node}
 		mu.Lock()
 		defer mu.Unlock()
 		all = append(all, c)
 		server.AddHook(c)
 	}
 	if cluster, ok := rdb.(*goredis.ClusterClient); ok {
-		cluster.OnNewNode(func(node *goredis.Client) { add(node) })
+		cluster.OnNewNode(func(node *goredis.Client) { add(node, true) })
 	} else {
-		add(rdb)
+		add(rdb, false)
 	}
 	return func() bool {
 		mu.Lock()
@@ -74,6 +74,7 @@ func Watch(rdb goredis.UniversalClient, now func() time.Time, seen func(operatio
 type circuit struct {
 	now  func() time.Time
 	seen func(operation string, took time.Duration, err error)
+	node bool // of a Cluster
 
 	mu       sync.Mutex
 	timeouts int       // in a row
@@ -155,8 +156,29 @@ func (c *circuit) ProcessHook(next goredis.ProcessHook) goredis.ProcessHook {
 		if errors.Is(err, errOpen) {
 			cmd.SetErr(err)
 		}
+		if c.node && mayBeDone(err) {
+			return silence{err}
+		}
 		return err
 	}
+}
+
+// silence is of a command that a node of a Cluster was sent and did not answer.
+// It hides why: where the client of a Cluster sees that a connection broke, it
+// sends the command again whatever Harden set. Pipelines are beyond this.
+type silence struct{ why error }
+
+// Error returns the reason.
+func (s silence) Error() string { return s.why.Error() }
+
+// mayBeDone says whether err leaves open that the command was done.
+func mayBeDone(err error) bool {
+	if _, replied := errors.AsType[goredis.Error](err); err == nil || replied {
+		return false
+	}
+	op, ok := errors.AsType[*net.OpError](err)
+	dial := ok && op.Op == "dial"
+	return !dial && !errors.Is(err, goredis.ErrPoolTimeout) && !errors.Is(err, goredis.ErrClosed) && !errors.Is(err, errOpen)
 }
 
 // ProcessPipelineHook implements goredis.Hook.
