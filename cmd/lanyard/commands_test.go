@@ -6,8 +6,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -57,18 +55,7 @@ func hospital(t *testing.T, change func(*directory.Document)) string {
 	if change != nil {
 		change(&doc)
 	}
-	path := filepath.Join(t.TempDir(), "directory.yaml")
-	f, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := directory.Write(f, doc); err != nil {
-		t.Fatal(err)
-	}
-	if err := f.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return path
+	return writtenDirectory(t, doc)
 }
 
 func TestBootstrap(t *testing.T) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -9,6 +10,8 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"github.com/lanyard-id/lanyard/idp/registry/directory"
 )
 
 // written puts text into a file that only we may read.
@@ -24,6 +27,16 @@ func written(t *testing.T, text string) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// writtenDirectory writes a directory document to a file, and returns its name.
+func writtenDirectory(t *testing.T, doc directory.Document) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := directory.Write(&b, doc); err != nil {
+		t.Fatal(err)
+	}
+	return written(t, b.String())
 }
 
 func TestReadConfig(t *testing.T) {

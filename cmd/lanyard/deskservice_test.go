@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -31,43 +29,16 @@ type deskService struct {
 
 func startDesk(t *testing.T) *deskService {
 	t.Helper()
-	s := &deskService{t: t, clock: dev.NewClock(time.Now), closing: make(chan struct{})}
-	answers := httptest.NewUnstartedServer(nil)
-	var err error
-	s.authority, err = cardca.New(cardca.Config{Now: s.clock.Now, OCSP: "http://" + answers.Listener.Addr().String() + "/ocsp"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	answers.Config.Handler = s.authority.Handler()
-	answers.Start()
-	t.Cleanup(answers.Close)
-	people, _, err := openRegistry(devOptions{seed: seed(t)}, "http://localhost:1", s.authority.IssuerID())
-	if err != nil {
-		t.Fatal(err)
-	}
-	keys, err := idp.GenerateKeys()
-	if err != nil {
-		t.Fatal(err)
-	}
-	rdb, closeRedis, err := inProcessRedis()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(closeRedis)
-	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = log.Close() })
 	server := httptest.NewUnstartedServer(nil)
-	s.running = running{issuer: "http://" + server.Listener.Addr().String(), log: log.Name()}
-	wired, err := wire(parts{issuer: s.issuer, layout: "standard", registry: people, rdb: rdb, keys: func() *idp.Keys { return keys }, cards: trustIn(s.authority),
-		authorities: newOutside(true), outside: newOutside(true), now: s.clock.Now, log: newLog(log)})
+	clock := dev.NewClock(time.Now)
+	p := aParts(t, "http://"+server.Listener.Addr().String(), clock.Now, aMiniredis(t))
+	wired, err := wire(p.parts)
 	if err != nil {
 		t.Fatal(err)
 	}
+	s := &deskService{running: running{issuer: p.issuer, log: p.logged}, t: t, events: p.people.Events, clock: clock, authority: p.authority,
+		closing: make(chan struct{})}
 	wired.pages.Desk.Closing = s.closing
-	s.events = people.Events
 	server.Config.Handler = wired.pages.Routes()
 	server.Start()
 	t.Cleanup(server.Close)

@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -15,10 +13,7 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
-	"github.com/lanyard-id/lanyard/api"
 	"github.com/lanyard-id/lanyard/api/dev"
-	"github.com/lanyard-id/lanyard/authenticators/smartcard/cardca"
-	"github.com/lanyard-id/lanyard/authenticators/smartcard/virtualagent"
 	"github.com/lanyard-id/lanyard/idp"
 	"github.com/lanyard-id/lanyard/store/conformance/servers"
 	"github.com/lanyard-id/lanyard/store/redis"
@@ -37,53 +32,24 @@ func onRedis(t *testing.T, change func(*parts)) (running, *servers.Redis) {
 			t.Error(err)
 		}
 	})
-	answers := httptest.NewUnstartedServer(nil)
-	authority, err := cardca.New(cardca.Config{Now: time.Now, OCSP: "http://" + answers.Listener.Addr().String() + "/ocsp"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	answers.Config.Handler = authority.Handler()
-	answers.Start()
-	t.Cleanup(answers.Close)
-	people, _, err := openRegistry(devOptions{seed: seed(t)}, "http://localhost:1", authority.IssuerID())
-	if err != nil {
-		t.Fatal(err)
-	}
-	keys, err := idp.GenerateKeys()
-	if err != nil {
-		t.Fatal(err)
-	}
 	o := &goredis.UniversalOptions{Addrs: []string{one.Address()}}
 	redis.Harden(o)
 	rdb := goredis.NewUniversalClient(o)
 	t.Cleanup(func() { _ = rdb.Close() })
-	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = log.Close() })
 
 	server := httptest.NewUnstartedServer(nil)
 	at := "http://" + server.Listener.Addr().String()
-	p := parts{issuer: at, layout: "standard", registry: people, rdb: rdb, keys: func() *idp.Keys { return keys }, cards: trustIn(authority),
-		authorities: newOutside(true), outside: newOutside(true), now: time.Now, log: newLog(log)}
+	p := aParts(t, at, time.Now, rdb)
 	if change != nil {
-		change(&p)
+		change(&p.parts)
 	}
-	s, err := wire(p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	drawer := &dev.Drawer{Authority: authority, Registry: people, Room: s.room, Now: time.Now,
-		Agent: virtualagent.Agent{Desk: s.room, Issuer: at, Origin: at}}
-	pages := &dev.Pages{Site: s.pages.Site, Drawer: drawer, Log: dev.NewLog(), Clock: dev.NewClock(time.Now), Registry: people, Events: people.Events, Authority: authority.Handler()}
-	s.pages.Development = &api.Development{Cards: drawer, Mount: pages.Mount}
+	s := p.withVirtualCards(t)
 	server.Config.Handler = s.pages.Routes()
 	server.Start()
 	t.Cleanup(server.Close)
 	counts := httptest.NewServer(s.ops)
 	t.Cleanup(counts.Close)
-	return running{issuer: at, ops: counts.URL, log: log.Name()}, one
+	return running{issuer: at, ops: counts.URL, log: p.logged}, one
 }
 
 // soon runs act, which must not take long: the promise is 2 s, and a busy
@@ -174,11 +140,7 @@ func TestRedisFrozen(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Run("F6: afterwards all goes on without a restart: tokens, logins that had begun, new ones", func(t *testing.T) {
-		for deadline := time.Now().Add(15 * time.Second); s.userinfo(t, token).status != http.StatusOK; time.Sleep(20 * time.Millisecond) {
-			if time.Now().After(deadline) {
-				t.Fatal("it has not recovered in 15 s")
-			}
-		}
+		until(t, "it has recovered", func() bool { return s.userinfo(t, token).status == http.StatusOK })
 		s.redeem(t, "basic", kept, nil).wantOK(t)
 		begun.link("/login")
 		begun.signIn(oneRole)

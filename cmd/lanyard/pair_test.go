@@ -4,18 +4,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/lanyard-id/lanyard/api"
-	"github.com/lanyard-id/lanyard/api/dev"
-	"github.com/lanyard-id/lanyard/authenticators/smartcard/cardca"
-	"github.com/lanyard-id/lanyard/authenticators/smartcard/virtualagent"
-	"github.com/lanyard-id/lanyard/idp"
 )
 
 // pairIssuer is the issuer of two servers that are reached each by itself.
@@ -25,47 +17,12 @@ const pairIssuer = "http://localhost:1"
 // balancer.
 func pair(t *testing.T) []running {
 	t.Helper()
-	answers := httptest.NewUnstartedServer(nil)
-	authority, err := cardca.New(cardca.Config{Now: time.Now, OCSP: "http://" + answers.Listener.Addr().String() + "/ocsp"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	answers.Config.Handler = authority.Handler()
-	answers.Start()
-	t.Cleanup(answers.Close)
-	people, _, err := openRegistry(devOptions{seed: seed(t)}, "http://localhost:1", authority.IssuerID())
-	if err != nil {
-		t.Fatal(err)
-	}
-	keys, err := idp.GenerateKeys()
-	if err != nil {
-		t.Fatal(err)
-	}
-	rdb, closeRedis, err := inProcessRedis()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(closeRedis)
-	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = log.Close() })
-
+	p := aParts(t, pairIssuer, time.Now, aMiniredis(t))
 	both := make([]running, 2)
 	for i := range both {
-		s, err := wire(parts{issuer: pairIssuer, layout: "standard", registry: people, rdb: rdb, keys: func() *idp.Keys { return keys }, cards: trustIn(authority),
-			authorities: newOutside(true), outside: newOutside(true), now: time.Now, log: newLog(log)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		drawer := &dev.Drawer{Authority: authority, Registry: people, Room: s.room, Now: time.Now,
-			Agent: virtualagent.Agent{Desk: s.room, Issuer: pairIssuer, Origin: pairIssuer}}
-		pages := &dev.Pages{Site: s.pages.Site, Drawer: drawer, Log: dev.NewLog(), Clock: dev.NewClock(time.Now), Registry: people, Events: people.Events, Authority: authority.Handler()}
-		s.pages.Development = &api.Development{Cards: drawer, Mount: pages.Mount}
-		server := httptest.NewServer(s.pages.Routes())
+		server := httptest.NewServer(p.withVirtualCards(t).pages.Routes())
 		t.Cleanup(server.Close)
-		both[i] = running{issuer: server.URL, log: log.Name()}
+		both[i] = running{issuer: server.URL, log: p.logged}
 	}
 	return both
 }

@@ -4,15 +4,23 @@ import (
 	"bufio"
 	"context"
 	"io"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
 	"testing"
 	"time"
 
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/lanyard-id/lanyard/api"
+	"github.com/lanyard-id/lanyard/api/dev"
+	"github.com/lanyard-id/lanyard/authenticators/smartcard/cardca"
+	"github.com/lanyard-id/lanyard/authenticators/smartcard/virtualagent"
 	"github.com/lanyard-id/lanyard/cmd/lanyard/demo"
 	"github.com/lanyard-id/lanyard/idp"
 	"github.com/lanyard-id/lanyard/idp/registry/directory"
+	"github.com/lanyard-id/lanyard/store/memory"
 )
 
 // callback is where the clients of these tests live. Nothing listens there:
@@ -79,6 +87,72 @@ func ready(t *testing.T, out io.Reader, log string) running {
 	return running{}
 }
 
+// ourParts are the parts of a service, and what tests look at of them.
+type ourParts struct {
+	parts
+	authority *cardca.Authority // of everybody's card
+	people    *memory.Store
+	logged    string // the file
+}
+
+// aParts returns what a service of that issuer is put together from: the people
+// of seed, and an authority that answers for their cards.
+func aParts(t *testing.T, issuer string, now func() time.Time, rdb goredis.UniversalClient) ourParts {
+	t.Helper()
+	answers := httptest.NewUnstartedServer(nil)
+	authority, err := cardca.New(cardca.Config{Now: now, OCSP: "http://" + answers.Listener.Addr().String() + "/ocsp"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers.Config.Handler = authority.Handler()
+	answers.Start()
+	t.Cleanup(answers.Close)
+	people, _, err := openRegistry(devOptions{seed: seed(t)}, "http://localhost:1", authority.IssuerID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := idp.GenerateKeys()
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = log.Close() })
+	return ourParts{authority: authority, people: people, logged: log.Name(), parts: parts{
+		issuer: issuer, layout: "standard", registry: people, rdb: rdb, keys: func() *idp.Keys { return keys }, cards: trustIn(authority),
+		authorities: newOutside(true), outside: newOutside(true), now: now, log: newLog(log),
+	}}
+}
+
+// withVirtualCards puts a service together whose people sign in with cards in
+// software, as in development.
+func (p ourParts) withVirtualCards(t *testing.T) *service {
+	t.Helper()
+	s, err := wire(p.parts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	drawer := &dev.Drawer{Authority: p.authority, Registry: p.people, Room: s.room, Now: p.now,
+		Agent: virtualagent.Agent{Desk: s.room, Issuer: p.issuer, Origin: p.issuer}}
+	pages := &dev.Pages{Site: s.pages.Site, Drawer: drawer, Log: dev.NewLog(), Clock: dev.NewClock(p.now), Registry: p.people, Events: p.people.Events,
+		Authority: p.authority.Handler()}
+	s.pages.Development = &api.Development{Cards: drawer, Mount: pages.Mount}
+	return s
+}
+
+// aMiniredis is a Redis in this process.
+func aMiniredis(t *testing.T) goredis.UniversalClient {
+	t.Helper()
+	rdb, closeRedis, err := inProcessRedis()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(closeRedis)
+	return rdb
+}
+
 // seed writes the demo directory with the clients of these tests to a file.
 func seed(t *testing.T) string {
 	t.Helper()
@@ -111,18 +185,7 @@ func seed(t *testing.T) string {
 		change(&c)
 		doc.Clients = append(doc.Clients, c)
 	}
-	path := filepath.Join(t.TempDir(), "seed.yaml")
-	f, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := directory.Write(f, doc); err != nil {
-		t.Fatal(err)
-	}
-	if err := f.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return path
+	return writtenDirectory(t, doc)
 }
 
 const clientSecret = "0123456789abcdef0123456789abcdef"

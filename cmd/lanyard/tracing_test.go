@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"sync"
 	"testing"
 )
@@ -41,26 +40,9 @@ func TestTracing(t *testing.T) {
 		t.Fatal(err)
 	}
 	s, _ := onRedis(t, func(p *parts) { p.trace = traces })
-	p := newPerson(t)
-	p.open(s.authorizeURL("post", nil))
-	login := p.at.Query().Get("id")
-	p.link("card=" + card(oneRole))
-	p.send("/login/smartcard/virtual", url.Values{"passcode": {"654321"}})
-	p.send("/login/smartcard/virtual", url.Values{"passcode": {passcode}})
-	code := p.wantCode()
-	tokens := s.redeem(t, "", code, url.Values{"client_id": {"post"}, "client_secret": {clientSecret}})
-	tokens.wantOK(t)
-	token, _ := tokens.body["access_token"].(string)
-	s.userinfo(t, token).wantOK(t)
+	p, secrets := s.wholeSignIn(t)
 	s.userinfo(t, "another-token").wantError(t, http.StatusUnauthorized, "invalid_token")
-	at, err := url.Parse(s.issuer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	secrets := []string{"654321", passcode, code, token, clientSecret, login, verifier, "another-token", "the state", "the nonce", oneRole}
-	for _, cookie := range p.http.Jar.Cookies(at) {
-		secrets = append(secrets, cookie.Value)
-	}
+	secrets = append(secrets, passcode, "another-token", "the state", "the nonce", oneRole)
 	p.open(s.issuer + "/nothing/of-ours")
 	if err := stop(t.Context()); err != nil {
 		t.Fatal(err)
