@@ -121,11 +121,7 @@ func (r *Room) judge(ctx context.Context, t Transaction, jws []byte, x5c [][]byt
 	if err != nil {
 		return standing{}, refuse(err)
 	}
-	leaf, err := parseLeaf(x5c)
-	if err != nil {
-		return standing{}, err
-	}
-	issuer, err := r.trust.judge(leaf, now)
+	leaf, issuer, err := r.trust.read(x5c, now)
 	if err != nil {
 		return standing{}, err
 	}

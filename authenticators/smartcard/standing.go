@@ -26,11 +26,7 @@ type standing struct {
 // It is for before a passcode is asked, so that no try is used up for nothing.
 func (r *Room) Inspect(ctx context.Context, certificate *x509.Certificate) error {
 	now := r.now()
-	leaf, err := parseLeaf([][]byte{certificate.Raw})
-	if err != nil {
-		return err
-	}
-	issuer, err := r.trust.judge(leaf, now)
+	leaf, issuer, err := r.trust.read([][]byte{certificate.Raw}, now)
 	if err != nil {
 		return err
 	}

@@ -43,13 +43,29 @@ func parseLeaf(x5c [][]byte) (*x509.Certificate, error) {
 type trust struct {
 	roots, intermediates *x509.CertPool
 	policies             []x509.OID
+	proven               *proven
 }
 
 func newTrust(roots, intermediates *x509.CertPool, policies []x509.OID) trust {
 	if roots == nil {
 		roots = x509.NewCertPool() // to crypto/x509, nil means the machine's own roots
 	}
-	return trust{roots, intermediates, slices.Clone(policies)}
+	return trust{roots, intermediates, slices.Clone(policies), &proven{of: map[[sha256.Size]byte][]*x509.Certificate{}}}
+}
+
+// read reads the first certificate and judges it. One that was judged before
+// is neither parsed nor are the signatures of its path checked again.
+func (t trust) read(x5c [][]byte, now time.Time) (leaf, issuer *x509.Certificate, err error) {
+	if len(x5c) > 0 && len(x5c) <= maxCertificates {
+		if path := t.proven.path(x5c[0], now); path != nil {
+			return path[0], path[1], nil
+		}
+	}
+	if leaf, err = parseLeaf(x5c); err != nil {
+		return nil, nil, err
+	}
+	issuer, err = t.judge(leaf, now)
+	return leaf, issuer, err
 }
 
 // judge returns the authority that issued leaf, if leaf is a card's
@@ -63,6 +79,7 @@ func (t trust) judge(leaf *x509.Certificate, now time.Time) (*x509.Certificate, 
 	if path == nil {
 		return nil, t.dates(leaf, now)
 	}
+	t.proven.add(path)
 	return path[1], nil
 }
 

@@ -19,6 +19,42 @@ func TestNewTrust(t *testing.T) {
 	})
 }
 
+func TestProven(t *testing.T) {
+	noon := time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
+	card := func(n byte) []*x509.Certificate {
+		leaf := &x509.Certificate{Raw: []byte{n}, NotBefore: noon, NotAfter: noon.AddDate(0, 0, 2)}
+		return []*x509.Certificate{leaf, {NotBefore: noon.AddDate(0, 0, -2), NotAfter: noon.AddDate(0, 0, 1)}}
+	}
+	known := newTrust(nil, nil, nil).proven
+	known.add(card(1))
+	for rule, tt := range map[string]struct {
+		der  byte
+		at   time.Time
+		want bool
+	}{
+		"own rule: a path that was proved is known again":                 {1, noon.AddDate(0, 0, 1), true},
+		"own rule: of another certificate nothing is known":               {2, noon, false},
+		"own rule: what was proved is judged anew before it begins":       {1, noon.Add(-time.Second), false},
+		"own rule: what was proved is judged anew when a link of it ends": {1, noon.AddDate(0, 0, 1).Add(time.Second), false},
+	} {
+		t.Run(rule, func(t *testing.T) {
+			if got := known.path([]byte{tt.der}, tt.at) != nil; got != tt.want {
+				t.Errorf("known: %v, want %v", got, tt.want)
+			}
+		})
+	}
+	t.Run("own rule: so many certificates are remembered and no more", func(t *testing.T) {
+		for n := range maxProven + 10 {
+			path := card(0)
+			path[0].Raw = big.NewInt(int64(n) + 1<<32).Bytes()
+			known.add(path)
+		}
+		if len(known.of) != maxProven {
+			t.Errorf("%d are remembered, want %d", len(known.of), maxProven)
+		}
+	})
+}
+
 // FuzzCertificate changes the certificate of a card: what is still taken is
 // what its issuer signed.
 func FuzzCertificate(f *testing.F) {
