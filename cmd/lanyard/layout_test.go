@@ -43,6 +43,7 @@ authenticators/smartcard/virtualcard  ->
 authenticators/smartcard/virtualagent -> authenticators/smartcard authenticators/smartcard/challenge authenticators/smartcard/virtualcard
 authenticators/smartcard/cardca       -> + x/crypto
 authenticators/smartcard/revocation   -> + x/crypto
+authenticators/totp                   -> authenticators + qr x/crypto x/text
 store/conformance                     -> idp idp/registry/directory authenticators authenticators/smartcard
 store/conformance/servers             -> + pgx go-redis
 store/memory                          -> idp idp/registry/directory authenticators/smartcard
@@ -72,6 +73,7 @@ var others = map[string]string{
 	"pflag":        "github.com/spf13/pflag/",
 	"pgx":          "github.com/jackc/pgx/",
 	"prometheus":   "github.com/prometheus/",
+	"qr":           "rsc.io/qr/",
 	"tink":         "github.com/tink-crypto/tink-go/",
 	"ulid":         "github.com/oklog/ulid/",
 	"x/crypto":     "golang.org/x/crypto/",
