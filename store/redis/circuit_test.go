@@ -12,6 +12,7 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"github.com/lanyard-id/lanyard/authenticators"
 	"github.com/lanyard-id/lanyard/idp"
 	"github.com/lanyard-id/lanyard/store/conformance/servers"
 	"github.com/lanyard-id/lanyard/store/redis"
@@ -65,6 +66,14 @@ func TestOutage(t *testing.T) {
 	t.Run("F6: no count of tries is passed over", func(t *testing.T) {
 		if err := s.Attempt(t.Context(), idp.LimitKey{Account: "a"}, idp.GuessLimit, time.Now()); !errors.Is(err, idp.ErrUnavailable) {
 			t.Errorf("Attempt: %v, want ErrUnavailable", err)
+		}
+	})
+	t.Run("F6: a question that cannot be taken is an outage and no refusal", func(t *testing.T) {
+		if _, err := s.Questions("a").Take(t.Context(), "name", time.Now()); !errors.Is(err, idp.ErrUnavailable) || errors.Is(err, authenticators.ErrRefused) {
+			t.Errorf("Take: %v, want ErrUnavailable", err)
+		}
+		if err := s.Questions("a").Ask(t.Context(), "name", nil, time.Now()); !errors.Is(err, idp.ErrUnavailable) {
+			t.Errorf("Ask: %v, want ErrUnavailable", err)
 		}
 	})
 	if err := one.Thaw(); err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	goredis "github.com/redis/go-redis/v9"
 
+	"github.com/lanyard-id/lanyard/authenticators"
 	"github.com/lanyard-id/lanyard/idp"
 	"github.com/lanyard-id/lanyard/store/conformance"
 	"github.com/lanyard-id/lanyard/store/conformance/servers"
@@ -43,6 +44,12 @@ func TestStore(t *testing.T) {
 			})
 			t.Run("limits", func(t *testing.T) {
 				conformance.Limits(t, func(t *testing.T) [2]idp.Limits { return [2]idp.Limits{open(t), redis.New(rdb, time.Now)} })
+			})
+			t.Run("questions", func(t *testing.T) {
+				conformance.Questions(t, func(t *testing.T) [2]authenticators.Questions {
+					s := open(t)
+					return [2]authenticators.Questions{s.Questions("a"), s.Questions("b")}
+				})
 			})
 			t.Run("transactions", func(t *testing.T) {
 				conformance.Transactions(t, func(t *testing.T) conformance.TransactionStore { return open(t) })

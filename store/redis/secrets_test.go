@@ -24,6 +24,7 @@ func secrets(t *testing.T, rdb goredis.UniversalClient, s *redis.Store) {
 		s.Open(ctx, smartcard.Transaction{ID: "tx", Login: "l1", Expires: now.Add(time.Minute)}, now.Add(time.Minute)),
 		s.Open(ctx, smartcard.Transaction{ID: "signed", Login: "l2", Expires: now.Add(time.Minute)}, now.Add(time.Minute)),
 		s.Attempt(ctx, idp.LimitKey{Account: "uid-of-somebody", Authenticator: "totp"}, idp.GuessLimit, now),
+		s.Questions("passkey").Ask(ctx, "question-name", []byte("what was asked"), now.Add(time.Minute)),
 		s.SaveSession(ctx, idp.Session{Key: idp.Hash("cookie-secret"), AuthTime: now, LastAct: now}),
 	} {
 		if err != nil {
@@ -42,15 +43,15 @@ func secrets(t *testing.T, rdb goredis.UniversalClient, s *redis.Store) {
 		t.Fatal(err)
 	}
 	keys := rdb.Keys(ctx, "*").Val()
-	if len(keys) != 8 {
-		t.Errorf("%d keys, want 8: %v", len(keys), keys)
+	if len(keys) != 9 {
+		t.Errorf("%d keys, want 9: %v", len(keys), keys)
 	}
 	for _, key := range keys {
 		held := key + rdb.Get(ctx, key).Val()
 		for field, value := range rdb.HGetAll(ctx, key).Val() {
 			held += field + value
 		}
-		for _, secret := range []string{code, token, "completion-code", "the-jti", "cookie-secret", "uid-of-somebody"} {
+		for _, secret := range []string{code, token, "completion-code", "the-jti", "cookie-secret", "question-name", "uid-of-somebody"} {
 			if strings.Contains(held, secret) {
 				t.Errorf("%s holds the secret %s", key, secret)
 			}
