@@ -54,10 +54,14 @@ const (
 // Called is how evidence, sessions and the journal call the authenticator.
 func (a Authenticator) Called() string { return string(a.Kind) + ":" + a.ID }
 
-// Use is what a sign-in leaves behind at the authenticator that made it.
+// Use is what a sign-in leaves behind at the authenticator that made it. The
+// sign-in counts only while the authenticator is held and active and, if it
+// leaves a mark, while the mark that stands there is Was. So of two sign-ins at
+// once that were compared with the same mark one counts.
 type Use struct {
 	ID   string
-	Mark json.RawMessage // nil leaves the one that is there
+	Mark json.RawMessage // nil leaves the one that is there, whatever it is
+	Was  json.RawMessage // the Mark that the authenticator came with; nil: none
 }
 
 // Held finds the authenticators that people hold.

@@ -3,6 +3,8 @@ package idp
 import (
 	"context"
 	"time"
+
+	"github.com/lanyard-id/lanyard/authenticators"
 )
 
 // Event is one thing that happened and must be provable later. It holds
@@ -22,6 +24,10 @@ type Event struct {
 	Role          string    `json:"role,omitempty"`
 	Reason        string    `json:"reason,omitempty"` // of a refusal
 	Flag          string    `json:"flag,omitempty"`   // of evidence: what was not as it should be
+
+	// Use is written down at the authenticator in the transaction of the event,
+	// and is no part of what is recorded.
+	Use *authenticators.Use `json:"-"`
 }
 
 // Kind says what happened.
@@ -92,7 +98,9 @@ func (u Used) Is(target error) bool { return target == ErrUsed }
 type Journal interface {
 	// Record appends e, and raises the fences in the same transaction. If
 	// one that does not tell of an end stood already, nothing is recorded and
-	// the error is a Used that names the first.
+	// the error is a Used that names the first. With e.Use the authenticator
+	// was used at e.At: if that does not count any more nothing is recorded
+	// either, and the error is ErrUsed.
 	Record(ctx context.Context, e Event, fences ...Fence) error
 }
 

@@ -129,6 +129,10 @@ func (ls *Logins) meet(ctx context.Context, v *View) error {
 	if err != nil {
 		return fmt.Errorf("person of session: %w", err)
 	}
+	if !p.Stands(v.Session.AuthTime, v.Session.Authenticator) {
+		v.Session = nil // it has ended, whatever Redis says
+		return nil
+	}
 	v.Person = p
 	if err := p.Admit(v.Client); err != nil {
 		v.Role = RoleChoice{Err: err}
@@ -157,6 +161,9 @@ func (ls *Logins) SignIn(ctx context.Context, l Login, request string, e authent
 	}
 	event := Event{At: ls.Now(), Kind: SignedIn, Request: request, Subject: p.UID, Client: c.ID,
 		Method: string(e.Method), Level: int(e.Level), Authenticator: e.Authenticator, Flag: e.Flag}
+	if !p.Stands(e.At, e.Authenticator) { // lost or gone while its room looked at it
+		return Session{}, "", ls.refused(ctx, event, authenticators.ErrSuspended)
+	}
 	if no := p.Admit(c); no != nil {
 		return Session{}, "", ls.refused(ctx, event, no)
 	}
@@ -166,8 +173,9 @@ func (ls *Logins) SignIn(ctx context.Context, l Login, request string, e authent
 
 	secret := NewSecret()
 	s := Session{ID: random(16), Key: Hash(secret), Subject: p.UID, Method: e.Method, Level: e.Level,
-		AuthTime: e.At, LastAct: ls.Now(), Login: l.ID, Ends: e.Ends, Timers: ls.Timers[e.Level]}
-	event.Session = s.ID
+		AuthTime: e.At, LastAct: ls.Now(), Login: l.ID, Ends: e.Ends, Timers: ls.Timers[e.Level],
+		Authenticator: e.Authenticator}
+	event.Session, event.Use = s.ID, e.Use
 	// Of many cards that are shown to one login at once, one signs in.
 	fences := []Fence{{Kind: ChallengeFence, Hash: e.Once}, {Kind: LoginFence, Hash: Hash(l.ID)}}
 	if old != "" {
@@ -175,7 +183,7 @@ func (ls *Logins) SignIn(ctx context.Context, l Login, request string, e authent
 	}
 	err = ls.Journal.Record(ctx, event, fences...)
 	if errors.Is(err, ErrUsed) {
-		return Session{}, "", ls.refused(ctx, event, authenticators.ErrAnswer) // the room's own store had forgotten, or somebody signed in at this login already
+		return Session{}, "", ls.refused(ctx, event, authenticators.ErrAnswer) // the room's own store had forgotten, somebody signed in at this login already, or the authenticator was used or stopped meanwhile
 	}
 	if err != nil {
 		return Session{}, "", fmt.Errorf("record sign-in: %w", err)
@@ -198,7 +206,7 @@ func (ls *Logins) RefuseSignIn(ctx context.Context, l Login, request string, rea
 
 // refused records a refusal and returns its reason.
 func (ls *Logins) refused(ctx context.Context, e Event, reason error) error {
-	e.Kind, e.Reason = SignInNo, reason.Error()
+	e.Kind, e.Reason, e.Use = SignInNo, reason.Error(), nil
 	if err := ls.Journal.Record(ctx, e); err != nil {
 		return fmt.Errorf("record refusal: %w", err)
 	}
@@ -315,5 +323,5 @@ func (v View) grant() (code string, g Grant, err error) {
 	family := newFamily()
 	return newInFamily(family), Grant{Family: family, ClientID: l.ClientID, RedirectURI: l.RedirectURI, Challenge: l.Challenge,
 		Nonce: l.Nonce, Scopes: l.Scopes, Subject: v.Session.Subject, SessionID: v.Session.ID, SessionKey: v.Session.Key, ACR: acr,
-		Method: v.Session.Method, Level: v.Session.Level, AuthTime: v.Session.AuthTime, Role: v.Role.Role}, nil
+		Method: v.Session.Method, Level: v.Session.Level, AuthTime: v.Session.AuthTime, Role: v.Role.Role, Authenticator: v.Session.Authenticator}, nil
 }

@@ -31,6 +31,8 @@ type Grant struct {
 	Level       authenticators.Level  `json:"level"`
 	AuthTime    time.Time             `json:"auth_time"`
 	Role        string                `json:"role,omitempty"`
+
+	Authenticator string `json:"authenticator,omitempty"` // of the session
 }
 
 // Redemption is what a client shows to turn a code into tokens.

@@ -28,6 +28,11 @@ type Person struct {
 	Professional      map[string]string // claim name to number: gmc_id, nmc_id, ...
 	Positions         []Position        // in the order of the registry
 	Memberships       []Membership      // of organisations, beside any position
+
+	// Holds are the authenticators that are the person's, as sessions call
+	// them, cards included, and whether each may be used.
+	Holds       map[string]bool
+	SignedOutAt time.Time // what began then or before has ended; zero: never
 }
 
 // Name is a person's name in its parts.
@@ -112,6 +117,26 @@ func (p Person) Admit(c Client) error {
 	case Closed:
 	}
 	return ErrProfileClosed // and whatever nobody knows
+}
+
+// Stands says whether what p signed in to at that time, with that
+// authenticator, is still worth something: p has not signed out of everything
+// since, and may still use what they signed in with. Of an authenticator that
+// is not named, by an older release, nobody can say, and it passes.
+func (p Person) Stands(signedIn time.Time, authenticator string) bool {
+	return (p.SignedOutAt.IsZero() || signedIn.After(p.SignedOutAt)) && (authenticator == "" || p.Holds[authenticator])
+}
+
+// EmailKey is an e-mail address as all its spellings have it: without the space
+// around it and with small letters for those of ASCII. The schema's function
+// email_key says the same. It is "" for none.
+func EmailKey(email string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, strings.Trim(email, " \t\r\n"))
 }
 
 // Date is a day in London, as 2006-01-02, so that days compare as text.

@@ -21,6 +21,8 @@ type Session struct {
 	Role     string                `json:"role,omitempty"`  // the position chosen last
 	Ends     time.Time             `json:"ends,omitzero"`   // when the authenticator that made it ends; zero: not known
 	Timers   Timers                `json:"timers,omitzero"` // of the service that made it, where they are shorter than those of its level
+
+	Authenticator string `json:"authenticator,omitempty"` // which one made it, as evidence calls it; "" from an older release
 }
 
 // Timers are how long a session lives: at most, and without an act of its

@@ -112,8 +112,8 @@ func (gs *Grants) Holder(ctx context.Context, token string) (Grant, Person, erro
 	return g, p, nil
 }
 
-// person returns the person of g if they may still use its client, and
-// ErrToken if not.
+// person returns the person of g if they may still use its client, and what
+// they signed in with still stands, and ErrToken if not.
 func (gs *Grants) person(ctx context.Context, g Grant) (Person, error) {
 	c, err := gs.Clients.Client(ctx, g.ClientID)
 	if errors.Is(err, ErrClientUnknown) {
@@ -129,7 +129,7 @@ func (gs *Grants) person(ctx context.Context, g Grant) (Person, error) {
 	if err != nil {
 		return Person{}, fmt.Errorf("person of grant: %w", err)
 	}
-	if p.Admit(c) != nil || c.RequiresRole && len(p.Current(gs.Now())) == 0 {
+	if !p.Stands(g.AuthTime, g.Authenticator) || p.Admit(c) != nil || c.RequiresRole && len(p.Current(gs.Now())) == 0 {
 		return Person{}, ErrToken
 	}
 	return p, nil

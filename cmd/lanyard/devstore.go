@@ -83,10 +83,11 @@ func readDocument(path string) (directory.Document, error) {
 }
 
 // saveDocument replaces the file in one step, so that a crash leaves the old
-// one or the new one and never half of either.
+// one or the new one and never half of either. What rooms keep is in it, because
+// people want to sign in after the next start as well; the file is its owner's.
 func saveDocument(path string, d directory.Document) error {
 	var b bytes.Buffer
-	if err := directory.Write(&b, d); err != nil {
+	if err := directory.WriteSecrets(&b, d); err != nil {
 		return err
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".lanyard-state-*")

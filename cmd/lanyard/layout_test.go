@@ -46,8 +46,8 @@ authenticators/smartcard/revocation   -> + x/crypto
 authenticators/totp                   -> authenticators + qr x/crypto x/text
 store/conformance                     -> idp idp/registry/directory authenticators authenticators/smartcard
 store/conformance/servers             -> + pgx go-redis
-store/memory                          -> idp idp/registry/directory authenticators/smartcard
-store/postgres                        -> idp idp/registry/directory authenticators/smartcard migrations + pgx goose go-jose
+store/memory                          -> idp idp/registry/directory authenticators authenticators/smartcard
+store/postgres                        -> idp idp/registry/directory authenticators authenticators/smartcard migrations + pgx goose go-jose
 store/redis                           -> idp authenticators authenticators/smartcard + go-redis
 store/vault                           -> idp + tink crypto11
 migrations                            ->

@@ -68,6 +68,9 @@ people:
       - {serial: 0000101, series: 9}
       - {serial: 0AbC, series: 5, state: blocked}
       - {serial: 0000102, registered: false}
+    authenticators:
+      - {id: c1, kind: totp, handle: "555000000101", name: My phone, method: TOTP, level: 2, state: suspended, self_claimed: true, added_at: "2029-02-01T09:00:00.000001Z", record: eyJzIjoiQkcifQ==, mark: eyJzdGVwIjo1fQ==}
+      - {id: k1, kind: passkey, handle: h1, name: Key, model: YubiKey 5, method: FIDO2, level: 3, added_at: "2029-01-01T09:00:00Z", record: eyJrIjoxfQ==}
   - {uid: "000000000102", profile: closed}
 clients:
   - {id: ward, name: Ward list, secret: s, redirect_uris: [https://ward.example/cb], min_level: 3, acr_allowed: [AAL3_ANY]}

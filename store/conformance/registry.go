@@ -40,6 +40,7 @@ func People(t *testing.T, open func(t *testing.T, doc directory.Document) idp.Pe
 				From:        "2024-01-01", To: "2034-01-01",
 			}},
 			Memberships: []idp.Membership{{OrgPersonID: "000000000301", Organisation: org, GNC: "G1"}},
+			Holds:       map[string]bool{"card:0101": true, "card:0ABC": false, "passkey:k1": true, "totp:c1": false},
 		}
 		if got := ada(t); !reflect.DeepEqual(got, want) {
 			t.Errorf("Person() = %+v, want %+v", got, want)
@@ -64,8 +65,9 @@ func People(t *testing.T, open func(t *testing.T, doc directory.Document) idp.Pe
 	t.Run("own rule: who gets a person cannot change the registry", func(t *testing.T) {
 		p := ada(t)
 		p.Professional["nmc_id"] = "x"
+		p.Holds["card:0ABC"] = true
 		p.Positions[0].ID, p.Positions[0].Activities[0].Code, p.Memberships[0].GNC = "x", "x", "x"
-		if q := ada(t); q.Professional["nmc_id"] == "x" || q.Positions[0].ID == "x" ||
+		if q := ada(t); q.Holds["card:0ABC"] || q.Professional["nmc_id"] == "x" || q.Positions[0].ID == "x" ||
 			q.Positions[0].Activities[0].Code == "x" || q.Memberships[0].GNC == "x" {
 			t.Errorf("the registry was changed: %+v", q)
 		}

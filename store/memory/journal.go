@@ -19,6 +19,7 @@ type journal struct {
 	oldest int         // where it begins
 	fences map[idp.Fence]struct{}
 	raised []raised // in the order of raising
+	mails  []idp.Mail
 }
 
 type raised struct {
@@ -26,33 +27,55 @@ type raised struct {
 	at    time.Time
 }
 
-// Record implements idp.Journal: it appends e and raises the fences, or does
-// neither.
+// Record implements idp.Journal: it appends e, raises the fences and writes down
+// what was used, or does nothing of that.
 func (s *Store) Record(_ context.Context, e idp.Event, fences ...idp.Fence) error {
 	j := &s.journal
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.forget(e.At)
+	if err := j.free(e.At, fences); err != nil {
+		return err
+	}
+	if e.Use != nil {
+		if err := s.useNow(*e.Use, e.At); err != nil {
+			return err
+		}
+	}
+	j.append(idp.Act{Event: e, Fences: fences})
+	return nil
+}
+
+// free says nil if none of fences stands that may be raised once. The caller
+// has j.mu.
+func (j *journal) free(now time.Time, fences []idp.Fence) error {
+	j.forget(now)
 	for i, f := range fences {
 		if _, stands := j.fences[f]; !f.Ends() && (stands || slices.Contains(fences[:i], f)) {
 			return idp.Used{Fence: f}
 		}
 	}
+	return nil
+}
 
-	for _, f := range fences {
+// append writes down an act. The caller has j.mu.
+func (j *journal) append(act idp.Act) {
+	for _, f := range act.Fences {
 		if _, stands := j.fences[f]; stands {
 			continue
 		}
 		j.fences[f] = struct{}{}
-		j.raised = append(j.raised, raised{f, e.At})
+		j.raised = append(j.raised, raised{f, act.Event.At})
 	}
+	j.mails = append(j.mails, act.Mails...)
+	j.mails = j.mails[max(0, len(j.mails)-maxMails):]
+	e := act.Event
+	e.Use = nil
 	if len(j.events) < maxEvents {
 		j.events = append(j.events, e)
-		return nil
+		return
 	}
 	j.events[j.oldest] = e
 	j.oldest = (j.oldest + 1) % maxEvents
-	return nil
 }
 
 // Stands implements idp.Fences.

@@ -8,6 +8,7 @@ package memory
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -36,6 +37,9 @@ type Store struct {
 	doc     directory.Document
 	roles   map[lastRole]string
 	notices map[string]time.Time // when people were last told that something of theirs ends, by uid
+
+	uses      map[string]use       // by the id of the authenticator
+	signedOut map[string]time.Time // by uid
 }
 
 var (
@@ -79,6 +83,9 @@ func New(doc directory.Document, o Options) (*Store, error) {
 		doc:     doc.Clone(),
 		roles:   map[lastRole]string{},
 		notices: map[string]time.Time{},
+
+		uses:      map[string]use{},
+		signedOut: map[string]time.Time{},
 	}
 	if s.save == nil {
 		s.save = func(directory.Document) error { return nil }
@@ -96,6 +103,9 @@ func New(doc directory.Document, o Options) (*Store, error) {
 			s.cards[serial] = cardAt{i, j}
 		}
 	}
+	if err := oneOfEach(doc); err != nil {
+		return nil, err
+	}
 	for i, c := range doc.Clients {
 		if _, taken := s.client[c.ID]; taken {
 			return nil, fmt.Errorf("two clients have the id %q", c.ID)
@@ -103,6 +113,29 @@ func New(doc directory.Document, o Options) (*Store, error) {
 		s.client[c.ID] = i
 	}
 	return s, nil
+}
+
+// oneOfEach refuses an e-mail of two people, and an authenticator that is there
+// twice.
+func oneOfEach(doc directory.Document) error {
+	type name struct{ kind, text string }
+	seen := map[name]bool{}
+	once := func(kind, text string) error {
+		n := name{kind, text}
+		if text != "" && seen[n] {
+			return fmt.Errorf("the %s %q is there twice", kind, text)
+		}
+		seen[n] = true
+		return nil
+	}
+	var problems []error
+	for _, p := range doc.People {
+		problems = append(problems, once("e-mail", idp.EmailKey(p.Email)))
+		for _, a := range p.Authenticators {
+			problems = append(problems, once("authenticator", a.ID), once(string(a.Kind), a.Handle))
+		}
+	}
+	return errors.Join(problems...)
 }
 
 // Person returns the person with that uid, or idp.ErrNotFound.
@@ -113,7 +146,14 @@ func (s *Store) Person(_ context.Context, uid string) (idp.Person, error) {
 	if !ok {
 		return idp.Person{}, idp.ErrNotFound
 	}
-	return s.doc.People[i].IDP(s.orgs), nil
+	return s.person(s.doc.People[i]), nil
+}
+
+// person returns p as the rules know them. The caller has s.mu.
+func (s *Store) person(p directory.Person) idp.Person {
+	person := p.IDP(s.orgs)
+	person.SignedOutAt = s.signedOut[p.UID]
+	return person
 }
 
 // Client returns the client with that id, or idp.ErrClientUnknown.
@@ -211,7 +251,16 @@ func (s *Store) SaveLastRole(_ context.Context, uid, client, position string) er
 func (s *Store) Document() directory.Document {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.doc.Clone()
+	d := s.doc.Clone()
+	for i := range d.People {
+		for j := range d.People[i].Authenticators {
+			a := &d.People[i].Authenticators[j]
+			if u, ok := s.uses[a.ID]; ok {
+				a.Mark = directory.Record(u.mark)
+			}
+		}
+	}
+	return d
 }
 
 // SetCardTries writes down how many tries of its passcode the card with that
@@ -241,9 +290,6 @@ func (s *Store) change(edit func(*directory.Document)) error {
 	if err := s.save(changed.Clone()); err != nil {
 		return fmt.Errorf("save the directory: %w", err)
 	}
-
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.doc = changed
+	s.replace(changed)
 	return nil
 }

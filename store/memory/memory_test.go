@@ -25,6 +25,10 @@ func TestStore(t *testing.T) {
 	conformance.Notices(t, func(t *testing.T, d directory.Document) idp.Notices { return open(t, d, "") })
 	conformance.Cards(t, func(t *testing.T, d directory.Document, i string) smartcard.Cards { return open(t, d, i) })
 	conformance.Series(t, func(t *testing.T, d directory.Document) smartcard.Series { return open(t, d, "") })
+	conformance.Holdings(t, func(t *testing.T, d directory.Document) conformance.Opened {
+		s := open(t, d, "")
+		return conformance.Opened{HoldingStore: s, Events: s.Events, Mails: s.Mails}
+	})
 	conformance.Journal(t, func(t *testing.T) (conformance.JournalStore, func() []idp.Event) {
 		s := open(t, directory.Document{}, "")
 		return s, s.Events

@@ -24,7 +24,35 @@ const stood = "LY001"
 // Fences are raised in their order, so that of two servers that raise the same
 // ones neither waits for the other in a circle.
 const recordAll = `
-WITH raised AS (
+WITH` + raised + `
+	WHERE CASE WHEN (SELECT count(*) FROM raised WHERE kind <> ALL ($9::text[])) = $10 THEN true ELSE fence_stood() END
+)` + tellFences
+
+// recordUses is recordAll with what sign-ins leave at authenticators. Should
+// one of these not count any more, it raises the same error. What it writes
+// down is of authenticators that nobody changes or removes meanwhile; who
+// changes one has to wait for it, or it finds what they changed.
+const recordUses = `
+WITH use AS (
+	SELECT * FROM unnest($12::text[], $13::timestamptz[], $14::text[]::jsonb[], $15::text[]::jsonb[]) AS u (id, used_at, mark, was)
+), held AS (
+	SELECT a.id FROM authenticators a WHERE a.id = ANY ($12::text[]) AND a.state = 'active' ORDER BY a.id FOR SHARE
+), used AS (
+	INSERT INTO authenticator_uses AS t (id, used_at, mark)
+	SELECT id, use.used_at, use.mark FROM use JOIN held USING (id)
+	WHERE use.mark IS NULL OR use.was IS NULL OR EXISTS (SELECT FROM authenticator_uses o WHERE o.id = use.id)
+	ORDER BY id
+	ON CONFLICT (id) DO UPDATE SET used_at = greatest(t.used_at, excluded.used_at), mark = coalesce(excluded.mark, t.mark)
+	WHERE excluded.mark IS NULL OR t.mark IS NOT DISTINCT FROM (SELECT was FROM use WHERE use.id = t.id)
+	RETURNING 1
+),` + raised + `
+	WHERE CASE WHEN (SELECT count(*) FROM raised WHERE kind <> ALL ($9::text[])) = $10
+		AND (SELECT count(*) FROM used) = cardinality($12::text[]) THEN true ELSE fence_stood() END
+)` + tellFences
+
+// What both have.
+const (
+	raised = ` raised AS (
 	INSERT INTO fences (kind, hash, until)
 	SELECT kind, hash, until FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS f (kind, hash, until)
 	ORDER BY kind, hash
@@ -32,55 +60,44 @@ WITH raised AS (
 	RETURNING kind
 ), kept AS (
 	INSERT INTO audit_events (server, seq, at, event, hash)
-	SELECT $4, seq, at, event, hash FROM unnest($5::bigint[], $6::timestamptz[], $7::text[], $8::bytea[]) AS e (seq, at, event, hash)
-	WHERE CASE WHEN (SELECT count(*) FROM raised WHERE kind <> ALL ($9::text[])) = $10 THEN true ELSE fence_stood() END
-)
+	SELECT $4, seq, at, event, hash FROM unnest($5::bigint[], $6::timestamptz[], $7::text[], $8::bytea[]) AS e (seq, at, event, hash)`
+	tellFences = `
 SELECT pg_notify('lanyard', 'fence ' || told) FROM unnest($11::text[]) AS t (told)`
+)
 
 // ending are the kinds of fences that tell of an end.
 var ending = []string{idp.SessionFence, idp.FamilyFence}
 
-// commit records entries, of which no two want the same fence. It is ErrUsed
-// if one of these stands, and then nothing is recorded. After any other error
-// nobody knows, and the end of the chain is asked for before the next.
+// execer is a pool or a transaction.
+type execer interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+}
+
+// commit records entries, of which no two want the same fence or use the same
+// authenticator; one that changes something comes alone. It is ErrUsed if a
+// fence stands or a use does not count, and undone if a change was refused, and
+// then nothing is recorded. After any other error nobody knows, and the end of
+// the chain is asked for before the next.
 func (j *journal) commit(ctx context.Context, entries []*entry) error {
-	if j.lost {
-		if err := j.find(ctx); err != nil {
-			return err
-		}
+	if err := j.find(ctx); err != nil {
+		return err
 	}
+	with := entries[0].change
 	entries, err := j.confess(entries)
 	if err != nil {
 		return err
 	}
-	var (
-		end          = j.end
-		kinds, names []string
-		untils       []time.Time
-		once         int
-		told         = []string{}
-
-		seqs   = make([]int64, 0, len(entries))
-		ats    = make([]time.Time, 0, len(entries))
-		events = make([]string, 0, len(entries))
-		hashes = make([][]byte, 0, len(entries))
-	)
-	for _, n := range entries {
-		for _, f := range n.fences {
-			kinds, names, untils = append(kinds, f.Kind), append(names, f.Hash), append(untils, n.at.Add(idp.FenceLife))
-			if f.Ends() {
-				told = append(told, f.Kind+" "+f.Hash)
-			}
-		}
-		once += len(n.once)
-		event := place(j.server, end.seq+1, n.event)
-		end = end.next(event)
-		seqs, ats, events, hashes = append(seqs, end.seq), append(ats, n.at), append(events, event), append(hashes, bytes.Clone(end.hash[:]))
+	var end link
+	if with == nil {
+		end, err = j.append(ctx, j.pool, entries)
+	} else {
+		end, err = j.changing(ctx, with, entries)
 	}
-
-	_, err = j.pool.Exec(ctx, recordAll, kinds, names, untils, j.server, seqs, ats, events, hashes, ending, once, told)
 	if refusal, ok := errors.AsType[*pgconn.PgError](err); ok && refusal.Code == stood {
 		return idp.ErrUsed
+	}
+	if errors.As(err, new(undone)) {
+		return err
 	}
 	if err != nil {
 		j.lost = true
@@ -95,6 +112,89 @@ func (j *journal) commit(ctx context.Context, entries []*entry) error {
 		}
 	}
 	return nil
+}
+
+// undone is a change that was refused, and why. Nothing of it was written.
+type undone struct{ reason error }
+
+// Error returns the reason.
+func (u undone) Error() string { return u.reason.Error() }
+
+// changing makes a change and appends entries in one transaction.
+func (j *journal) changing(ctx context.Context, with change, entries []*entry) (end link, err error) {
+	err = pgx.BeginFunc(ctx, j.pool, func(tx pgx.Tx) error {
+		if err := with(ctx, tx); err != nil {
+			return undone{err}
+		}
+		end, err = j.append(ctx, tx, entries)
+		return err
+	})
+	return end, err
+}
+
+// append writes entries behind the end of the chain, and returns where it ends
+// then.
+func (j *journal) append(ctx context.Context, db execer, entries []*entry) (link, error) {
+	var (
+		end          = j.end
+		kinds, names []string
+		untils       []time.Time
+		once         int
+		told         = []string{}
+		uses         uses
+
+		seqs   = make([]int64, 0, len(entries))
+		ats    = make([]time.Time, 0, len(entries))
+		events = make([]string, 0, len(entries))
+		hashes = make([][]byte, 0, len(entries))
+	)
+	for _, n := range entries {
+		for _, f := range n.fences {
+			kinds, names, untils = append(kinds, f.Kind), append(names, f.Hash), append(untils, n.at.Add(idp.FenceLife))
+			if f.Ends() {
+				told = append(told, f.Kind+" "+f.Hash)
+			}
+		}
+		if n.use != nil {
+			uses.add(n)
+		}
+		once += len(n.once)
+		event := place(j.server, end.seq+1, n.event)
+		end = end.next(event)
+		seqs, ats, events, hashes = append(seqs, end.seq), append(ats, n.at), append(events, event), append(hashes, bytes.Clone(end.hash[:]))
+	}
+	args := []any{kinds, names, untils, j.server, seqs, ats, events, hashes, ending, once, told}
+	if len(uses.ids) == 0 {
+		_, err := db.Exec(ctx, recordAll, args...)
+		return end, err
+	}
+	_, err := db.Exec(ctx, recordUses, append(args, uses.ids, uses.ats, uses.marks, uses.were)...)
+	return end, err
+}
+
+// uses are what sign-ins leave at authenticators, column by column.
+type uses struct {
+	ids         []string
+	ats         []time.Time
+	marks, were []*string // JSON
+}
+
+func (u *uses) add(n *entry) {
+	u.ids, u.ats = append(u.ids, n.use.ID), append(u.ats, n.at)
+	u.marks, u.were = append(u.marks, jsonText(n.use.Mark)), append(u.were, jsonText(n.use.Was))
+}
+
+// isJSON says whether v is nothing, or JSON: one that is not would keep what
+// others record with it from being recorded.
+func isJSON(v json.RawMessage) bool { return len(v) == 0 || json.Valid(v) }
+
+// jsonText returns what a room keeps as JSON, and nil for nothing.
+func jsonText(v json.RawMessage) *string {
+	if len(v) == 0 || string(v) == "null" {
+		return nil
+	}
+	text := string(v)
+	return &text
 }
 
 // confess puts before entries the event that begins a chain if the one before
@@ -112,7 +212,7 @@ func (j *journal) confess(entries []*entry) ([]*entry, error) {
 	return append([]*entry{{at: at, event: event}}, entries...), nil
 }
 
-// find asks where the chain ends. Should a commit that was lost from sight
+// find asks where the chain ends, if nobody knows. Should a commit that was lost from sight
 // arrive after that, either it or what is written next finds its place taken:
 // both cannot stand.
 //
@@ -120,6 +220,9 @@ func (j *journal) confess(entries []*entry) ([]*entry, error) {
 // it, or was restored from an old copy. To go on there would hide that, so a
 // new chain begins, with an event that names where the old one ended.
 func (j *journal) find(ctx context.Context) error {
+	if !j.lost {
+		return nil
+	}
 	rows, err := j.pool.Query(ctx, `SELECT seq, hash FROM audit_events
 		WHERE server = $1 AND seq >= $2 ORDER BY seq`, j.server, j.end.seq)
 	if err != nil {
@@ -147,8 +250,9 @@ func (j *journal) find(ctx context.Context) error {
 	return nil
 }
 
-// standing returns which of the fences that entries want stand already.
-func (j *journal) standing(ctx context.Context, entries []*entry) (map[idp.Fence]struct{}, error) {
+// standing returns why each of entries cannot be recorded, as far as that is so:
+// a fence that it wants stands already, or its use does not count.
+func (j *journal) standing(ctx context.Context, entries []*entry) (func(*entry) error, error) {
 	var kinds, hashes []string
 	for _, n := range entries {
 		for _, f := range n.once {
@@ -168,5 +272,50 @@ func (j *journal) standing(ctx context.Context, entries []*entry) (map[idp.Fence
 		stand[f] = struct{}{}
 		return nil
 	})
-	return stand, err
+	if err != nil {
+		return nil, err
+	}
+	counts, err := j.counting(ctx, entries)
+	return func(n *entry) error {
+		for _, f := range n.once {
+			if _, ok := stand[f]; ok {
+				return idp.Used{Fence: f}
+			}
+		}
+		if n.use != nil && !counts[n] {
+			return fmt.Errorf("authenticator %s: %w", n.use.ID, idp.ErrUsed)
+		}
+		return nil
+	}, err
+}
+
+// counting returns the entries whose use would count now.
+func (j *journal) counting(ctx context.Context, entries []*entry) (map[*entry]bool, error) {
+	var (
+		using []*entry
+		u     uses
+		leave []bool // a mark
+	)
+	for _, n := range entries {
+		if n.use != nil {
+			using = append(using, n)
+			u.add(n)
+			leave = append(leave, u.marks[len(u.marks)-1] != nil)
+		}
+	}
+	if len(using) == 0 {
+		return nil, nil //nolint:nilnil // none use anything
+	}
+	rows, err := j.pool.Query(ctx, `SELECT u.n FROM unnest($1::text[], $2::boolean[], $3::text[]::jsonb[]) WITH ORDINALITY AS u (id, leaves, was, n)
+		JOIN authenticators a ON a.id = u.id LEFT JOIN authenticator_uses t ON t.id = u.id
+		WHERE a.state = 'active' AND (NOT u.leaves OR t.mark IS NOT DISTINCT FROM u.was)`, u.ids, leave, u.were)
+	if err != nil {
+		return nil, fmt.Errorf("ask which uses count: %w", err)
+	}
+	counts, place := map[*entry]bool{}, 0
+	_, err = pgx.ForEachRow(rows, []any{&place}, func() error {
+		counts[using[place-1]] = true
+		return nil
+	})
+	return counts, err
 }

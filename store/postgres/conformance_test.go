@@ -1,7 +1,10 @@
 package postgres
 
 import (
+	"encoding/json"
 	"testing"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/lanyard-id/lanyard/authenticators/smartcard"
 	"github.com/lanyard-id/lanyard/idp"
@@ -29,6 +32,31 @@ func deaf(t *testing.T, s *Store) *Store {
 	return s
 }
 
+// mailsOf returns the mails in the outbox of s.
+func mailsOf(t *testing.T, s *Store) []idp.Mail {
+	t.Helper()
+	rows, err := s.pool.Query(t.Context(), "SELECT id, sealed FROM outbox WHERE attempts = 0 AND next_try_at = at AND sent_at IS NULL")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var (
+		id     string
+		sealed []byte
+		mails  []idp.Mail
+	)
+	if _, err := pgx.ForEachRow(rows, []any{&id, &sealed}, func() error {
+		plain, err := s.seal.Unseal(sealed, []byte("mail "+id))
+		if err != nil {
+			return err
+		}
+		mails = append(mails, idp.Mail{})
+		return json.Unmarshal(plain, &mails[len(mails)-1])
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return mails
+}
+
 func TestStore(t *testing.T) {
 	for name, with := range map[string]func(*testing.T, *Store) *Store{
 		"remembered": listening,
@@ -41,6 +69,10 @@ func TestStore(t *testing.T) {
 			conformance.LastRoles(t, func(t *testing.T, d directory.Document) idp.LastRoles { return open(t, d, "") })
 			conformance.Notices(t, func(t *testing.T, d directory.Document) idp.Notices { return open(t, d, "") })
 			conformance.Cards(t, func(t *testing.T, d directory.Document, i string) smartcard.Cards { return open(t, d, i) })
+			conformance.Holdings(t, func(t *testing.T, d directory.Document) conformance.Opened {
+				s := open(t, d, "")
+				return conformance.Opened{HoldingStore: s, Events: func() []idp.Event { return eventsOf(t, s) }, Mails: func() []idp.Mail { return mailsOf(t, s) }}
+			})
 			conformance.Series(t, func(t *testing.T, d directory.Document) smartcard.Series { return open(t, d, "") })
 		})
 	}

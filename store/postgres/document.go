@@ -2,11 +2,14 @@ package postgres
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/lanyard-id/lanyard/authenticators"
 	"github.com/lanyard-id/lanyard/idp/registry/directory"
 )
 
@@ -29,7 +32,11 @@ func (s *Store) Document(ctx context.Context) (directory.Document, error) {
 		}
 		if d.People, err = all(ctx, tx, `SELECT `+personColumns+`, p.mobile, p.ni_number,
 			(SELECT json_agg(json_build_object('written', c.written, 'series', c.series, 'state', c.state, 'registered', c.registered)
-				ORDER BY c.place, c.serial) FROM cards c WHERE c.uid = p.uid)
+				ORDER BY c.place, c.serial) FROM cards c WHERE c.uid = p.uid),
+			(SELECT json_agg(json_build_object('id', a.id, 'kind', a.kind, 'handle', a.handle, 'name', a.name, 'model', a.model,
+				'method', a.method, 'level', a.level, 'state', a.state, 'self_claimed', a.self_claimed,
+				'added_at', (extract(epoch FROM a.added_at) * 1000000)::bigint, 'record', a.record, 'mark', u.mark)
+				ORDER BY a.added_at, a.id COLLATE "C")`+heldFrom+`WHERE a.uid = p.uid)
 			FROM people p ORDER BY p.uid`, s.readPerson); err != nil {
 			return err
 		}
@@ -96,8 +103,9 @@ func (s *Store) readPerson(row pgx.Row) (directory.Person, error) {
 			State      directory.CardState `json:"state"`
 			Registered bool                `json:"registered"`
 		}
+		held []heldRow
 	)
-	if err := row.Scan(append(r.into(), &mobile, &sealed, &cards)...); err != nil {
+	if err := row.Scan(append(r.into(), &mobile, &sealed, &cards, &held)...); err != nil {
 		return directory.Person{}, err
 	}
 	p := r.document()
@@ -108,7 +116,39 @@ func (s *Store) readPerson(row pgx.Row) (directory.Person, error) {
 			Certificate: "valid", TriesLeft: 3, // what a document means that does not say
 		})
 	}
+	for _, a := range held {
+		p.Authenticators = append(p.Authenticators, a.document())
+	}
 	var err error
 	p.NINumber, err = s.unsealNI(p.UID, sealed)
 	return p, err
+}
+
+// heldRow is an authenticator as one row of its person has it.
+type heldRow struct {
+	ID          string                `json:"id"`
+	Kind        authenticators.Kind   `json:"kind"`
+	Handle      string                `json:"handle"`
+	Name        string                `json:"name"`
+	Model       string                `json:"model"`
+	Method      authenticators.Method `json:"method"`
+	Level       authenticators.Level  `json:"level"`
+	State       authenticators.State  `json:"state"`
+	SelfClaimed bool                  `json:"self_claimed"`
+	AddedAt     int64                 `json:"added_at"` // microseconds
+	Record      json.RawMessage       `json:"record"`
+	Mark        json.RawMessage       `json:"mark"`
+}
+
+func (r heldRow) document() directory.Authenticator {
+	text := func(v json.RawMessage) json.RawMessage {
+		if jsonText(v) == nil {
+			return nil
+		}
+		return v
+	}
+	return directory.AuthenticatorOf(authenticators.Authenticator{
+		ID: r.ID, Kind: r.Kind, Handle: r.Handle, Name: r.Name, Model: r.Model, Method: r.Method, Level: r.Level, State: r.State,
+		SelfClaimed: r.SelfClaimed, AddedAt: time.UnixMicro(r.AddedAt), Record: text(r.Record), Mark: text(r.Mark),
+	})
 }

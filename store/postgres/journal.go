@@ -11,8 +11,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/lanyard-id/lanyard/authenticators"
 	"github.com/lanyard-id/lanyard/idp"
 )
 
@@ -60,10 +62,16 @@ type entry struct {
 	event  []byte // JSON
 	fences []idp.Fence
 	once   []idp.Fence // those of them that may not stand already
+	use    *authenticators.Use
+	change change // made with it; nil for most
 	ctx    context.Context
 	begun  atomic.Bool // by the writer, or given up by who waits
 	done   chan error
 }
+
+// change is what goes with an event, in one transaction. It is made by the
+// writer, so it asks no more than it must.
+type change = func(ctx context.Context, tx pgx.Tx) error
 
 func newJournal(ctx context.Context, pool *pgxpool.Pool, e *ended, log *slog.Logger) *journal {
 	j := &journal{
@@ -84,11 +92,13 @@ func (j *journal) begin() {
 // Record implements idp.Journal. It answers within a second: where PostgreSQL
 // does not, with ErrUnavailable, and then the event may have been recorded.
 func (s *Store) Record(ctx context.Context, e idp.Event, fences ...idp.Fence) error {
-	return s.journal.record(ctx, e, fences)
+	return s.journal.record(ctx, e, fences, nil)
 }
 
-func (j *journal) record(ctx context.Context, e idp.Event, fences []idp.Fence) error {
-	n := &entry{at: e.At, fences: fences, done: make(chan error, 1)}
+// record records e and makes a change with it, if one is given: all of it or
+// nothing. The change's own error comes back as it is.
+func (j *journal) record(ctx context.Context, e idp.Event, fences []idp.Fence, with change) error {
+	n := &entry{at: e.At, fences: fences, use: e.Use, change: with, done: make(chan error, 1)}
 	for i, f := range fences {
 		if f.Ends() {
 			continue
@@ -97,6 +107,9 @@ func (j *journal) record(ctx context.Context, e idp.Event, fences []idp.Fence) e
 			return idp.Used{Fence: f}
 		}
 		n.once = append(n.once, f)
+	}
+	if u := e.Use; u != nil && !(isJSON(u.Mark) && isJSON(u.Was)) {
+		return fmt.Errorf("the mark of authenticator %s is no JSON", u.ID)
 	}
 	var err error
 	if n.event, err = json.Marshal(e); err != nil {
@@ -190,11 +203,15 @@ func (j *journal) gather(first *entry) []*entry {
 func (j *journal) batch(ctx context.Context, entries []*entry) {
 	ctx, cancel := within(ctx)
 	defer cancel()
+	var not undone
 	for len(entries) > 0 {
 		try, rest := apart(entries)
 		switch err := j.commit(ctx, try); {
 		case err == nil:
 			answer(try, nil)
+			entries = rest
+		case errors.As(err, &not):
+			answer(try, not.reason)
 			entries = rest
 		case errors.Is(err, idp.ErrUsed):
 			// One of them at least. The others try again without it.
@@ -205,19 +222,17 @@ func (j *journal) batch(ctx context.Context, entries []*entry) {
 		if len(entries) == 0 {
 			return
 		}
-		stand, err := j.standing(ctx, entries)
+		no, err := j.standing(ctx, entries)
 		if err != nil {
 			answer(entries, unrecorded(err))
 			return
 		}
 		entries = slices.DeleteFunc(entries, func(n *entry) bool {
-			for _, f := range n.once {
-				if _, ok := stand[f]; ok {
-					n.done <- idp.Used{Fence: f}
-					return true
-				}
+			err := no(n)
+			if err != nil {
+				n.done <- err
 			}
-			return false
+			return err != nil
 		})
 	}
 }
@@ -229,12 +244,21 @@ func answer(entries []*entry, err error) {
 	}
 }
 
-// apart divides entries into those that want no fence of one another, and the
-// rest, which come too late if the first are recorded.
+// apart divides entries into those that want no fence and use no authenticator
+// of one another, and the rest, of which some come too late if the first are
+// recorded. One that changes something is first alone.
 func apart(entries []*entry) (first, rest []*entry) {
-	wanted := map[idp.Fence]struct{}{}
+	if entries[0].change != nil {
+		return entries[:1:1], entries[1:]
+	}
+	wanted, used := map[idp.Fence]struct{}{}, map[string]struct{}{}
 	for _, n := range entries {
-		if slices.ContainsFunc(n.once, func(f idp.Fence) bool { _, ok := wanted[f]; return ok }) {
+		late := n.change != nil || slices.ContainsFunc(n.once, func(f idp.Fence) bool { _, ok := wanted[f]; return ok })
+		if n.use != nil && !late {
+			_, late = used[n.use.ID]
+			used[n.use.ID] = struct{}{}
+		}
+		if late {
 			rest = append(rest, n)
 			continue
 		}

@@ -247,7 +247,7 @@ func TestRecord(t *testing.T) {
 		s.journal.close()
 		full := &journal{waiting: make(chan *entry, 1), closing: make(chan struct{}), closed: make(chan struct{})}
 		full.waiting <- anEntry(t, "first")
-		if err := full.record(t.Context(), anEvent("second"), nil); !errors.Is(err, errFull) || !errors.Is(err, idp.ErrUnavailable) {
+		if err := full.record(t.Context(), anEvent("second"), nil, nil); !errors.Is(err, errFull) || !errors.Is(err, idp.ErrUnavailable) {
 			t.Errorf("record: %v, want %v", err, errFull)
 		}
 	})

@@ -83,6 +83,9 @@ func (s *Store) peopleTables(doc directory.Document, cardIssuer string) ([]table
 		"role_code", "role_name", "activities", "areas_of_work", "workgroups", "first_day", "last_day"}}
 	memberships := table{name: "memberships", columns: []string{"uid", "place", "org_person_id", "organisation", "gnc"}}
 	cards := table{name: "cards", columns: []string{"issuer", "serial", "written", "uid", "place", "series", "state", "registered"}}
+	held := table{name: "authenticators", columns: []string{"id", "uid", "kind", "handle", "name", "model", "method", "level",
+		"state", "self_claimed", "added_at", "record"}}
+	uses := table{name: "authenticator_uses", columns: []string{"id", "mark"}}
 	for _, p := range doc.People {
 		ni, err := s.sealNI(p.UID, p.NINumber)
 		if err != nil {
@@ -104,8 +107,16 @@ func (s *Store) peopleTables(doc directory.Document, cardIssuer string) ([]table
 			}
 			cards.add(cardIssuer, serial, c.Serial, p.UID, i, c.Series, string(c.State), c.Registered)
 		}
+		for _, d := range p.Authenticators {
+			a := d.Held(p.UID)
+			held.add(a.ID, a.Subject, string(a.Kind), a.Handle, a.Name, a.Model, string(a.Method), int(a.Level),
+				string(a.State), a.SelfClaimed, a.AddedAt, jsonText(a.Record))
+			if mark := jsonText(a.Mark); mark != nil {
+				uses.add(a.ID, mark)
+			}
+		}
 	}
-	return []table{people, positions, memberships, cards}, nil
+	return []table{people, positions, memberships, cards, held, uses}, nil
 }
 
 func clientTable(doc directory.Document) table {

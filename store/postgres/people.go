@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -24,7 +25,12 @@ const personColumns = `
 		FROM positions s JOIN organisations o ON o.code = s.organisation WHERE s.uid = p.uid),
 	(SELECT json_agg(json_build_object('org_person_id', m.org_person_id,
 			'organisation', m.organisation, 'organisation_name', o.name, 'gnc', m.gnc) ORDER BY m.place)
-		FROM memberships m JOIN organisations o ON o.code = m.organisation WHERE m.uid = p.uid)`
+		FROM memberships m JOIN organisations o ON o.code = m.organisation WHERE m.uid = p.uid),
+	p.signed_out_at,
+	(SELECT json_object_agg(called, usable) FROM (
+		SELECT kind || ':' || id AS called, state = 'active' AS usable FROM authenticators WHERE uid = p.uid
+		UNION ALL
+		SELECT 'card:' || serial, bool_or(state = 'active') FROM cards WHERE uid = p.uid AND registered GROUP BY serial) AS held)`
 
 // personRow is what personColumns are read into.
 type personRow struct {
@@ -32,6 +38,8 @@ type personRow struct {
 	professional idp.Professional
 	positions    []positionRow
 	memberships  []membershipRow
+	signedOut    *time.Time
+	holds        map[string]bool
 }
 
 type positionRow struct {
@@ -65,7 +73,17 @@ type coded struct {
 func (r *personRow) into() []any {
 	p, n := &r.person, &r.person.Name
 	return []any{&p.UID, &n.Title, &n.Given, &n.Middle, &n.Family, &n.Display, &p.Email, &p.IdentityAssurance, &p.Profile,
-		&r.professional, &r.positions, &r.memberships}
+		&r.professional, &r.positions, &r.memberships, &r.signedOut, &r.holds}
+}
+
+// idp returns the person as the rules know them.
+func (r *personRow) idp() idp.Person {
+	p := r.document().IDP(r.organisations())
+	p.Holds = r.holds
+	if r.signedOut != nil {
+		p.SignedOutAt = r.signedOut.UTC()
+	}
+	return p
 }
 
 // document returns the person as a directory document has them.
@@ -121,21 +139,31 @@ func (s *Store) Person(ctx context.Context, uid string) (idp.Person, error) {
 
 // loadPerson asks PostgreSQL for a person.
 func (s *Store) loadPerson(ctx context.Context, uid string) (idp.Person, error) {
+	p, err := s.askPerson(ctx, "FROM people p WHERE p.uid = $1", uid)
+	if err != nil && !errors.Is(err, idp.ErrNotFound) {
+		return idp.Person{}, fmt.Errorf("person %s: %w", uid, err)
+	}
+	return p, err
+}
+
+// askPerson asks PostgreSQL for the person p that from finds by arg.
+func (s *Store) askPerson(ctx context.Context, from, arg string) (idp.Person, error) {
 	var r personRow
-	err := s.pool.QueryRow(ctx, "SELECT "+personColumns+" FROM people p WHERE p.uid = $1", uid).Scan(r.into()...)
+	err := s.pool.QueryRow(ctx, "SELECT "+personColumns+" "+from, arg).Scan(r.into()...)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return idp.Person{}, idp.ErrNotFound
 	}
 	if err != nil {
-		return idp.Person{}, fmt.Errorf("person %s: %w", uid, err)
+		return idp.Person{}, err
 	}
-	return r.document().IDP(r.organisations()), nil
+	return r.idp(), nil
 }
 
 // clonePerson returns a copy of p that shares nothing with it that could
 // change.
 func clonePerson(p idp.Person) idp.Person {
 	p.Professional = maps.Clone(p.Professional)
+	p.Holds = maps.Clone(p.Holds)
 	p.Memberships = slices.Clone(p.Memberships)
 	p.Positions = slices.Clone(p.Positions)
 	for i := range p.Positions {

@@ -3,6 +3,9 @@ package directory
 import (
 	"math/big"
 	"strings"
+
+	"github.com/lanyard-id/lanyard/authenticators"
+	"github.com/lanyard-id/lanyard/idp"
 )
 
 // lines says where the keys of one mapping are.
@@ -65,6 +68,17 @@ func (o *Organisation) check(r *reader, at lines) {
 
 func (p *Person) check(r *reader, at lines) {
 	r.once("person", "uid", p.UID, at.of("uid"))
+	r.once("e-mail", "email", idp.EmailKey(p.Email), at.of("email")) // it finds its person, whatever its spelling
+}
+
+func (a *Authenticator) check(r *reader, at lines) {
+	r.once("authenticator", "id", a.ID, at.of("id"))
+	if a.Kind != "" {
+		r.once(string(a.Kind), "handle", a.Handle, at.of("handle"))
+	}
+	if a.SelfClaimed && a.Level > int(authenticators.AAL2) {
+		r.problems.add(at.of("level"), "a self-claimed authenticator is never worth more than level %d", authenticators.AAL2)
+	}
 }
 
 func (p *Position) check(r *reader, at lines) {

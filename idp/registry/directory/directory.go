@@ -12,7 +12,10 @@
 // different must not mean the same.
 package directory
 
-import "github.com/lanyard-id/lanyard/idp"
+import (
+	"github.com/lanyard-id/lanyard/authenticators"
+	"github.com/lanyard-id/lanyard/idp"
+)
 
 // Document is a directory: who and what Lanyard knows.
 //
@@ -65,18 +68,18 @@ type Organisation struct {
 
 // Person is someone who cares for patients, with all that belongs to them.
 type Person struct {
-	UID               string         `doc:"uid,required,form=uid"` // 12 digits, never used again
-	Name              Name           `doc:"name,flow"`
-	Email             string         `doc:"email"`
-	Mobile            string         `doc:"mobile"`
-	NINumber          string         `doc:"ni_number"`
-	IdentityAssurance int            `doc:"identity_assurance,range=0..3"`
-	Profile           idp.Profile    `doc:"profile,enum=profile,default=verified"`
-	Professional      Professional   `doc:"professional,flow"`
-	Positions         []Position     `doc:"positions"`
-	Memberships       []Membership   `doc:"memberships,flow"`
-	Cards             []Card         `doc:"cards,flow"`
-	Authenticators    Authenticators `doc:"authenticators"`
+	UID               string          `doc:"uid,required,form=uid"` // 12 digits, never used again
+	Name              Name            `doc:"name,flow"`
+	Email             string          `doc:"email"`
+	Mobile            string          `doc:"mobile"`
+	NINumber          string          `doc:"ni_number"`
+	IdentityAssurance int             `doc:"identity_assurance,range=0..3"`
+	Profile           idp.Profile     `doc:"profile,enum=profile,default=verified"`
+	Professional      Professional    `doc:"professional,flow"`
+	Positions         []Position      `doc:"positions"`
+	Memberships       []Membership    `doc:"memberships,flow"`
+	Cards             []Card          `doc:"cards,flow"`
+	Authenticators    []Authenticator `doc:"authenticators,flow"`
 }
 
 // Name is a person's name in its parts.
@@ -147,6 +150,23 @@ const MaxTries = 15 // NIST SP 800-73-4 part 2 §3.2.1: one digit of hex
 // CardState says whether a card may be used.
 type CardState string
 
+// Authenticator is one that a person holds beside their cards. Without its
+// record it is known, and cannot be used.
+type Authenticator struct {
+	ID          string                `doc:"id,required"`
+	Kind        authenticators.Kind   `doc:"kind,required,enum=authenticator_kind"`
+	Handle      string                `doc:"handle,required"` // by which its room finds it
+	Name        string                `doc:"name"`            // what its person calls it
+	Model       string                `doc:"model"`
+	Method      authenticators.Method `doc:"method,required,enum=method"`
+	Level       int                   `doc:"level,required,range=1..3"`
+	State       authenticators.State  `doc:"state,enum=authenticator_state,default=active"`
+	SelfClaimed bool                  `doc:"self_claimed"`
+	AddedAt     string                `doc:"added_at,form=time"`
+	Record      Record                `doc:"record"` // of WriteSecrets alone, like the next
+	Mark        Record                `doc:"mark"`   // what the next use is compared with
+}
+
 // Client is a registered relying party. Its members are those of idp.Client.
 type Client struct {
 	ID                     string         `doc:"id,required"`
@@ -175,8 +195,12 @@ type Client struct {
 
 // enums are the words that a key may have as its value.
 var enums = map[string][]string{
-	"profile":     words(idp.Verified, idp.Unverified, idp.Restricted, idp.Closed),
-	"card_state":  {"active", "suspended", "blocked", "revoked"},
+	"profile":             words(idp.Verified, idp.Unverified, idp.Restricted, idp.Closed),
+	"card_state":          {"active", "suspended", "blocked", "revoked"},
+	"authenticator_kind":  words(authenticators.KeyKind, authenticators.CodeKind, authenticators.FederatedKind),
+	"authenticator_state": words(authenticators.Active, authenticators.Suspended),
+	"method": words(authenticators.FIDO2, authenticators.Apple, authenticators.Passkey,
+		authenticators.TOTP, authenticators.Federated),
 	"auth_method": words(idp.SecretBasic, idp.SecretPost, idp.PrivateKeyJWT, idp.NoAuth),
 	"alg":         {"RS256", "RS512", "PS256", "ES256", "EdDSA"},
 	"audience":    {"issuer", "token_endpoint"},

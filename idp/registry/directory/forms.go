@@ -22,6 +22,7 @@ var forms = map[string]form{
 	"passcode": {fits: digits(6, 8), noun: "6 to 8 digits", hidden: true},
 	"puk":      {fits: digits(8, 8), noun: "8 digits", hidden: true},
 	"date":     {fits: isDate, noun: "a date such as 2026-03-31"},
+	"time":     {fits: isTime, noun: "a time such as 2026-03-31T12:00:00Z"},
 	"address":  {fits: isAddress, noun: "an absolute http or https address without user and fragment"},
 	"keys":     {fits: idp.CheckRedirectURI, noun: "an absolute https address, or an http one of this computer: whoever is on the way could put in a key of theirs"},
 	"redirect": {fits: idp.CheckRedirectURI, noun: "an absolute https address, or an http one of this computer, without user, fragment and wildcard"},
@@ -53,4 +54,19 @@ func isAddress(uri string) bool {
 func isDate(text string) bool {
 	t, err := time.Parse(time.DateOnly, text)
 	return err == nil && t.Format(time.DateOnly) == text
+}
+
+// isTime says whether text is an instant in the one way in which it is written,
+// so that equal times are equal text.
+func isTime(text string) bool {
+	t, err := time.Parse(time.RFC3339Nano, text)
+	return err == nil && written(t) == text
+}
+
+// written is how an instant is written; none is "".
+func written(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339Nano)
 }

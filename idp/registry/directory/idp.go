@@ -1,9 +1,11 @@
 package directory
 
 import (
+	"encoding/json"
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/lanyard-id/lanyard/authenticators"
 	"github.com/lanyard-id/lanyard/idp"
@@ -54,7 +56,54 @@ func (p Person) IDP(orgs map[string]idp.Organisation) idp.Person {
 			OrgPersonID: m.OrgPersonID, Organisation: orgs[m.Organisation], GNC: m.GNC,
 		})
 	}
+	person.Holds = p.holds()
 	return person
+}
+
+// holds returns what p holds, as sessions call it, and whether it may be used.
+func (p Person) holds() map[string]bool {
+	var held map[string]bool
+	hold := func(called string, usable bool) {
+		if held == nil {
+			held = map[string]bool{}
+		}
+		held[called] = usable
+	}
+	for _, c := range p.Cards {
+		if c.Registered {
+			hold("card:"+CardSerial(c.Serial), c.State == "active")
+		}
+	}
+	for _, a := range p.Authenticators {
+		hold(a.Held(p.UID).Called(), a.State == authenticators.Active)
+	}
+	return held
+}
+
+// Held returns a as rooms know it, of the person subject.
+func (a Authenticator) Held(subject string) authenticators.Authenticator {
+	added, _ := time.Parse(time.RFC3339Nano, a.AddedAt) // none is zero
+	return authenticators.Authenticator{
+		ID: a.ID, Subject: subject, Kind: a.Kind, Handle: a.Handle, Name: a.Name, Model: a.Model,
+		Method: a.Method, Level: authenticators.Level(a.Level), State: a.State, SelfClaimed: a.SelfClaimed,
+		AddedAt: added, Record: raw(a.Record), Mark: raw(a.Mark),
+	}
+}
+
+// AuthenticatorOf returns a as a document has it.
+func AuthenticatorOf(a authenticators.Authenticator) Authenticator {
+	return Authenticator{
+		ID: a.ID, Kind: a.Kind, Handle: a.Handle, Name: a.Name, Model: a.Model,
+		Method: a.Method, Level: int(a.Level), State: a.State, SelfClaimed: a.SelfClaimed,
+		AddedAt: written(a.AddedAt), Record: Record(a.Record), Mark: Record(a.Mark),
+	}
+}
+
+func raw(r Record) json.RawMessage {
+	if r == "" {
+		return nil
+	}
+	return json.RawMessage(r)
 }
 
 func (n Name) idp() idp.Name {

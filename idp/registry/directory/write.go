@@ -19,8 +19,26 @@ import (
 // everything else is written, so a document keeps its meaning when a default
 // changes. Text is quoted, so that no reader takes a code for a number.
 //
+// Of authenticators the records are left out: WriteSecrets writes them too.
 // Nothing is written of a document that cannot be written whole.
-func Write(w io.Writer, d Document) error {
+func Write(w io.Writer, d Document) error { return WriteSecrets(w, d.withoutRecords()) }
+
+// withoutRecords returns d without what rooms keep with authenticators.
+func (d Document) withoutRecords() Document {
+	d.People = slices.Clone(d.People)
+	for i := range d.People {
+		p := &d.People[i]
+		p.Authenticators = slices.Clone(p.Authenticators)
+		for j := range p.Authenticators {
+			p.Authenticators[j].Record, p.Authenticators[j].Mark = "", ""
+		}
+	}
+	return d
+}
+
+// WriteSecrets writes d as Write does, and what rooms keep with authenticators
+// as well. Who has that can sign in as their people, unless it is sealed.
+func WriteSecrets(w io.Writer, d Document) error {
 	var text bytes.Buffer
 	enc := yaml.NewEncoder(&text)
 	enc.SetIndent(2)
