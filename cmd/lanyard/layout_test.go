@@ -26,7 +26,7 @@ import (
 // ARCHITECTURE.md shows the same table, and says why.
 const mayImport = `
 cmd/lanyard                           -> * + chi cobra go-jose go-redis miniredis otel otelpgx pflag pgx yaml
-cmd/lanyard/demo                      -> idp/registry/directory web + go-oidc oauth2
+cmd/lanyard/demo                      -> idp/registry/directory web + go-jose go-oidc oauth2
 cmd/lanyard-bench                     -> authenticators/smartcard/cardca authenticators/smartcard/challenge authenticators/smartcard/virtualcard idp idp/registry/directory store/conformance/servers + go-jose go-redis pgx x/net
 api                                   -> api/ops authenticators authenticators/smartcard idp web + chi ulid x/time
 api/desk                              -> api authenticators authenticators/smartcard authenticators/smartcard/challenge idp + chi go-jose
@@ -37,6 +37,7 @@ idp/provider                          -> idp + zitadel/oidc go-jose chi cors
 idp/registry/directory                -> idp authenticators + yaml
 authenticators                        ->
 authenticators/contract               -> authenticators
+authenticators/federated              -> authenticators + go-oidc oauth2
 authenticators/smartcard              -> authenticators authenticators/smartcard/challenge authenticators/smartcard/revocation
 authenticators/smartcard/challenge    ->
 authenticators/smartcard/virtualcard  ->
