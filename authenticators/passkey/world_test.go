@@ -31,7 +31,7 @@ var errOutage = errors.New("the store does not answer")
 
 // world is a room with everything around it.
 type world struct {
-	t        *testing.T
+	t        testing.TB
 	room     *passkey.Room
 	setting  passkey.Config
 	maker    *testkey.Maker
@@ -51,7 +51,7 @@ type kept struct {
 }
 
 // aWorld opens a room that knows one model, and takes its keys for AAL3.
-func aWorld(t *testing.T, change func(*passkey.Config)) *world {
+func aWorld(t testing.TB, change func(*passkey.Config)) *world {
 	t.Helper()
 	w := &world{t: t, now: noon, questions: map[string]kept{}, file: filepath.Join(t.TempDir(), "metadata.jwt")}
 	w.maker, w.alliance = must(testkey.NewMaker())(t), must(testkey.NewAlliance())(t)
@@ -153,7 +153,7 @@ func (w *world) HeldBy(_ context.Context, subject string) ([]authenticators.Auth
 }
 
 // aKey returns a device-bound key that proves nothing of itself.
-func aKey(t *testing.T) *testkey.Key {
+func aKey(t testing.TB) *testkey.Key {
 	t.Helper()
 	k := must(testkey.New(testkey.ES256))(t)
 	k.Model = model
@@ -220,8 +220,8 @@ func (w *world) question() json.RawMessage {
 }
 
 // must returns a value, or ends the test with its error.
-func must[T any](v T, err error) func(*testing.T) T {
-	return func(t *testing.T) T {
+func must[T any](v T, err error) func(testing.TB) T {
+	return func(t testing.TB) T {
 		t.Helper()
 		if err != nil {
 			t.Fatal(err)

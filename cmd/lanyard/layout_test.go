@@ -45,6 +45,8 @@ authenticators/smartcard/virtualagent -> authenticators/smartcard authenticators
 authenticators/smartcard/cardca       -> + x/crypto
 authenticators/smartcard/revocation   -> + x/crypto
 authenticators/totp                   -> authenticators + qr x/crypto x/text
+authenticators/passkey                -> authenticators + go-jose go-webauthn
+authenticators/passkey/testkey        -> + go-webauthn
 store/conformance                     -> idp idp/registry/directory authenticators authenticators/smartcard
 store/conformance/servers             -> + pgx go-redis
 store/memory                          -> idp idp/registry/directory authenticators authenticators/smartcard
@@ -220,7 +222,7 @@ func rows(t *testing.T) []row {
 
 // reference is a test name's beginning that points outside this repository, or
 // at a row of our own: it must have a row.
-var reference = regexp.MustCompile(`^((RFC|OIDC|OAuth|NIST|SP|ISO|ASVS|CSP) .+|[ABFPSX]\d{1,2}|CIS2|desk-auth/\d+)$`)
+var reference = regexp.MustCompile(`^((RFC|OIDC|OAuth|NIST|SP|ISO|ASVS|CSP) .+|[ABFPSWX]\d{1,2}|CIS2|desk-auth/\d+)$`)
 
 func TestLayoutSpec(t *testing.T) {
 	tested := rulesTested(t)
