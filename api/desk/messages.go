@@ -142,9 +142,7 @@ func decode(raw []byte, v any) bool {
 	if d.Decode(v) != nil || !ended(d) {
 		return false
 	}
-	walk := json.NewDecoder(bytes.NewReader(raw))
-	first, err := walk.Token()
-	return err == nil && first == json.Delim('{') && onceEach(walk)
+	return onceEach(raw)
 }
 
 // ended says whether there is nothing more to read.
@@ -153,27 +151,17 @@ func ended(d *json.Decoder) bool {
 	return errors.Is(err, io.EOF)
 }
 
-// onceEach walks through the object that d stands in. Members are told apart
+// onceEach walks through an object, and those in it. Members are told apart
 // as encoding/json does, which takes capital letters for small ones; ours have
 // none, so a name with one is refused.
-func onceEach(d *json.Decoder) bool {
-	seen := map[string]bool{}
-	for d.More() {
-		t, err := d.Token()
-		name, ok := t.(string)
-		if err != nil || !ok || seen[name] || hasCapital(name) {
+func onceEach(raw []byte) bool {
+	members, err := challenge.Members(raw)
+	if err != nil {
+		return false
+	}
+	for name, value := range members {
+		if hasCapital(name) || value[0] == '{' && !onceEach(value) {
 			return false
-		}
-		seen[name] = true
-		var value json.RawMessage
-		if d.Decode(&value) != nil {
-			return false
-		}
-		if len(value) > 0 && value[0] == '{' {
-			inner := json.NewDecoder(bytes.NewReader(value))
-			if _, err := inner.Token(); err != nil || !onceEach(inner) {
-				return false
-			}
 		}
 	}
 	return true

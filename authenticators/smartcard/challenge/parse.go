@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"strconv"
+	"unicode/utf8"
 )
 
 // Message is a message that was read and is well formed. Nothing in it may be
@@ -99,36 +100,19 @@ func readPayload(raw []byte) (Payload, error) {
 // first thing that was wrong, and end tells it.
 type object struct {
 	name    string
-	members map[string]json.RawMessage
+	members map[string][]byte
 	err     error
 }
 
-// readObject splits raw into its members. encoding/json would take the last of
-// two members with one name, and any spelling of it: here both are refused.
 func readObject(raw []byte, name string) *object {
-	o := &object{name: name, members: map[string]json.RawMessage{}}
+	o := &object{name: name}
 	if !json.Valid(raw) {
 		o.fail("is not JSON")
 		return o
 	}
-	d := json.NewDecoder(bytes.NewReader(raw))
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		o.fail("is not an object")
-		return o
-	}
-	for d.More() {
-		t, err := d.Token()
-		member, ok := t.(string)
-		var value json.RawMessage
-		if err != nil || !ok || d.Decode(&value) != nil {
-			o.fail("is not JSON")
-			return o
-		}
-		if _, twice := o.members[member]; twice {
-			o.fail("has a member twice")
-			return o
-		}
-		o.members[member] = value
+	var err error
+	if o.members, err = Members(raw); err != nil {
+		o.fail("is " + err.Error())
 	}
 	return o
 }
@@ -144,7 +128,7 @@ func (o *object) has(member string) bool {
 	return ok
 }
 
-func (o *object) take(member string) json.RawMessage {
+func (o *object) take(member string) []byte {
 	v, ok := o.members[member]
 	if !ok {
 		o.fail("lacks " + member)
@@ -155,8 +139,14 @@ func (o *object) take(member string) json.RawMessage {
 
 func (o *object) text(member string) string {
 	raw, s := o.take(member), ""
-	// null would pass for an empty text.
-	if len(raw) == 0 || raw[0] != '"' || json.Unmarshal(raw, &s) != nil {
+	if len(raw) < 2 || raw[0] != '"' { // null would pass for an empty text
+		o.fail("has no text in " + member)
+		return ""
+	}
+	if bytes.IndexByte(raw, '\\') < 0 && utf8.Valid(raw) {
+		return string(raw[1 : len(raw)-1]) // it stands for itself
+	}
+	if json.Unmarshal(raw, &s) != nil {
 		o.fail("has no text in " + member)
 	}
 	return s
