@@ -23,6 +23,7 @@ import (
 	"github.com/lanyard-id/lanyard/api/ops"
 	"github.com/lanyard-id/lanyard/authenticators"
 	"github.com/lanyard-id/lanyard/authenticators/smartcard"
+	"github.com/lanyard-id/lanyard/authenticators/totp"
 	"github.com/lanyard-id/lanyard/idp"
 	"github.com/lanyard-id/lanyard/web"
 )
@@ -42,13 +43,36 @@ type Config struct {
 	InHand int                             // how many requests may be in hand at once; 0: 512
 	Trace  func(http.Handler) http.Handler // nil: nothing is traced
 
-	// Asks counts a card that is asked for, and says how long who asks must
-	// wait; nil: as many as come.
-	Asks func(context.Context) (wait time.Duration)
+	// Asks counts a card or key that is asked for, and Begins a login of our
+	// own pages. They say how long who asks must wait; nil: as many as come.
+	Asks, Begins func(context.Context) (wait time.Duration)
+
+	Federated Federated // nil: there is no such way
+	Recovery  *idp.Recovery
+	Passwords Passwords
+
+	Account func(chi.Router) // puts there the pages of people's accounts; nil: there are none
 
 	// Development only; nil in production.
 	Development *Development
 }
+
+// Federated is the door of its room for browsers that come back from the
+// organisation's own provider.
+type Federated interface {
+	// Collect ends the question that an answer is of, and returns the login it
+	// was of and what was proved, if right says that the login is the caller's.
+	Collect(ctx context.Context, answer json.RawMessage, right func(authenticators.Login) error) (authenticators.Login, authenticators.Evidence, error)
+}
+
+// Passwords gives new passwords to those who have forgotten theirs.
+type Passwords interface {
+	// ResetPassword gives the person another password if code is of their app.
+	// about is what it may not be made of.
+	ResetPassword(ctx context.Context, subject, code, password string, about ...string) (totp.Changed, error)
+}
+
+var _ Passwords = (*totp.Room)(nil)
 
 // Protocol is what relying parties talk to.
 type Protocol interface {
@@ -123,8 +147,12 @@ func (s *Server) Frame(r *http.Request) web.Page { return s.framed(r, idp.View{}
 
 // framed is Frame for a page of a login.
 func (s *Server) framed(r *http.Request, v idp.View) web.Page {
-	return web.Page{Lang: s.language(r, v.Login), Here: here(r), Development: s.Development != nil,
-		RequestID: RequestID(r.Context()), Application: v.Client.Name}
+	page := web.Page{Lang: s.language(r, v.Login), Here: here(r), Development: s.Development != nil, RequestID: RequestID(r.Context())}
+	page.Application = s.nameOf(page.Lang, v.Client)
+	if v.Session != nil {
+		page.Who, page.Login = v.Person.Name.Display, v.Login.ID
+	}
+	return page
 }
 
 // render writes a page.

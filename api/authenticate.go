@@ -34,6 +34,9 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request, v idp.View, way 
 		return v, err
 	}
 	s.Browser.SignIn(w, secret)
+	if s.Browser.LastWay(r) != way {
+		s.Browser.SetLastWay(w, way)
+	}
 	s.Log.InfoContext(r.Context(), "signed in", "method", evidence.Method, "client", v.Client.ID, "subject", session.Subject, "sid", session.ID)
 	return s.Logins.View(r.Context(), v.Login, &session)
 }

@@ -23,6 +23,7 @@ const (
 	sessionCookie = "lanyard-session"
 
 	languageCookie = "lanyard-language"
+	wayCookie      = "lanyard-way"
 
 	idLetters = 12 // of a login's id, in its cookie's name
 
@@ -77,6 +78,26 @@ func (b *Browser) Session(r *http.Request) string {
 // browser; the session's own limits are kept by the server.
 func (b *Browser) SignIn(w http.ResponseWriter, secret string) {
 	http.SetCookie(w, b.cookie(b.name(sessionCookie), secret, 0))
+}
+
+// SignOut takes the secret of the session from the browser.
+func (b *Browser) SignOut(w http.ResponseWriter) {
+	http.SetCookie(w, b.cookie(b.name(sessionCookie), "", -1))
+}
+
+// LastWay returns the way in which somebody last signed in at this browser, or
+// "": which it was tells nothing of who.
+func (b *Browser) LastWay(r *http.Request) string {
+	c, err := r.Cookie(b.name(wayCookie))
+	if err != nil {
+		return ""
+	}
+	return c.Value
+}
+
+// SetLastWay remembers it for a year.
+func (b *Browser) SetLastWay(w http.ResponseWriter, way string) {
+	http.SetCookie(w, b.cookie(b.name(wayCookie), way, 365*24*60*60))
 }
 
 // Language returns the language that the person chose, or "".

@@ -13,7 +13,10 @@ import (
 	"time"
 
 	"github.com/lanyard-id/lanyard/authenticators"
+	"github.com/lanyard-id/lanyard/authenticators/federated"
+	"github.com/lanyard-id/lanyard/authenticators/passkey"
 	"github.com/lanyard-id/lanyard/authenticators/smartcard"
+	"github.com/lanyard-id/lanyard/authenticators/totp"
 	"github.com/lanyard-id/lanyard/idp"
 	"github.com/lanyard-id/lanyard/web"
 )
@@ -26,6 +29,9 @@ const (
 
 	// errNoPasscode says that the field was left empty: no try is used up.
 	errNoPasscode idp.Refusal = "no passcode was entered"
+
+	// ErrKeyNotAdded is of whatever is wrong with a key that is to be added.
+	ErrKeyNotAdded idp.Refusal = "the key did not show what it must to be added"
 )
 
 // messages says, for each error, which message of the catalogue a person
@@ -61,6 +67,35 @@ var messages = []struct {
 	// Not 503: what stands before us may show its own page in place of ours.
 	{smartcard.ErrUnchecked, "CRT-05", http.StatusForbidden},
 	{authenticators.ErrAnswer, "SES-03", http.StatusBadRequest},
+	{authenticators.ErrSuspended, "AUT-01", http.StatusForbidden},
+	{passkey.ErrKey, "KEY-01", http.StatusForbidden},
+	{passkey.ErrOrigin, "KEY-01", http.StatusForbidden},
+	{passkey.ErrUnverified, "KEY-01", http.StatusForbidden},
+	{passkey.ErrCounter, "KEY-02", http.StatusForbidden},
+	{passkey.ErrKnown, "ACC-02", http.StatusConflict},
+	{ErrKeyNotAdded, "KEY-03", http.StatusBadRequest},
+	{totp.ErrWrong, "OTP-01", http.StatusBadRequest},
+	{totp.ErrCode, "OTP-02", http.StatusBadRequest},
+	{totp.ErrTooShort, "PWD-01", http.StatusBadRequest},
+	{totp.ErrTooLong, "PWD-01", http.StatusBadRequest},
+	{totp.ErrCommon, "PWD-02", http.StatusBadRequest},
+	{totp.ErrPersonal, "PWD-02", http.StatusBadRequest},
+	{totp.ErrHeld, "ACC-02", http.StatusConflict},
+	{federated.ErrCancelled, "FED-01", http.StatusForbidden},
+	{federated.ErrDeclined, "FED-01", http.StatusForbidden},
+	{federated.ErrUnproven, "FED-01", http.StatusForbidden},
+	{federated.ErrStale, "FED-01", http.StatusForbidden},
+	{federated.ErrUnlinked, "FED-02", http.StatusForbidden},
+	{federated.ErrWeak, "FED-03", http.StatusForbidden},
+	{federated.ErrUnreachable, "FED-04", http.StatusServiceUnavailable},
+	{idp.ErrTooLow, "ACC-01", http.StatusForbidden},
+	{idp.ErrStale, "ACC-01", http.StatusForbidden},
+	{idp.ErrTaken, "ACC-02", http.StatusConflict},
+	{idp.ErrUnnamed, "ACC-03", http.StatusBadRequest},
+	{idp.ErrEmail, "ACC-04", http.StatusBadRequest},
+	{idp.ErrMailCode, "ACC-05", http.StatusBadRequest},
+	{idp.ErrNotFound, "NOT-01", http.StatusNotFound},
+	{idp.ErrLocked, "LIM-02", http.StatusForbidden},
 	{idp.ErrLimited, "LIM-01", http.StatusTooManyRequests},
 	{idp.ErrUnavailable, unavailable, http.StatusServiceUnavailable},
 	{context.DeadlineExceeded, unavailable, http.StatusServiceUnavailable},
@@ -105,7 +140,7 @@ func (s *Server) words(lang string, v idp.View, err error) (int, web.Message) {
 		}
 		return http.StatusBadRequest, s.Site.Message(lang, "PAS-01", "tries", s.Site.Count(lang, "try", wrong.TriesLeft))
 	}
-	args := []any{"application", orElse(v.Client.Name, s.Site.Text(lang, "application.unnamed"))}
+	args := []any{"application", orElse(s.nameOf(lang, v.Client), s.Site.Text(lang, "application.unnamed"))}
 	if ended, ok := errors.AsType[smartcard.Ended](err); ok {
 		args = append(args, "date", s.Site.Date(lang, ended.At))
 	}
@@ -203,7 +238,7 @@ func (s *Server) wayOn(r *http.Request, v idp.View, code, lang string) *web.Link
 	case v.Login.ID != "" && code == unavailable:
 		return &web.Link{Href: "/login?id=" + url.QueryEscape(v.Login.ID), Label: again}
 	case v.Login.ID != "":
-		return &web.Link{Href: "/login?id=" + url.QueryEscape(v.Login.ID), Label: s.Site.Text(lang, "link.back", "application", v.Client.Name)}
+		return &web.Link{Href: "/login?id=" + url.QueryEscape(v.Login.ID), Label: s.Site.Text(lang, "link.back", "application", s.nameOf(lang, v.Client))}
 	case (code == unavailable || code == "LIM-01") && r.Method == http.MethodGet && address != "":
 		return &web.Link{Href: ownPath(address), Label: again}
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/lanyard-id/lanyard/authenticators"
 	"github.com/lanyard-id/lanyard/idp"
 	"github.com/lanyard-id/lanyard/web"
 )
@@ -56,7 +57,7 @@ func (s *Server) goOn(w http.ResponseWriter, r *http.Request, v idp.View) {
 	}
 	s.Metrics.Step(v.Step, nil)
 	if v.Step == idp.Return {
-		s.Protocol.Finish(w, r, v)
+		s.end(w, r, v)
 		return
 	}
 	redirect(w, r, path, v.Login)
@@ -92,7 +93,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, v idp.View, reas
 		return err
 	}
 	v.Err = refusal
-	s.Protocol.Finish(w, r, v)
+	s.end(w, r, v)
 	return nil
 }
 
@@ -121,9 +122,9 @@ func (s *Server) cancel(w http.ResponseWriter, r *http.Request) error {
 
 // showWays offers the ways to sign in that could answer the login.
 func (s *Server) showWays(w http.ResponseWriter, r *http.Request, status int, v idp.View, m *web.Message) error {
-	page := web.Ways{Page: s.framed(r, v), LoginID: v.Login.ID, Message: m}
+	page := web.Ways{Page: s.framed(r, v), LoginID: v.Login.ID, Message: m, Why: s.why(r, v)}
 	page.Error = m != nil
-	for _, way := range v.Client.Ways(v.Login, s.Logins.Ways) {
+	for _, way := range lastFirst(v.Client.Ways(v.Login, s.Logins.Ways), s.Browser.LastWay(r)) {
 		if way.Name == SmartcardWay && s.Development != nil {
 			page.Cards = s.Development.Cards.Cards(r.Context()) // in place of a reader
 			continue
@@ -132,6 +133,45 @@ func (s *Server) showWays(w http.ResponseWriter, r *http.Request, status int, v 
 	}
 	mayPostTo(w, v.Login.RedirectURI)
 	return s.render(w, status, "ways", page)
+}
+
+// lastFirst puts the way in which somebody last signed in at this browser before
+// the others.
+func lastFirst(ways []idp.Way, last string) []idp.Way {
+	slices.SortStableFunc(ways, func(a, b idp.Way) int {
+		switch last {
+		case a.Name:
+			return -1
+		case b.Name:
+			return 1
+		}
+		return 0
+	})
+	return ways
+}
+
+// why tells somebody who is signed in what the application wants beyond that.
+func (s *Server) why(r *http.Request, v idp.View) *web.Message {
+	if v.Session == nil || v.Person.UID == "" {
+		return nil
+	}
+	key := "ways.why.fresh"
+	if _, err := v.Client.Issue(v.Login.Wants, v.Session.Method, v.Session.Level); err != nil {
+		key = "ways.why.level"
+		if v.Session.Level >= authenticators.AAL3 {
+			key = "ways.why.other"
+		}
+	}
+	lang := s.language(r, v.Login)
+	return &web.Message{Text: s.Site.Text(lang, key, "application", orElse(s.nameOf(lang, v.Client), s.Site.Text(lang, "application.unnamed")))}
+}
+
+// nameOf is what people call a client: of our own pages, in their language.
+func (s *Server) nameOf(lang string, c idp.Client) string {
+	if c.ID == idp.AccountClient {
+		return s.Site.Text(lang, "account.application")
+	}
+	return c.Name
 }
 
 func (s *Server) automatic() bool { return s.Development != nil && s.Development.Auto != nil }

@@ -42,6 +42,25 @@ func (s *Server) Routes() http.Handler {
 		page.Post("/login/smartcard/begin", s.page(s.beginCard))
 		page.Get("/login/smartcard", s.page(s.showDesk))
 		card.Get(DonePath, s.page(s.finishCard))
+		page.Post("/login/change", s.page(s.changeUser))
+		if s.Rooms[KeyWay] != nil {
+			page.Post("/login/passkey/begin", s.page(s.beginKey))
+			page.Post("/login/passkey", s.page(s.useKey))
+		}
+		if s.Rooms[CodeWay] != nil {
+			card.Get("/login/totp", s.page(s.showOneTime))
+			card.Post("/login/totp", s.page(s.useOneTime))
+			card.Get("/login/totp/forgotten", s.page(s.showForgotten))
+			card.Post("/login/totp/forgotten", s.page(s.forgotten))
+			card.Post("/login/totp/reset", s.page(s.reset))
+		}
+		if s.Rooms[FederatedWay] != nil {
+			card.Post("/login/federated/begin", s.page(s.goAway))
+			card.Get(FederatedReturn, s.page(s.comeBack))
+		}
+		if s.Account != nil {
+			s.Account(card)
+		}
 		page.Get("/login/notice", s.page(s.showNotice))
 		page.Post("/login/notice", s.page(s.readNotice))
 		page.Get("/login/role", s.page(s.showRoles))

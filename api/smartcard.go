@@ -29,10 +29,8 @@ func (s *Server) beginCard(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 
-	if s.Asks != nil {
-		if wait := s.Asks(r.Context()); wait > 0 {
-			return idp.Limited{Wait: wait}
-		}
+	if err := s.mayAsk(r); err != nil {
+		return err
 	}
 	raw, err := s.Rooms[SmartcardWay].Begin(r.Context(), question(v))
 	if err != nil {

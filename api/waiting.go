@@ -91,7 +91,7 @@ func (s *Server) news(lang string, v idp.View, d smartcard.Desk) news {
 	case d.Report.Doing == smartcard.Refused:
 		n.Event, n.State, n.Ended = "refused", "", true
 		n.message = s.Site.Message(lang, d.Report.Code, "date", s.Site.Date(lang, d.Report.Date),
-			"application", orElse(v.Client.Name, s.Site.Text(lang, "application.unnamed")))
+			"application", orElse(s.nameOf(lang, v.Client), s.Site.Text(lang, "application.unnamed")))
 	case d.Stage == smartcard.Answered:
 		n.State, n.Left = smartcard.Signing, 0
 		n.message.Text = s.Site.Text(lang, "desk.signing")

@@ -105,16 +105,24 @@ func (c Client) met(l Login, s *Session) bool {
 func ACRs(ways []Way) []ACR {
 	var acrs []ACR
 	for _, c := range classes {
-		if slices.ContainsFunc(ways, func(w Way) bool { return c.acr.MetBy(w.Method, w.Level) }) {
+		if slices.ContainsFunc(ways, func(w Way) bool {
+			return slices.ContainsFunc(w.Proves, func(p Proof) bool { return c.acr.MetBy(p.Method, p.Level) })
+		}) {
 			acrs = append(acrs, c.acr)
 		}
 	}
 	return acrs
 }
 
-// Way is a way to sign in that this service offers, and the most it is worth.
+// Way is a way to sign in that this service offers, and what it can prove at
+// best: several things where it depends on what the person has.
 type Way struct {
 	Name   string // its room, as it stands in URLs
+	Proves []Proof
+}
+
+// Proof is a method with its level.
+type Proof struct {
 	Method authenticators.Method
 	Level  authenticators.Level
 }
@@ -123,7 +131,7 @@ type Way struct {
 func (c Client) Ways(l Login, ways []Way) []Way {
 	var fit []Way
 	for _, w := range ways {
-		if _, err := c.Issue(l.Wants, w.Method, w.Level); err == nil {
+		if slices.ContainsFunc(w.Proves, func(p Proof) bool { _, err := c.Issue(l.Wants, p.Method, p.Level); return err == nil }) {
 			fit = append(fit, w)
 		}
 	}

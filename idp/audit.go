@@ -50,6 +50,7 @@ const (
 	EmailChanged           Kind = "email_changed"
 	SessionEnded           Kind = "session_ended"
 	SignedOutAll           Kind = "signed_out_everywhere"
+	MailCodeSent           Kind = "mail_code_sent" // why is in Reason
 
 	// What an operator did on the server's host, before anybody could sign in.
 	Bootstrapped Kind = "bootstrapped"

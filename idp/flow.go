@@ -325,3 +325,34 @@ func (v View) grant() (code string, g Grant, err error) {
 		Nonce: l.Nonce, Scopes: l.Scopes, Subject: v.Session.Subject, SessionID: v.Session.ID, SessionKey: v.Session.Key, ACR: acr,
 		Method: v.Session.Method, Level: v.Session.Level, AuthTime: v.Session.AuthTime, Role: v.Role.Role, Authenticator: v.Session.Authenticator}, nil
 }
+
+// End ends a login that has come to its end, once, where nobody waits for a
+// code. If the login was refused it returns why.
+func (ls *Logins) End(ctx context.Context, v View) error {
+	l, err := ls.Store.TakeLogin(ctx, v.Login.ID, ls.Now())
+	if err != nil {
+		return err
+	}
+	_, err = v.again(l, ls.Now())
+	return err
+}
+
+// Leave ends the session with that key because its person leaves the desk to
+// somebody else; "" is none. The journal first: Redis may forget.
+func (ls *Logins) Leave(ctx context.Context, key, request string) error {
+	if key == "" {
+		return nil
+	}
+	s, err := ls.Sessions.Session(ctx, key, ls.Now())
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := ls.Journal.Record(ctx, Event{At: ls.Now(), Kind: SessionEnded, Request: request, Subject: s.Subject, Session: s.ID},
+		Fence{Kind: SessionFence, Hash: key}); err != nil {
+		return fmt.Errorf("record end of session: %w", err)
+	}
+	return ls.Sessions.EndSession(ctx, key)
+}

@@ -34,6 +34,10 @@ type Holdings interface {
 	// Level, Model and Record of a. ErrNotFound if a.Subject does not hold it.
 	ChangeAuthenticator(ctx context.Context, a authenticators.Authenticator, act Act) error
 
+	// StopCard suspends the card with that serial number. ErrNotFound if
+	// subject has no active one.
+	StopCard(ctx context.Context, subject, serial string, act Act) error
+
 	// RemoveAuthenticator forgets it. ErrNotFound if subject does not hold it.
 	RemoveAuthenticator(ctx context.Context, subject, id string, act Act) error
 }

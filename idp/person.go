@@ -145,6 +145,9 @@ type Date string
 // DateOf returns the day in London at t.
 func DateOf(t time.Time) Date { return Date(t.In(london).Format(time.DateOnly)) }
 
+// InLondon returns t as clocks in London show it.
+func InLondon(t time.Time) time.Time { return t.In(london) }
+
 // Begins returns 00:00 of d in London: there is one on every day, because its
 // clocks change at one o'clock.
 func (d Date) Begins() (time.Time, error) {

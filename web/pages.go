@@ -16,6 +16,8 @@ type Page struct {
 	RequestID   string // of this request, for whoever is asked for help
 	Application string // name of the application that asks, or ""
 	Error       bool   // the title begins with "Error: "
+	Who         string // who is signed in, by name; the page lets somebody else take over
+	Login       string // the login that goes on with somebody else; "" none
 }
 
 // Framed is any page: its own struct embeds Page.
@@ -53,6 +55,7 @@ type Ways struct {
 	Ways    []Way
 	Cards   []VirtualCard // development only; shown under the way called smartcard
 	Message *Message      // why the last try failed, or nil
+	Why     *Message      // why somebody who is signed in must sign in again, or nil
 }
 
 // Has says whether the way called name is offered.

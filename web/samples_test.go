@@ -70,7 +70,7 @@ func samples(s *Site, lang string) []sample {
 		return &m
 	}
 	bare := Page{RequestID: "7f3k9qpd-2m1x-8c4v"}
-	return append(devSamples(), []sample{
+	return append(append(devSamples(), accountSamples(s, lang)...), []sample{
 		{"ways", "ways", Ways{Page: aPage(), LoginID: "l0g1n", Ways: sampleWays()[:1], Cards: sampleCards()}},
 		{"ways-all", "ways", Ways{Page: bare, LoginID: "l0g1n", Ways: sampleWays()}},
 		{"ways-message", "ways", Ways{Page: aPage(), LoginID: "l0g1n", Ways: sampleWays(), Message: message("CRT-01", "date", "3 March 2026")}},
@@ -101,4 +101,44 @@ func samples(s *Site, lang string) []sample {
 			Facts: []Detail{{"Issuer", "http://localhost:8080"}, {"Discovery", "http://localhost:8080/.well-known/openid-configuration"}, {"Client", "demo-rp"}, {"Secret", "demo-secret"}}}},
 		{"home-production", "home", Home{Page: bare}},
 	}...)
+}
+
+// accountSamples are the pages of people's accounts, and those on which they
+// sign in without a card.
+func accountSamples(s *Site, lang string) []sample {
+	problem := func(code string) *Message {
+		m := s.Message(lang, code)
+		return &m
+	}
+	page := aPage()
+	page.Who, page.Login = "Dr Asha Smith", "l0g1n"
+	key := Held{ID: "a1", Name: "Blue key <i>", Kind: "passkey", Model: "Example Key 5", Level: 3, Added: "3 March 2026", Used: "4 March 2026"}
+	lost := key
+	lost.ID, lost.Suspended, lost.Used = "a2", true, ""
+	code := Held{ID: "a3", Name: "Phone", Kind: "totp", Level: 2, Added: "3 March 2026", Password: true}
+	card := Held{ID: "0000101", Name: "0000101", Kind: "smartcard", Level: 3}
+	return []sample{
+		{"account", "account", Account{Page: page, Name: "Dr Asha Smith", Email: "asha.smith@riverside.example", Held: []Held{key, lost, code}, Cards: []Held{card},
+			Sessions: []OpenSession{{ID: "s1", Applications: "Demo application", Way: "held.smartcard", Since: "3 March 2026, 14:05", This: true}, {ID: "s2", Way: "held.totp", Since: "3 March 2026, 9:00"}}, Done: "done.added"}},
+		{"account-empty", "account", Account{Page: page, Name: "Dewi Parry"}},
+		{"account-add", "account-add", AccountAdd{Page: page, Ways: []Addable{{"passkey", 3, false}, {"totp", 3, true}, {"federated", 3, false}}}},
+		{"account-key", "account-key", AccountKey{Page: page}},
+		{"account-key-problem", "account-key", AccountKey{Page: page, Name: "x", Problem: problem("KEY-03")}},
+		{"account-code", "account-code", AccountCode{Page: page, Question: "q", Email: "a@b.example", Secret: "JBSW Y3DP EHPK 3PXP", QRSize: 2, QRPath: "M0 0h1v1H0z"}},
+		{"account-code-problem", "account-code", AccountCode{Page: page, Question: "q", Email: "a@b.example", Secret: "JBSW", Problem: problem("PWD-01")}},
+		{"account-password", "account-password", AccountPassword{Page: page, ID: "a3", Email: "a@b.example"}},
+		{"account-password-problem", "account-password", AccountPassword{Page: page, ID: "a3", Problem: problem("PWD-02")}},
+		{"account-email", "account-email", AccountEmail{Page: page, Email: "a@b.example"}},
+		{"account-email-sent", "account-email", AccountEmail{Page: page, New: "c@d.example", Problem: problem("ACC-05")}},
+		{"account-name", "account-name", AccountName{Page: page, ID: "a1", Name: "Blue key"}},
+		{"account-name-problem", "account-name", AccountName{Page: page, ID: "a1", Problem: problem("ACC-03")}},
+		{"account-remove", "account-confirm", AccountConfirm{Page: page, Act: "remove", ID: "a1", Name: "Blue key", Action: "/account/remove"}},
+		{"account-lost", "account-confirm", AccountConfirm{Page: page, Act: "lost", ID: "a1", Name: "Blue key", Action: "/account/lost"}},
+		{"account-everywhere", "account-confirm", AccountConfirm{Page: page, Act: "everywhere", Action: "/account/everywhere"}},
+		{"ways-stronger", "ways", Ways{Page: page, LoginID: "l0g1n", Ways: sampleWays(), Why: &Message{Text: s.Text(lang, "ways.why.level", "application", "Referrals")}}},
+		{"totp", "totp", OneTime{Page: aPage(), LoginID: "l0g1n", Question: "q", Email: "a@b.example"}},
+		{"totp-wrong", "totp", OneTime{Page: aPage(), LoginID: "l0g1n", Question: "q", Problem: problem("OTP-01")}},
+		{"forgotten", "forgotten", Forgotten{Page: aPage(), LoginID: "l0g1n", Problem: problem("ACC-04")}},
+		{"forgotten-sent", "forgotten", Forgotten{Page: aPage(), LoginID: "l0g1n", Email: "a@b.example", Sent: true}},
+	}
 }

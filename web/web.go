@@ -176,6 +176,11 @@ func (s *Site) Date(lang string, t time.Time) string {
 	return strconv.Itoa(t.Day()) + " " + month + " " + strconv.Itoa(t.Year())
 }
 
+// Moment returns the day and the time of t: 3 March 2026, 14:05.
+func (s *Site) Moment(lang string, t time.Time) string {
+	return s.Date(lang, t) + ", " + t.Format("15:04")
+}
+
 // Message returns the words for a code of the message catalogue, with args as
 // pairs of placeholder and value.
 func (s *Site) Message(lang, code string, args ...any) Message {

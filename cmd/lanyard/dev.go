@@ -23,6 +23,7 @@ import (
 	"github.com/lanyard-id/lanyard/idp"
 	"github.com/lanyard-id/lanyard/idp/provider"
 	"github.com/lanyard-id/lanyard/store/memory"
+	"github.com/lanyard-id/lanyard/store/vault"
 	"github.com/lanyard-id/lanyard/web"
 )
 
@@ -125,12 +126,16 @@ func wireDev(o devOptions, idpURL, rpURL string, log *slog.Logger, heard dev.Log
 	if err != nil {
 		return nil, err
 	}
+	sealer, err := vault.NewKeyset()
+	if err != nil {
+		return nil, err
+	}
 	rdb, closeRedis, err := inProcessRedis()
 	if err != nil {
 		return nil, err
 	}
 	s, err := wire(parts{issuer: o.issuer, layout: provider.Layout(o.layout), registry: people, rdb: rdb,
-		keys: func() *idp.Keys { return keys }, cards: trustIn(authority), authorities: newOutside(true), outside: newOutside(true), auto: o.autoLogin != "", now: now, log: log})
+		keys: func() *idp.Keys { return keys }, cards: trustIn(authority), authorities: newOutside(true), outside: newOutside(true), auto: o.autoLogin != "", sealer: sealer, now: now, log: log})
 	if err != nil {
 		closeRedis()
 		return nil, exit{exitUsage, err}

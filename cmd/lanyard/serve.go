@@ -154,7 +154,7 @@ func (p *production) open(ctx context.Context, s settled) error {
 		cards: s.trust, soft: s.Smartcard.Revocation == "soft", vouching: s.Smartcard.OCSPTimeout,
 		authorities: newOutside(false, s.Smartcard.OCSPNetworks...), outside: newOutside(false),
 		beginsEach: float64(s.Policy.BeginsEach), beginsAtOnce: s.Policy.BeginsAtOnce, origin: originOf(s.TrustedProxies),
-		ready: p.ready, trace: trace, now: time.Now, log: p.log,
+		sealer: store.Sealer(), ready: p.ready, trace: trace, now: time.Now, log: p.log,
 	})
 	return err
 }

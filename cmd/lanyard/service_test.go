@@ -21,6 +21,7 @@ import (
 	"github.com/lanyard-id/lanyard/idp"
 	"github.com/lanyard-id/lanyard/idp/registry/directory"
 	"github.com/lanyard-id/lanyard/store/memory"
+	"github.com/lanyard-id/lanyard/store/vault"
 )
 
 // callback is where the clients of these tests live. Nothing listens there:
@@ -115,6 +116,10 @@ func aParts(t *testing.T, issuer string, now func() time.Time, rdb goredis.Unive
 	if err != nil {
 		t.Fatal(err)
 	}
+	sealer, err := vault.NewKeyset()
+	if err != nil {
+		t.Fatal(err)
+	}
 	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
 	if err != nil {
 		t.Fatal(err)
@@ -122,7 +127,7 @@ func aParts(t *testing.T, issuer string, now func() time.Time, rdb goredis.Unive
 	t.Cleanup(func() { _ = log.Close() })
 	return ourParts{authority: authority, people: people, logged: log.Name(), parts: parts{
 		issuer: issuer, layout: "standard", registry: people, rdb: rdb, keys: func() *idp.Keys { return keys }, cards: trustIn(authority),
-		authorities: newOutside(true), outside: newOutside(true), now: now, log: newLog(log),
+		authorities: newOutside(true), outside: newOutside(true), sealer: sealer, now: now, log: newLog(log),
 	}}
 }
 

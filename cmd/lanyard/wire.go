@@ -12,9 +12,11 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/lanyard-id/lanyard/api"
+	"github.com/lanyard-id/lanyard/api/account"
 	"github.com/lanyard-id/lanyard/api/desk"
 	"github.com/lanyard-id/lanyard/api/ops"
 	"github.com/lanyard-id/lanyard/authenticators"
+	"github.com/lanyard-id/lanyard/authenticators/federated"
 	"github.com/lanyard-id/lanyard/authenticators/smartcard"
 	"github.com/lanyard-id/lanyard/authenticators/smartcard/revocation"
 	"github.com/lanyard-id/lanyard/idp"
@@ -31,6 +33,10 @@ type registry interface {
 	idp.Notices
 	idp.Journal
 	idp.Fences
+	idp.Holdings
+	idp.Contacts
+	idp.SignOuts
+	idp.Teller
 	smartcard.Cards
 	smartcard.Series
 }
@@ -50,6 +56,10 @@ type parts struct {
 	vouching    time.Duration // for which its authorities are asked; 0 is the longest
 	authorities *http.Client  // asks them
 	outside     *http.Client  // asks the addresses that clients registered
+
+	sealer   authenticators.Sealer // seals the secrets of people's authenticators
+	webauthn keyTrust              // whose passkeys and security keys are good
+	upstream *federated.Config     // the organisation's own provider; nil: there is none
 
 	ready func(context.Context) error // says why people should not come now; nil: it depends on Redis alone
 	auto  bool                        // people sign in by themselves: development only
@@ -73,11 +83,6 @@ type service struct {
 	pages   *api.Server
 	ops     http.Handler
 	metrics *ops.Metrics
-}
-
-// ways are the ways to sign in that this service offers: one line each.
-var ways = []idp.Way{
-	{Name: api.SmartcardWay, Method: authenticators.Smartcard, Level: authenticators.AAL3},
 }
 
 // wire puts a service together, from the stores at the bottom to the pages.
@@ -104,10 +109,17 @@ func wire(p parts) (*service, error) {
 		return nil, err
 	}
 
-	logins := &idp.Logins{
-		Store: live, Sessions: live, Standing: live, Codes: live, People: p.registry, Clients: p.registry,
-		LastRoles: p.registry, Notices: p.registry, Journal: journal, Fences: p.registry, Ways: ways, Timers: p.timers, Now: p.now,
+	open, err := p.openRooms(room, live)
+	if err != nil {
+		return nil, err
 	}
+
+	logins := &idp.Logins{
+		Store: live, Sessions: live, Standing: live, Codes: live, People: p.registry, Clients: idp.WithOwn(p.registry, origin(p.issuer)),
+		LastRoles: p.registry, Notices: p.registry, Journal: journal, Fences: p.registry, Ways: open.ways, Timers: p.timers, Now: p.now,
+	}
+	accounts := &idp.Accounts{Holdings: p.registry, Contacts: p.registry, SignOuts: p.registry, Sessions: live, Own: live, Journal: journal, Now: p.now}
+	mailed := &idp.MailCodes{Questions: live.Questions("mail"), Teller: p.registry, Now: p.now}
 	grants := &idp.Grants{
 		Codes: live, Tokens: live, People: p.registry, Clients: p.registry, Journal: journal, Fences: p.registry, Now: p.now,
 	}
@@ -121,10 +133,15 @@ func wire(p parts) (*service, error) {
 
 	browser := &api.Browser{Secure: isHTTPS(p.issuer)}
 	pages := api.New(api.Config{
-		Logins: logins, Browser: browser, Rooms: map[string]authenticators.Room{api.SmartcardWay: room},
+		Logins: logins, Browser: browser, Rooms: open.rooms,
 		Site: site, Metrics: metrics, Log: p.log, Origin: p.origin, Trace: p.trace.routes(),
-		Asks: asks.Wait,
+		Asks: asks.Wait, Begins: begins.Wait, Passwords: open.codes,
+		Recovery: &idp.Recovery{Contacts: p.registry, Holdings: p.registry, Mailed: mailed, Accounts: accounts, Limits: live, Now: p.now},
 	})
+	if open.away != nil {
+		pages.Federated = open.away
+	}
+	pages.Account = account.New(account.Config{Server: pages, Accounts: accounts, Rooms: open.enrol, Passwords: open.codes, Mailed: mailed, Now: p.now}).Mount
 	pages.Protocol, err = provider.New(provider.Config{
 		Issuer: p.issuer, Layout: p.layout, Logins: logins, Grants: grants, Clients: p.registry,
 		SigningKeys: p.keys, KeysMaxAge: p.keysAge, Browser: browser, Pages: pages, Languages: site.Languages(), Outside: p.outside, Automatic: p.auto, RequestID: api.RequestID, Counts: metrics, Log: p.log,

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/lanyard-id/lanyard/authenticators"
+	"github.com/lanyard-id/lanyard/authenticators/smartcard"
 	"github.com/lanyard-id/lanyard/idp"
 	"github.com/lanyard-id/lanyard/idp/registry/directory"
 )
@@ -105,6 +106,29 @@ func (s *Store) ChangeAuthenticator(_ context.Context, a authenticators.Authenti
 	})
 }
 
+// StopCard implements idp.Holdings.
+func (s *Store) StopCard(_ context.Context, subject, serial string, act idp.Act) error {
+	return s.act(act, func(d *directory.Document) error {
+		i, ok := s.people[subject]
+		if !ok {
+			return idp.ErrNotFound
+		}
+		for j := range d.People[i].Cards {
+			c := &d.People[i].Cards[j]
+			if directory.CardSerial(c.Serial) == directory.CardSerial(serial) && c.State == directory.CardState(smartcard.Active) {
+				c.State = directory.CardState(smartcard.Suspended)
+				return nil
+			}
+		}
+		return idp.ErrNotFound
+	})
+}
+
+// Tell implements idp.Teller.
+func (s *Store) Tell(_ context.Context, act idp.Act) error {
+	return s.act(act, func(*directory.Document) error { return nil })
+}
+
 // RemoveAuthenticator implements idp.Holdings.
 func (s *Store) RemoveAuthenticator(_ context.Context, subject, id string, act idp.Act) error {
 	return s.act(act, func(d *directory.Document) error {
@@ -195,6 +219,11 @@ func (s *Store) act(act idp.Act, edit func(*directory.Document) error) error {
 	defer s.journal.mu.Unlock()
 	if err := s.journal.free(act.Event.At, act.Fences); err != nil {
 		return err
+	}
+	if u := act.Event.Use; u != nil {
+		if err := s.useNow(*u, act.Event.At); err != nil {
+			return err
+		}
 	}
 	if err := s.save(changed.Clone()); err != nil {
 		return fmt.Errorf("save the directory: %w", err)

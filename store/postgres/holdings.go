@@ -19,6 +19,7 @@ var (
 	_ idp.Holdings = (*Store)(nil)
 	_ idp.Contacts = (*Store)(nil)
 	_ idp.SignOuts = (*Store)(nil)
+	_ idp.Teller   = (*Store)(nil)
 )
 
 // authenticatorColumns are what an authenticator is, from authenticators a and
@@ -104,6 +105,18 @@ func (s *Store) ChangeAuthenticator(ctx context.Context, a authenticators.Authen
 			WHERE id = $1 AND uid = $2`,
 			a.ID, a.Subject, a.Name, a.State, a.Method, a.Level, a.Model, jsonText(a.Record)))
 	})
+}
+
+// StopCard implements idp.Holdings.
+func (s *Store) StopCard(ctx context.Context, subject, serial string, act idp.Act) error {
+	return s.act(ctx, subject, act, func(ctx context.Context, tx pgx.Tx) error {
+		return one(tx.Exec(ctx, "UPDATE cards SET state = 'suspended' WHERE uid = $1 AND serial = $2 AND state = 'active'", subject, serial))
+	})
+}
+
+// Tell implements idp.Teller.
+func (s *Store) Tell(ctx context.Context, act idp.Act) error {
+	return s.act(ctx, act.Event.Subject, act, func(context.Context, pgx.Tx) error { return nil })
 }
 
 // RemoveAuthenticator implements idp.Holdings.

@@ -25,6 +25,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/lanyard-id/lanyard/authenticators"
 	"github.com/lanyard-id/lanyard/authenticators/smartcard"
 	"github.com/lanyard-id/lanyard/idp"
 )
@@ -219,3 +220,7 @@ func unable(code string) bool {
 	}
 	return false
 }
+
+// Sealer returns what seals the secrets of the registry. Rooms seal with it
+// what the registry is to keep for them.
+func (s *Store) Sealer() authenticators.Sealer { return s.seal }

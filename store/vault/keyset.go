@@ -55,6 +55,19 @@ func parseKeyset(b []byte) (*Keyset, error) {
 	return &Keyset{sealer}, nil
 }
 
+// NewKeyset makes a keyset that nobody keeps: what it seals is lost with it.
+func NewKeyset() (*Keyset, error) {
+	handle, err := keyset.NewHandle(aead.AES256GCMKeyTemplate())
+	if err != nil {
+		return nil, fmt.Errorf("make a keyset: %w", err)
+	}
+	sealer, err := aead.New(handle)
+	if err != nil {
+		return nil, fmt.Errorf("make a keyset: %w", err)
+	}
+	return &Keyset{sealer}, nil
+}
+
 // CreateKeyset makes a keyset with one new key, in a new file that its owner
 // alone can read. A file that is there is left as it is: what it sealed would
 // be lost with it.

@@ -1,0 +1,83 @@
+package idp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/lanyard-id/lanyard/authenticators"
+)
+
+// Recovery gives a new password to somebody who has forgotten theirs: who reads
+// their mail and has the app that shows their codes. It takes the place of one
+// factor and never of both.
+type Recovery struct {
+	Contacts Contacts
+	Holdings authenticators.Held
+	Mailed   *MailCodes
+	Accounts *Accounts
+	Limits   Limits
+	Now      func() time.Time
+}
+
+// MailLimit is that of codes by mail for one account: nobody's mailbox is to be
+// filled by a stranger.
+var MailLimit = Limit{Free: 3, First: time.Minute, Longest: time.Hour, Life: 24 * time.Hour}
+
+// passwordReset is the purpose of its codes.
+const passwordReset = "password"
+
+// Ask sends a code to the person whose e-mail that is, if they have a password.
+// What it does and says is the same if there is no such person.
+func (rs *Recovery) Ask(ctx context.Context, email, lang string) error {
+	email, err := ParseEmail(email)
+	if err != nil {
+		return err
+	}
+	p, there, err := rs.whose(ctx, email)
+	if err != nil {
+		return err
+	}
+	if err := rs.Limits.Attempt(ctx, LimitKey{Account: p.UID, Authenticator: "mail code"}, MailLimit, rs.Now()); err != nil {
+		return err
+	}
+	if !there {
+		return rs.Mailed.Pretend(ctx, passwordReset, p.UID)
+	}
+	return rs.Mailed.Send(ctx, passwordReset, p.UID, p.Email, lang)
+}
+
+// Reset lets change set the new password of the person whose e-mail that is, if
+// mailed is the code that was sent to them.
+func (rs *Recovery) Reset(ctx context.Context, email, mailed string, change func(Owner) error) error {
+	email, err := ParseEmail(email)
+	if err != nil {
+		return err
+	}
+	p, _, err := rs.whose(ctx, email)
+	if err != nil {
+		return err
+	}
+	return rs.Mailed.Check(ctx, passwordReset, p.UID, mailed, func(string) error { return change(Owner{Person: p}) })
+}
+
+// whose returns the person whose e-mail that is, and whether they have a
+// password. Of nobody it returns one with a name that stands for the address.
+func (rs *Recovery) whose(ctx context.Context, email string) (Person, bool, error) {
+	p, err := rs.Contacts.PersonByEmail(ctx, email)
+	if errors.Is(err, ErrNotFound) {
+		p, err = Person{UID: "nobody " + Hash(EmailKey(email))}, nil
+	}
+	if err != nil {
+		return p, false, fmt.Errorf("person by e-mail: %w", err)
+	}
+	a, err := rs.Holdings.ByHandle(ctx, authenticators.CodeKind, p.UID)
+	if errors.Is(err, authenticators.ErrNotHeld) {
+		return p, false, nil
+	}
+	if err != nil {
+		return p, false, fmt.Errorf("password of %s: %w", p.UID, err)
+	}
+	return p, a.State == authenticators.Active && p.Email != "", nil
+}
