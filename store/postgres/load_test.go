@@ -57,6 +57,9 @@ people:
     cards:
       - {serial: "0000101", series: 9, passcode: "123456", puk: "12345678", tries_left: 1, certificate: expired}
       - {serial: 0AbC, series: 5, state: blocked, registered: false}
+    authenticators:
+      - {id: k, kind: passkey, handle: h, name: "My key", model: K 5, method: FIDO2, level: 3, added_at: "2029-01-01T09:00:00.000001Z", record: eyJrIjoxfQ==}
+      - {id: c, kind: totp, handle: "555000000101", method: TOTP, level: 2, state: suspended, self_claimed: true, added_at: "2029-02-01T09:00:00Z", record: eyJzIjoiQkcifQ==, mark: eyJzdGVwIjo1fQ==}
 clients:
   - id: ward
     name: Ward list
@@ -94,7 +97,7 @@ func document(t *testing.T, text string) directory.Document {
 func written(t *testing.T, d directory.Document) string {
 	t.Helper()
 	var text bytes.Buffer
-	if err := directory.Write(&text, d); err != nil {
+	if err := directory.WriteSecrets(&text, d); err != nil {
 		t.Fatal(err)
 	}
 	return text.String()

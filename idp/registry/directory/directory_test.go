@@ -136,6 +136,33 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
+func TestAuthenticators(t *testing.T) {
+	const text = `authenticators: [{id: k, kind: passkey, handle: h, name: My key, method: FIDO2, level: 3, state: suspended, self_claimed: false, added_at: "2029-01-01T09:00:00.5Z", record: eyJrIjoxfQ==, mark: eyJuIjo1fQ==}]`
+	t.Run("directory: what rooms keep is written when it is asked for, and comes back", func(t *testing.T) {
+		d := read(t, aPerson(text))
+		var out bytes.Buffer
+		if err := WriteSecrets(&out, d); err != nil {
+			t.Fatal(err)
+		}
+		if again := read(t, out.String()); !reflect.DeepEqual(again, d) || again.People[0].Authenticators[0].Record != `{"k":1}` {
+			t.Errorf("read %+v, wrote and read %+v:\n%s", d, again, out.String())
+		}
+		if h := d.People[0].Authenticators[0].Held("u"); !reflect.DeepEqual(AuthenticatorOf(h), d.People[0].Authenticators[0]) {
+			t.Errorf("it becomes %+v", h)
+		}
+	})
+	t.Run("directory: and not otherwise, and the document stays as it is", func(t *testing.T) {
+		d := read(t, aPerson(text))
+		out := write(t, d)
+		if strings.Contains(out, "eyJ") || strings.Contains(out, "record") || !strings.Contains(out, `"My key"`) {
+			t.Errorf("wrote %s", out)
+		}
+		if d.People[0].Authenticators[0].Mark != `{"n":5}` {
+			t.Error("the document has lost it")
+		}
+	})
+}
+
 func TestWriteRefuses(t *testing.T) {
 	t.Run("own rule: text that is not UTF-8 is not written", func(t *testing.T) {
 		if err := Write(io.Discard, Document{People: []Person{{UID: "\xff"}}}); err == nil {

@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"bytes"
 	"encoding/json"
 	"reflect"
 	"slices"
@@ -95,8 +96,18 @@ func AuthenticatorOf(a authenticators.Authenticator) Authenticator {
 	return Authenticator{
 		ID: a.ID, Kind: a.Kind, Handle: a.Handle, Name: a.Name, Model: a.Model,
 		Method: a.Method, Level: int(a.Level), State: a.State, SelfClaimed: a.SelfClaimed,
-		AddedAt: written(a.AddedAt), Record: Record(a.Record), Mark: Record(a.Mark),
+		AddedAt: written(a.AddedAt), Record: compact(a.Record), Mark: compact(a.Mark),
 	}
+}
+
+// compact returns JSON without the space that databases put into it, and text
+// that is none as it is: Read will say so.
+func compact(v json.RawMessage) Record {
+	var b bytes.Buffer
+	if json.Compact(&b, v) != nil {
+		return Record(v)
+	}
+	return Record(b.String())
 }
 
 func raw(r Record) json.RawMessage {
