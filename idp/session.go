@@ -89,3 +89,17 @@ type SessionStore interface {
 	// EndSession removes the session; ending one that is gone is no error.
 	EndSession(ctx context.Context, key string) error
 }
+
+// OwnSession is a session, and the ids of the clients that it was used with.
+type OwnSession struct {
+	Session
+	Clients []string
+}
+
+// OwnSessions shows people where they are signed in.
+type OwnSessions interface {
+	// SessionsOf returns the live sessions of a person, the newest first. What
+	// it does not know of is that somebody signed out of everything, or that a
+	// fence tells of an end: who asks looks at these too.
+	SessionsOf(ctx context.Context, uid string, now time.Time) ([]OwnSession, error)
+}

@@ -2,6 +2,8 @@ package conformance
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -58,6 +60,58 @@ func Sessions(t *testing.T, open func(t *testing.T) idp.SessionStore) {
 		}
 		if got, err := s.Session(t.Context(), session.Key, now); err != nil || got != session {
 			t.Errorf("Session = %+v, %v; want %+v", got, err, session)
+		}
+	})
+}
+
+// OwnSessionStore keeps sessions and their codes, and lists them.
+type OwnSessionStore interface {
+	idp.SessionStore
+	idp.Codes
+	idp.OwnSessions
+}
+
+// OwnSessions checks one implementation. open returns an empty store.
+func OwnSessions(t *testing.T, open func(t *testing.T) OwnSessionStore) {
+	t.Run("S8: a person's own live sessions are listed, the newest first, with the clients that they were used with", func(t *testing.T) {
+		now := time.Now()
+		s := open(t)
+		var got []string
+		for i, key := range []string{"old", "ended", "new", "another's", "idle"} {
+			session := aSession(now.Add(time.Duration(i) * time.Second))
+			session.Key, session.ID = key, "sid of "+key
+			if key == "another's" {
+				session.Subject = "555000000102"
+			}
+			if key == "idle" {
+				session.LastAct = now.Add(-time.Hour)
+			}
+			if err := s.SaveSession(t.Context(), session); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, client := range []string{"ward", "list", "ward"} {
+			g := aGrant()
+			g.SessionKey, g.ClientID, g.AuthTime = "old", client, now
+			if err := s.SaveCode(t.Context(), aCode, g, now.Add(idp.CodeLife)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := s.EndSession(t.Context(), "ended"); err != nil {
+			t.Fatal(err)
+		}
+		own, err := s.SessionsOf(t.Context(), "555000000101", now.Add(10*time.Second))
+		for _, o := range own {
+			got = append(got, o.ID+fmt.Sprint(o.Clients))
+		}
+		if err != nil || !slices.Equal(got, []string{"sid of new[]", "sid of old[list ward]"}) {
+			t.Errorf("SessionsOf = %q, %v", got, err)
+		}
+		if own, err := s.SessionsOf(t.Context(), "555000000101", now.Add(13*time.Hour)); err != nil || len(own) != 0 {
+			t.Errorf("SessionsOf after their life = %+v, %v", own, err)
+		}
+		if own, err := s.SessionsOf(t.Context(), "", now); err != nil || len(own) != 0 {
+			t.Errorf("SessionsOf nobody = %+v, %v", own, err)
 		}
 	})
 }

@@ -59,13 +59,17 @@ redis.call('PEXPIRE', KEYS[1], ARGV[6])
 return 1
 `)
 
-// SaveCode implements idp.Codes.
+// SaveCode implements idp.Codes. Which client the session was used with is on
+// another slot of a cluster.
 func (s *Store) SaveCode(ctx context.Context, code string, g idp.Grant, expires time.Time) error {
 	key, fields, err := s.codeFields(code, g, expires)
 	if err != nil {
 		return err
 	}
-	if err := saveCode.Run(ctx, s.rdb, key, fields...).Err(); err != nil {
+	p := s.rdb.Pipeline()
+	saveCode.Eval(ctx, p, key, fields...)
+	s.usedWith(ctx, p, g)
+	if _, err := p.Exec(ctx); err != nil {
 		return fmt.Errorf("save code: %w", outage(err))
 	}
 	return nil
@@ -80,6 +84,7 @@ func (s *Store) EndLogin(ctx context.Context, id string, now time.Time, code str
 	}
 	p := s.rdb.Pipeline()
 	taken, saved := p.GetDel(ctx, loginKey(id)), saveCode.Eval(ctx, p, key, fields...)
+	s.usedWith(ctx, p, g)
 	_, _ = p.Exec(ctx) // each command has its own error
 	b, err := taken.Bytes()
 	l, err := liveLogin(b, err, now)

@@ -27,6 +27,7 @@ import (
 var (
 	_ idp.LoginStore         = (*Store)(nil)
 	_ idp.SessionStore       = (*Store)(nil)
+	_ idp.OwnSessions        = (*Store)(nil)
 	_ idp.Standing           = (*Store)(nil)
 	_ idp.Codes              = (*Store)(nil)
 	_ idp.Tokens             = (*Store)(nil)

@@ -39,6 +39,9 @@ func TestStore(t *testing.T) {
 			t.Run("sessions", func(t *testing.T) {
 				conformance.Sessions(t, func(t *testing.T) idp.SessionStore { return open(t) })
 			})
+			t.Run("own sessions", func(t *testing.T) {
+				conformance.OwnSessions(t, func(t *testing.T) conformance.OwnSessionStore { return open(t) })
+			})
 			t.Run("standing", func(t *testing.T) {
 				conformance.Standing(t, func(t *testing.T) conformance.StandingStore { return open(t) })
 			})

@@ -20,12 +20,12 @@ func secrets(t *testing.T, rdb goredis.UniversalClient, s *redis.Store) {
 	code := "family-abcd" + strings.Repeat("C", 43)
 	token := "family-abcd" + strings.Repeat("T", 43)
 	for _, err := range []error{
-		s.SaveCode(ctx, code, idp.Grant{Family: "family-abcd", ClientID: "c"}, now.Add(time.Minute)),
+		s.SaveCode(ctx, code, idp.Grant{Family: "family-abcd", ClientID: "c", SessionKey: idp.Hash("cookie-secret"), AuthTime: now}, now.Add(time.Minute)),
 		s.Open(ctx, smartcard.Transaction{ID: "tx", Login: "l1", Expires: now.Add(time.Minute)}, now.Add(time.Minute)),
 		s.Open(ctx, smartcard.Transaction{ID: "signed", Login: "l2", Expires: now.Add(time.Minute)}, now.Add(time.Minute)),
 		s.Attempt(ctx, idp.LimitKey{Account: "uid-of-somebody", Authenticator: "totp"}, idp.GuessLimit, now),
 		s.Questions("passkey").Ask(ctx, "question-name", []byte("what was asked"), now.Add(time.Minute)),
-		s.SaveSession(ctx, idp.Session{Key: idp.Hash("cookie-secret"), AuthTime: now, LastAct: now}),
+		s.SaveSession(ctx, idp.Session{Key: idp.Hash("cookie-secret"), Subject: "s", AuthTime: now, LastAct: now}),
 	} {
 		if err != nil {
 			t.Fatal(err)
@@ -43,8 +43,8 @@ func secrets(t *testing.T, rdb goredis.UniversalClient, s *redis.Store) {
 		t.Fatal(err)
 	}
 	keys := rdb.Keys(ctx, "*").Val()
-	if len(keys) != 9 {
-		t.Errorf("%d keys, want 9: %v", len(keys), keys)
+	if len(keys) != 11 {
+		t.Errorf("%d keys, want 11: %v", len(keys), keys)
 	}
 	for _, key := range keys {
 		held := key + rdb.Get(ctx, key).Val()

@@ -2,20 +2,90 @@ package redis
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"time"
 
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/lanyard-id/lanyard/authenticators"
 	"github.com/lanyard-id/lanyard/idp"
 )
 
 func sessionKey(key string) string { return "session:" + key }
 
-// SaveSession implements idp.SessionStore.
+// sessionsOfKey holds the keys of a person's sessions, by when they must end.
+func sessionsOfKey(uid string) string { return "sessions-of:" + idp.Hash(uid) }
+
+// clientsOfKey holds the clients that a session was used with.
+func clientsOfKey(session string) string { return "clients-of:" + session }
+
+// longestSession is how long what is kept of sessions beside them may stay.
+var longestSession = idp.LongestAt(authenticators.AAL1).Max
+
+// SaveSession implements idp.SessionStore. What lists a person's sessions is on
+// another slot and comes second: it shows them and decides nothing.
 func (s *Store) SaveSession(ctx context.Context, session idp.Session) error {
-	if _, err := s.put(ctx, sessionKey(session.Key), session, session.Expires(), false); err != nil {
-		return fmt.Errorf("save session: %w", err)
+	b, err := json.Marshal(session)
+	if err != nil {
+		return fmt.Errorf("encode session: %w", err)
+	}
+	ends := session.AuthTime.Add(longestSession)
+	list := sessionsOfKey(session.Subject)
+	p := s.rdb.Pipeline()
+	p.Set(ctx, sessionKey(session.Key), b, s.life(session.Expires()))
+	p.ZRemRangeByScore(ctx, list, "-inf", strconv.FormatInt(ms(session.LastAct), 10))
+	p.ZAdd(ctx, list, goredis.Z{Score: float64(ms(ends)), Member: session.Key})
+	p.PExpire(ctx, list, s.life(ends))
+	if _, err := p.Exec(ctx); err != nil {
+		return fmt.Errorf("save session: %w", outage(err))
 	}
 	return nil
+}
+
+// usedWith lets p write down that the session of g was used with its client.
+func (s *Store) usedWith(ctx context.Context, p goredis.Pipeliner, g idp.Grant) {
+	if g.SessionKey == "" {
+		return // of an older release
+	}
+	key := clientsOfKey(g.SessionKey)
+	p.SAdd(ctx, key, g.ClientID)
+	p.PExpire(ctx, key, s.life(g.AuthTime.Add(longestSession)))
+}
+
+// SessionsOf implements idp.OwnSessions.
+func (s *Store) SessionsOf(ctx context.Context, uid string, now time.Time) ([]idp.OwnSession, error) {
+	keys, err := s.rdb.ZRevRange(ctx, sessionsOfKey(uid), 0, -1).Result()
+	if err != nil || len(keys) == 0 {
+		return nil, outage(err)
+	}
+	p := s.rdb.Pipeline()
+	sessions, clients := make([]*goredis.StringCmd, len(keys)), make([]*goredis.StringSliceCmd, len(keys))
+	for i, key := range keys {
+		sessions[i], clients[i] = p.Get(ctx, sessionKey(key)), p.SMembers(ctx, clientsOfKey(key))
+	}
+	_, _ = p.Exec(ctx) // each command has its own error
+	var own []idp.OwnSession
+	for i := range keys {
+		b, err := sessions[i].Bytes()
+		session, err := liveSession(b, err, now)
+		if errors.Is(err, idp.ErrNotFound) || err == nil && session.Subject != uid {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		used, err := clients[i].Result()
+		if err != nil {
+			return nil, fmt.Errorf("clients of session: %w", outage(err))
+		}
+		slices.Sort(used)
+		own = append(own, idp.OwnSession{Session: session, Clients: used})
+	}
+	return own, nil
 }
 
 // Session implements idp.SessionStore.
