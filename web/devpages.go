@@ -57,3 +57,20 @@ type DevKeys struct {
 	Facts []Detail
 	Key   string // PEM
 }
+
+// DevUpstream is the page "dev-upstream": whom to sign in as at the provider
+// that stands in for the organisation's own.
+type DevUpstream struct {
+	Page
+	Action string // where the choice is posted
+	Asked  string // names what it answers
+	People []DevAccount
+}
+
+// DevAccount is an account there.
+type DevAccount struct {
+	Sub          string
+	Name         string
+	Email        string
+	PasswordOnly bool
+}

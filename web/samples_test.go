@@ -59,6 +59,10 @@ func devSamples() []sample {
 				Events: []string{"signed_in of 555000000101"}},
 		}}},
 		{"dev-requests-none", "dev-requests", DevRequests{Page: aPage(), Query: "ABC"}},
+		{"dev-upstream", "dev-upstream", DevUpstream{Page: aPage(), Action: "http://localhost:8080/dev/upstream/choose", Asked: "asked", People: []DevAccount{
+			{Sub: "riverside-1", Name: "Dr Asha Smith", Email: "asha.smith@riverside.example"},
+			{Sub: "riverside-2", Name: "Ms Oluwaseun Adeyemi", Email: "oluwaseun.adeyemi@calder.example", PasswordOnly: true},
+		}}},
 		{"dev-keys", "dev-keys", DevKeys{Page: aPage(), Facts: facts, Key: "-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----\n"}},
 	}
 }

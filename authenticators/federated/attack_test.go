@@ -227,7 +227,7 @@ func TestOutages(t *testing.T) {
 		"answers in HTML": func(rw http.ResponseWriter, _ *http.Request) { _, _ = rw.Write([]byte("<html>" + said)) },
 		"answers nothing": func(http.ResponseWriter, *http.Request) {},
 		"answers too much": func(rw http.ResponseWriter, _ *http.Request) {
-			_, _ = rw.Write([]byte(strings.Repeat(" ", 300<<10) + "{}"))
+			_, _ = rw.Write([]byte("{}" + strings.Repeat(" ", 300<<10)))
 		},
 		"sends elsewhere": func(rw http.ResponseWriter, r *http.Request) {
 			http.Redirect(rw, r, "/elsewhere", http.StatusTemporaryRedirect)
