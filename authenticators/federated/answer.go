@@ -25,14 +25,14 @@ type answer struct {
 	Error string `json:"error"`
 }
 
-// parse reads an answer. It never repeats what it read.
+// parse reads an answer, and passes over what it does not know, as RFC 6749
+// §4.1.2 has it. It never repeats what it read.
 func parse(raw json.RawMessage) (answer, error) {
 	var a answer
 	if len(raw) > mostParts {
 		return answer{}, authenticators.ErrAnswer
 	}
 	d := json.NewDecoder(bytes.NewReader(raw))
-	d.DisallowUnknownFields()
 	if err := d.Decode(&a); err != nil {
 		return answer{}, authenticators.ErrAnswer
 	}

@@ -71,7 +71,7 @@ func TestAttacks(t *testing.T) {
 			return jws(jose.HS256, []byte(strings.Repeat(secret, 2)), "k", claims)
 		}), federated.ErrUnproven},
 		{"RFC 8725 §3.1: by HMAC with the public key", signedBy(func(w *world, claims []byte) string {
-			return jws(jose.HS256, w.key.PublicKey.N.Bytes(), "k", claims)
+			return jws(jose.HS256, w.key.N.Bytes(), "k", claims)
 		}), federated.ErrUnproven},
 		{"RFC 8725 §3.1: by a key that the upstream does not have", signedBy(func(w *world, claims []byte) string {
 			return jws(jose.ES256, aForeignKey(w.t), "k", claims)

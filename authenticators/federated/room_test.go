@@ -108,6 +108,15 @@ func TestFinish(t *testing.T) {
 			}
 		})
 	}
+	t.Run("own rule: what an answer brings beside its own members is passed over", func(t *testing.T) {
+		w := newWorld(t, nil)
+		_, q := w.ask()
+		a := w.answered(q)
+		a["session_state"], a["client_id"] = "x", "another"
+		if _, err := w.finish(a); err != nil {
+			t.Errorf("Finish() = %v", err)
+		}
+	})
 	t.Run("own rule: who comes back finds the login", func(t *testing.T) {
 		w := newWorld(t, nil)
 		login, q := w.ask()
