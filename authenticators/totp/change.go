@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/lanyard-id/lanyard/authenticators"
 )
@@ -33,7 +34,7 @@ func (r *Room) ResetPassword(ctx context.Context, subject, code, password string
 }
 
 func (r *Room) change(ctx context.Context, subject string, g guess, password string, about []string) (Changed, error) {
-	if err := CheckPassword(password, append(about, r.service)...); err != nil {
+	if err := CheckPassword(password, slices.Concat(about, []string{r.service})...); err != nil {
 		return Changed{}, err
 	}
 	h, err := r.holding(ctx, subject)

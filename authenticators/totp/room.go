@@ -7,10 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
-
-	"golang.org/x/text/unicode/norm"
 
 	"github.com/lanyard-id/lanyard/authenticators"
 )
@@ -60,7 +57,7 @@ func (r *Room) Finish(ctx context.Context, login authenticators.Login, raw json.
 
 	uid, err := r.people.ByEmail(ctx, a.Email)
 	if errors.Is(err, authenticators.ErrNotHeld) {
-		uid = stranger(a.Email)
+		uid = stranger(r.people.Spelt(a.Email))
 	} else if err != nil {
 		return authenticators.Evidence{}, fmt.Errorf("find person by e-mail: %w", err)
 	}
@@ -87,8 +84,7 @@ func (r *Room) Finish(ctx context.Context, login authenticators.Login, raw json.
 // stranger is the account of an e-mail that is nobody's. Tries at it count
 // like those at a person's, or the count would tell them apart.
 func stranger(email string) string {
-	spelt := strings.ToLower(norm.NFKC.String(strings.TrimSpace(email)))
-	sum := sha256.Sum256([]byte("nobody " + spelt))
+	sum := sha256.Sum256([]byte("nobody " + email))
 	return "nobody:" + base64.RawURLEncoding.EncodeToString(sum[:])
 }
 

@@ -46,6 +46,12 @@ type People interface {
 	// ByEmail returns the uid of the person whose e-mail that is, however it
 	// is spelt, or authenticators.ErrNotHeld.
 	ByEmail(ctx context.Context, email string) (uid string, err error)
+
+	// Spelt returns email as all its spellings have it, those that ByEmail
+	// takes for one and no others. Tries at what is nobody's are counted by
+	// it: where they were counted more or less finely than a person's, the
+	// count would tell who is one.
+	Spelt(email string) string
 }
 
 // Guesses counts tries, over all servers together. What it refuses with is

@@ -105,7 +105,7 @@ func (w *world) ByEmail(_ context.Context, e string) (string, error) {
 	if err := w.call("ByEmail"); err != nil {
 		return "", err
 	}
-	switch strings.ToLower(strings.TrimSpace(e)) {
+	switch w.Spelt(e) {
 	case email:
 		return holder, nil
 	case "no.codes@riverside.example":
@@ -113,6 +113,8 @@ func (w *world) ByEmail(_ context.Context, e string) (string, error) {
 	}
 	return "", authenticators.ErrNotHeld
 }
+
+func (w *world) Spelt(e string) string { return strings.ToLower(strings.TrimSpace(e)) }
 
 func (w *world) ByHandle(_ context.Context, kind authenticators.Kind, handle string) (authenticators.Authenticator, error) {
 	w.mu.Lock()

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/lanyard-id/lanyard/authenticators"
@@ -47,4 +48,15 @@ func (n names) ByEmail(ctx context.Context, email string) (string, error) {
 		return "", authenticators.ErrNotHeld
 	}
 	return p.UID, err
+}
+
+// Spelt implements totp.People, with the spellings that the registry takes for
+// one: the space around an address and its small letters, those of ASCII.
+func (names) Spelt(email string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, strings.Trim(email, " \t\r\n"))
 }

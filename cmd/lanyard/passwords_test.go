@@ -65,4 +65,13 @@ func TestPasswords(t *testing.T) {
 			t.Errorf("an outage: %v", err)
 		}
 	})
+	t.Run("A11: tries at nobody's e-mail are counted by the spellings that the registry takes for one", func(t *testing.T) {
+		n := names{addressed{}}
+		if n.Spelt(" Nobody@Riverside.example\n") != n.Spelt("nobody@riverside.example") {
+			t.Error("space and capitals make two of one")
+		}
+		if n.Spelt("\uff4eobody@riverside.example") == n.Spelt("nobody@riverside.example") {
+			t.Error("what the registry tells apart is counted as one")
+		}
+	})
 }
