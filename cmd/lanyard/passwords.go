@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/lanyard-id/lanyard/authenticators"
@@ -50,13 +49,5 @@ func (n names) ByEmail(ctx context.Context, email string) (string, error) {
 	return p.UID, err
 }
 
-// Spelt implements totp.People, with the spellings that the registry takes for
-// one: the space around an address and its small letters, those of ASCII.
-func (names) Spelt(email string) string {
-	return strings.Map(func(r rune) rune {
-		if 'A' <= r && r <= 'Z' {
-			return r + 'a' - 'A'
-		}
-		return r
-	}, strings.Trim(email, " \t\r\n"))
-}
+// Spelt implements totp.People.
+func (names) Spelt(email string) string { return idp.EmailKey(email) }
