@@ -53,12 +53,12 @@ func SendAway(w http.ResponseWriter, r *http.Request, question json.RawMessage) 
 }
 
 // Answered is what an authorization response brought, for the room that asked.
-// RFC 6749 §4.1.2, RFC 9207 §2.
+// RFC 6749 §4.1.2, RFC 9207 §2. What comes twice is nothing: RFC 6749 §3.1.
 func Answered(r *http.Request) json.RawMessage {
-	answer := map[string]string{}
+	query, answer := r.URL.Query(), map[string]string{}
 	for _, name := range []string{"state", "code", "iss", "error"} {
-		if value := r.URL.Query().Get(name); value != "" {
-			answer[name] = value
+		if values := query[name]; len(values) == 1 && values[0] != "" {
+			answer[name] = values[0]
 		}
 	}
 	b, err := json.Marshal(answer)

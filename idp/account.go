@@ -235,19 +235,6 @@ func (as *Accounts) SetEmail(ctx context.Context, o Owner, email string) error {
 	return nil
 }
 
-// OwnSessions finds what a person is signed in to.
-type OwnSessions interface {
-	// SessionsOf returns the live sessions of a person, the newest first, each
-	// with the ids of the clients that it signed in to.
-	SessionsOf(ctx context.Context, uid string, now time.Time) ([]OwnSession, error)
-}
-
-// OwnSession is a session with what it was used for.
-type OwnSession struct {
-	Session
-	Clients []string
-}
-
 // Open returns what the person is signed in to.
 func (as *Accounts) Open(ctx context.Context, o Owner) ([]OwnSession, error) {
 	open, err := as.Own.SessionsOf(ctx, o.Person.UID, as.Now())

@@ -74,3 +74,12 @@ type DevAccount struct {
 	Email        string
 	PasswordOnly bool
 }
+
+// DevMail is the page "dev-mail": mails that nobody got.
+type DevMail struct {
+	Page
+	Mails []DevMailed // the latest first
+}
+
+// DevMailed is one of them.
+type DevMailed struct{ To, Subject, Body string }

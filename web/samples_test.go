@@ -63,6 +63,8 @@ func devSamples() []sample {
 			{Sub: "riverside-1", Name: "Dr Asha Smith", Email: "asha.smith@riverside.example"},
 			{Sub: "riverside-2", Name: "Ms Oluwaseun Adeyemi", Email: "oluwaseun.adeyemi@calder.example", PasswordOnly: true},
 		}}},
+		{"dev-mail", "dev-mail", DevMail{Page: aPage(), Mails: []DevMailed{{"a@b.example", "Your code", "Your code is <b>.\n\nTwo"}}}},
+		{"dev-mail-none", "dev-mail", DevMail{Page: aPage()}},
 		{"dev-keys", "dev-keys", DevKeys{Page: aPage(), Facts: facts, Key: "-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----\n"}},
 	}
 }

@@ -26,6 +26,11 @@ type Pages struct {
 	Facts    []web.Detail
 	Key      string // the private key of the client demo-jwt, PEM
 
+	Mails    func() []idp.Mail
+	Upstream http.Handler // stands in for the organisation's own provider, at UpstreamPath
+
+	UpstreamPath string
+
 	Authority http.Handler // of the cards: OCSP and revocation list, at AuthorityPath
 }
 
@@ -37,6 +42,10 @@ func (p *Pages) Mount(r chi.Router) {
 	r.Get("/dev", p.people)
 	r.Get("/dev/requests", p.requests)
 	r.Get("/dev/keys", p.keys)
+	r.Get("/dev/mail", p.mail)
+	if p.Upstream != nil {
+		r.Handle(p.UpstreamPath+"/*", p.Upstream)
+	}
 	r.Get("/dev/clock", p.clock)
 	r.Post("/dev/clock", p.advance)
 	r.Handle(AuthorityPath+"/*", http.StripPrefix(AuthorityPath, p.Authority))
@@ -105,6 +114,21 @@ func told(e idp.Event) string {
 // keys shows the private key of the client that proves itself with one.
 func (p *Pages) keys(w http.ResponseWriter, r *http.Request) {
 	p.render(w, "dev-keys", web.DevKeys{Page: p.Frame(r), Facts: p.Facts, Key: p.Key})
+}
+
+// mail shows the mails that nobody got, latest first.
+func (p *Pages) mail(w http.ResponseWriter, r *http.Request) {
+	page := web.DevMail{Page: p.Frame(r)}
+	mails := p.Mails()
+	for i := len(mails) - 1; i >= 0; i-- {
+		m := mails[i]
+		var args []any
+		for name, value := range m.Args {
+			args = append(args, name, value)
+		}
+		page.Mails = append(page.Mails, web.DevMailed{To: m.To, Subject: p.Site.Text(m.Lang, m.Text+".subject", args...), Body: p.Site.Text(m.Lang, m.Text, args...)})
+	}
+	p.render(w, "dev-mail", page)
 }
 
 // clock says what time the service believes it is.

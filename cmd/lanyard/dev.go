@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/lanyard-id/lanyard/api"
 	"github.com/lanyard-id/lanyard/api/dev"
+	"github.com/lanyard-id/lanyard/authenticators/federated"
 	"github.com/lanyard-id/lanyard/authenticators/smartcard/cardca"
 	"github.com/lanyard-id/lanyard/authenticators/smartcard/virtualagent"
 	"github.com/lanyard-id/lanyard/cmd/lanyard/demo"
@@ -109,6 +111,10 @@ type devService struct {
 	close  func()
 }
 
+// upstreamClient is as what the service is known to the provider that stands
+// in for the organisation's own.
+const upstreamClient = "lanyard"
+
 // wireDev puts the service together on a registry in memory and a Redis in
 // process. It will be reached at idpURL, whatever its issuer.
 func wireDev(o devOptions, idpURL, rpURL string, log *slog.Logger, heard dev.Log) (*devService, error) {
@@ -134,16 +140,31 @@ func wireDev(o devOptions, idpURL, rpURL string, log *slog.Logger, heard dev.Log
 	if err != nil {
 		return nil, err
 	}
+	secret := rand.Text()
 	s, err := wire(parts{issuer: o.issuer, layout: provider.Layout(o.layout), registry: people, rdb: rdb,
-		keys: func() *idp.Keys { return keys }, cards: trustIn(authority), authorities: newOutside(true), outside: newOutside(true), auto: o.autoLogin != "", sealer: sealer, now: now, log: log})
+		keys: func() *idp.Keys { return keys }, cards: trustIn(authority), authorities: newOutside(true), outside: newOutside(true), auto: o.autoLogin != "", sealer: sealer,
+		upstream: &federated.Config{Name: "Riverside", Issuer: idpURL + demo.UpstreamPath, ClientID: upstreamClient, ClientSecret: secret, Scopes: []string{"email"}, HTTP: newOutside(true)},
+		now:      now, log: log})
 	if err != nil {
 		closeRedis()
 		return nil, exit{exitUsage, err}
 	}
 
+	organisation := demo.UpstreamPeople(people.Document().People)
+	upstream, err := demo.NewUpstream(demo.UpstreamConfig{Issuer: idpURL + demo.UpstreamPath, ClientID: upstreamClient, ClientSecret: secret,
+		RedirectURIs: []string{origin(o.issuer) + api.FederatedReturn, origin(o.issuer) + api.FederatedLink},
+		People:       organisation, Site: s.pages.Site, Frame: s.pages.Frame, Now: now, Log: log})
+	if err == nil {
+		err = linkSome(people, organisation, idpURL+demo.UpstreamPath, now())
+	}
+	if err != nil {
+		closeRedis()
+		return nil, err
+	}
+
 	drawer := &dev.Drawer{Authority: authority, Foreign: foreign, Registry: people, Room: s.room, Now: now,
 		Agent: virtualagent.Agent{Desk: s.room, Issuer: o.issuer, Origin: origin(o.issuer)}}
-	pages := &dev.Pages{Site: s.pages.Site, Frame: s.pages.Frame, Drawer: drawer, Log: heard, Clock: clock, Registry: people, Events: people.Events, Authority: authority.Handler(),
+	pages := &dev.Pages{Site: s.pages.Site, Frame: s.pages.Frame, Drawer: drawer, Log: heard, Clock: clock, Registry: people, Events: people.Events, Mails: people.Mails, Authority: authority.Handler(), Upstream: upstream, UpstreamPath: demo.UpstreamPath,
 		Facts: facts(o.issuer), Key: key}
 	s.pages.Development = &api.Development{Cards: drawer, DemoURL: rpURL, Facts: facts(o.issuer), Mount: pages.Mount}
 	if o.autoLogin != "" {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -19,6 +20,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	goredis "github.com/redis/go-redis/v9"
 
+	"github.com/lanyard-id/lanyard/authenticators"
+	"github.com/lanyard-id/lanyard/authenticators/federated"
 	"github.com/lanyard-id/lanyard/cmd/lanyard/demo"
 	"github.com/lanyard-id/lanyard/idp"
 	"github.com/lanyard-id/lanyard/idp/registry/directory"
@@ -175,4 +178,26 @@ func inProcessRedis() (goredis.UniversalClient, func(), error) {
 		}
 	}()
 	return rdb, func() { close(stop); _ = rdb.Close(); m.Close() }, nil
+}
+
+// linkSome links the first and the last of the accounts at the provider that
+// stands in for the organisation's own. The others are there to be linked, and
+// to show what is said of one that is not.
+func linkSome(people *memory.Store, accounts []demo.UpstreamPerson, issuer string, now time.Time) error {
+	for i, a := range accounts {
+		if i > 0 && i < len(accounts)-1 {
+			continue
+		}
+		record, err := json.Marshal(federated.Record{Issuer: issuer, Sub: a.Sub, Email: a.Email})
+		if err != nil {
+			return err
+		}
+		err = people.AddAuthenticator(context.Background(), authenticators.Authenticator{ID: "demo-" + a.UID, Subject: a.UID,
+			Kind: authenticators.FederatedKind, Handle: issuer + " " + a.Sub, Name: "Riverside", Method: authenticators.Federated,
+			Level: authenticators.AAL2, State: authenticators.Active, AddedAt: now, Record: record}, idp.Act{Event: idp.Event{At: now, Kind: idp.AuthenticatorAdded, Subject: a.UID}})
+		if err != nil && !errors.Is(err, idp.ErrTaken) {
+			return fmt.Errorf("link the account of %s: %w", a.UID, err)
+		}
+	}
+	return nil
 }

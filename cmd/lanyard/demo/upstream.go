@@ -40,6 +40,7 @@ type UpstreamConfig struct {
 
 // UpstreamPerson is an account there.
 type UpstreamPerson struct {
+	UID              string // of who has linked it; nothing here depends on it
 	Sub, Name, Email string
 	PasswordOnly     bool // signs in without a second factor, so that the refusal can be seen
 }
@@ -67,12 +68,16 @@ const codeLife = time.Minute
 const accounts = 5
 
 // UpstreamPeople returns accounts of the first people of a directory whose
-// profile is verified. The last of them has a password alone.
+// profile is verified, and before them of those who have no card. The last of
+// them has a password alone.
 func UpstreamPeople(people []directory.Person) []UpstreamPerson {
 	var all []UpstreamPerson
+	people = slices.SortedStableFunc(slices.Values(people), func(a, b directory.Person) int {
+		return min(len(a.Cards), 1) - min(len(b.Cards), 1)
+	})
 	for _, p := range people {
 		if p.Profile == "verified" && p.Email != "" && len(all) < accounts {
-			all = append(all, UpstreamPerson{Sub: UpstreamSub(p.UID), Name: strings.TrimSpace(p.Name.Given + " " + p.Name.Family), Email: p.Email})
+			all = append(all, UpstreamPerson{UID: p.UID, Sub: UpstreamSub(p.UID), Name: strings.TrimSpace(p.Name.Given + " " + p.Name.Family), Email: p.Email})
 		}
 	}
 	if len(all) > 1 {
