@@ -134,7 +134,7 @@ func TestReplay(t *testing.T) {
 		wants(t, err, authenticators.ErrAnswer, a)
 		_, err = w.finish(a)
 		wants(t, err, authenticators.ErrAnswer, a)
-		if w.visits["/token"] != 0 {
+		if w.visited("/token") != 0 {
 			t.Error("the code was used")
 		}
 	})
@@ -249,7 +249,7 @@ func TestOutages(t *testing.T) {
 		if len(err.Error()) > 400 || strings.ContainsAny(err.Error(), "\x00\n") || strings.Contains(err.Error(), "é") {
 			t.Errorf("the error tells too much: %q", err)
 		}
-		if w.visits["/elsewhere"] != 0 {
+		if w.visited("/elsewhere") != 0 {
 			t.Error("a redirect was followed")
 		}
 	}
@@ -323,7 +323,7 @@ func TestDiscovery(t *testing.T) {
 	}
 	t.Run("own rule: the upstream is asked when somebody comes, and then remembered", func(t *testing.T) {
 		w := newWorld(t, nil)
-		if w.visits[discovery] != 0 {
+		if w.visited(discovery) != 0 {
 			t.Error("New() asked the upstream")
 		}
 		for range 3 {
@@ -331,7 +331,7 @@ func TestDiscovery(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if n := w.visits[discovery]; n != 1 {
+		if n := w.visited(discovery); n != 1 {
 			t.Errorf("it was asked %d times", n)
 		}
 	})
@@ -341,7 +341,7 @@ func TestDiscovery(t *testing.T) {
 		for range 3 {
 			wants(t, begin(w), federated.ErrUnreachable, nil)
 		}
-		if n := w.visits[discovery]; n != 1 {
+		if n := w.visited(discovery); n != 1 {
 			t.Errorf("it was asked %d times", n)
 		}
 		w.answering("", nil)
@@ -360,7 +360,7 @@ func TestDiscovery(t *testing.T) {
 		if err := begin(w); err != nil {
 			t.Errorf("Begin() = %v", err)
 		}
-		if n := w.visits[discovery]; n != 2 {
+		if n := w.visited(discovery); n != 2 {
 			t.Errorf("it was asked %d times", n)
 		}
 	})
@@ -383,7 +383,7 @@ func TestDiscovery(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if n := w.visits["/jwks"]; n != 1 {
+		if n := w.visited("/jwks"); n != 1 {
 			t.Errorf("they were fetched %d times", n)
 		}
 		w.key = anotherKey()
@@ -391,7 +391,7 @@ func TestDiscovery(t *testing.T) {
 		if _, err := w.finish(w.answered(q)); err != nil {
 			t.Errorf("Finish() = %v", err)
 		}
-		if n := w.visits["/jwks"]; n != 2 {
+		if n := w.visited("/jwks"); n != 2 {
 			t.Errorf("they were fetched %d times", n)
 		}
 	})

@@ -135,8 +135,8 @@ func TestFinish(t *testing.T) {
 		login, q := w.ask()
 		mine := errors.New("mine to say")
 		l, _, err := w.room.Collect(t.Context(), raw(w.answered(q)), func(authenticators.Login) error { return mine })
-		if !errors.Is(err, mine) || l != login || w.visits["/token"] != 0 {
-			t.Errorf("Collect() = %+v, %v after %d exchanges", l, err, w.visits["/token"])
+		if !errors.Is(err, mine) || l != login || w.visited("/token") != 0 {
+			t.Errorf("Collect() = %+v, %v after %d exchanges", l, err, w.visited("/token"))
 		}
 	})
 	t.Run("own rule: an account that was stopped here is refused", func(t *testing.T) {

@@ -101,6 +101,13 @@ func (w *world) now() time.Time {
 	return w.at
 }
 
+// visited is how often a path of the upstream was asked for.
+func (w *world) visited(path string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.visits[path]
+}
+
 func (w *world) advance(d time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
