@@ -49,8 +49,9 @@ for (const form of document.querySelectorAll("form[data-lanyard-key]")) {
   });
 }
 
-// A page with a field for a name lets the browser offer passkeys in it.
-const offered = document.querySelector("form[data-lanyard-key=get]");
+// A page with a field for a name lets the browser offer passkeys in it, unless
+// it tells of one that was refused: that one would come again.
+const offered = !document.querySelector(".nhsuk-error-summary") && document.querySelector("form[data-lanyard-key=get]");
 if (offered && document.querySelector("input[autocomplete~=webauthn]") && supported()
     && await PublicKeyCredential.isConditionalMediationAvailable?.()) {
   waiting = new AbortController();
