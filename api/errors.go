@@ -66,6 +66,7 @@ var messages = []struct {
 	{smartcard.ErrSeries, "CRD-07", http.StatusForbidden},
 	// Not 503: what stands before us may show its own page in place of ours.
 	{smartcard.ErrUnchecked, "CRT-05", http.StatusForbidden},
+	{ErrKeyNotAdded, "KEY-03", http.StatusBadRequest},
 	{authenticators.ErrAnswer, "SES-03", http.StatusBadRequest},
 	{authenticators.ErrSuspended, "AUT-01", http.StatusForbidden},
 	{passkey.ErrKey, "KEY-01", http.StatusForbidden},
@@ -73,7 +74,6 @@ var messages = []struct {
 	{passkey.ErrUnverified, "KEY-01", http.StatusForbidden},
 	{passkey.ErrCounter, "KEY-02", http.StatusForbidden},
 	{passkey.ErrKnown, "ACC-02", http.StatusConflict},
-	{ErrKeyNotAdded, "KEY-03", http.StatusBadRequest},
 	{totp.ErrWrong, "OTP-01", http.StatusBadRequest},
 	{totp.ErrCode, "OTP-02", http.StatusBadRequest},
 	{totp.ErrTooShort, "PWD-01", http.StatusBadRequest},

@@ -18,7 +18,7 @@ async function ask(form, { question: name, publicKey }, more) {
   const credential = form.dataset.lanyardKey === "create"
     ? await navigator.credentials.create({ publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(publicKey) })
     : await navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(publicKey), ...more });
-  form.elements.answer.value = JSON.stringify({ question: name, credential: credential.toJSON() });
+  form.querySelector("input[name=answer]").value = JSON.stringify({ question: name, credential: credential.toJSON() });
   HTMLFormElement.prototype.submit.call(form);
 }
 
