@@ -145,7 +145,7 @@ func (r *Room) judged(e authenticators.Enrolment, q question, made *webauthn.Cre
 // sound says whether a key and its name are such as we take. The library does
 // not look at a key whose attestation is none, and at no RSA key's size.
 func sound(c *webauthn.Credential) bool {
-	if len(c.ID) == 0 || len(c.ID) > maxID || len(c.Authenticator.AAGUID) != 16 {
+	if len(c.ID) > maxID || len(c.Authenticator.AAGUID) != 16 {
 		return false
 	}
 	key, err := webauthncose.ParsePublicKey(c.PublicKey)

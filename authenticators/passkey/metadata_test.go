@@ -70,6 +70,10 @@ func TestMetadataTrust(t *testing.T) {
 			w.alliance.Signer = "evil.example"
 			w.publish(8, due, w.model())
 		}},
+		{"a signer whose certificate has ended", func(w *world) {
+			w.alliance.Ends = noon.Add(-time.Hour)
+			w.publish(8, due, w.model())
+		}},
 		{"a wrong signature", func(w *world) {
 			raw := must(w.alliance.Publish(8, due, w.model()))(w.t)
 			dot := bytes.LastIndexByte(raw, '.')

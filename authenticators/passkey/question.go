@@ -113,9 +113,6 @@ func (r *Room) look(client protocol.CollectedClientData, flags protocol.Authenti
 	if !flags.HasUserVerified() {
 		return ErrUnverified
 	}
-	if flags.HasBackupState() && !flags.HasBackupEligible() {
-		return ErrKey
-	}
 	return nil
 }
 

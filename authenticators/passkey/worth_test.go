@@ -96,6 +96,8 @@ func TestFlags(t *testing.T) {
 	}
 }
 
+var longAgo = time.Date(2021, 1, 1, 0, 0, 0, 0, time.UTC)
+
 // attested is a key that is about to be attested.
 type attested struct {
 	w     *world
@@ -124,10 +126,13 @@ func TestAttestation(t *testing.T) {
 		{"W8: TPM, by another root", func(a attested) { a.k.Attest = a.other.TPM }, two},
 		{"W8: Android, by another root", func(a attested) { a.k.Attest = a.other.AndroidKey }, refused},
 		{"W8: Apple, by another root", func(a attested) { a.k.Attest = a.other.Apple }, refused},
-		{"W8: packed, by a certificate that has ended", func(a attested) { a.w.maker.Expired, a.k.Attest = true, a.w.maker.Packed }, refused},
-		{"W8: TPM, by a certificate that has ended", func(a attested) { a.w.maker.Expired, a.k.Attest = true, a.w.maker.TPM }, refused},
-		{"W8: Android, by a certificate that has ended", func(a attested) { a.w.maker.Expired, a.k.Attest = true, a.w.maker.AndroidKey }, two},
-		{"W8: Apple, by a certificate that has ended", func(a attested) { a.w.maker.Expired, a.k.Attest = true, a.w.maker.Apple }, two},
+		{"W8: packed, by a certificate that has ended", func(a attested) { a.w.maker.Ends, a.k.Attest = longAgo, a.w.maker.Packed }, refused},
+		{"W8: TPM, by a certificate that has ended", func(a attested) { a.w.maker.Ends, a.k.Attest = longAgo, a.w.maker.TPM }, refused},
+		{"W8: Android, by a certificate that has ended", func(a attested) { a.w.maker.Ends, a.k.Attest = longAgo, a.w.maker.AndroidKey }, two},
+		{"W8: Apple, by a certificate that has ended", func(a attested) { a.w.maker.Ends, a.k.Attest = longAgo, a.w.maker.Apple }, two},
+		{"W8: packed, by a certificate that ended this year", func(a attested) {
+			a.w.maker.Ends, a.k.Attest = noon.Add(-time.Hour), a.w.maker.Packed
+		}, two},
 		{"W8: packed, by a certificate for another model", func(a attested) { a.w.maker.Names, a.k.Attest = &[16]byte{9}, a.w.maker.Packed }, refused},
 		{"W8: TPM, by a certificate for another model", func(a attested) { a.w.maker.Names, a.k.Attest = &[16]byte{9}, a.w.maker.TPM }, refused},
 		{"W8: packed, signed for another key", forged("packed"), refused},
@@ -293,6 +298,16 @@ func TestRecheck(t *testing.T) {
 		}
 		if a, err := w.enrol(holder, w.aTrustedKey()); err != nil || a.Level != 2 {
 			t.Errorf("FinishEnrolment() = level %d, %v", a.Level, err)
+		}
+	})
+	t.Run("A3: a certificate that ended since the enrolment was good then", func(t *testing.T) {
+		w := aWorld(t, nil)
+		w.maker.Ends = noon.Add(time.Hour)
+		k := w.aTrustedKey()
+		w.add(holder, k)
+		w.advance(2 * time.Hour)
+		if a, b := level(t, w, k); a != 3 || b != 3 {
+			t.Errorf("levels %d and %d", a, b)
 		}
 	})
 	t.Run("A3: nothing raises a key, though its model is better now", func(t *testing.T) {

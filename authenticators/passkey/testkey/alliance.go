@@ -18,8 +18,9 @@ import (
 // what should differ before Publish.
 type Alliance struct {
 	Root    *x509.Certificate
-	Signer  string // whom its certificate names
-	Sources string // where its certificate says that revocation can be asked, if anywhere
+	Signer  string    // whom its certificate names
+	Ends    time.Time // when that ends; zero: not in our time
+	Sources string    // where it says that revocation can be asked, if anywhere
 
 	key *ecdsa.PrivateKey
 }
@@ -60,6 +61,9 @@ func (a *Alliance) Sign(payload []byte) ([]byte, error) {
 	}
 	t := &x509.Certificate{
 		SerialNumber: big.NewInt(3), Subject: pkix.Name{CommonName: a.Signer}, DNSNames: []string{a.Signer}, NotBefore: firstDay, NotAfter: lastDay,
+	}
+	if !a.Ends.IsZero() {
+		t.NotAfter = a.Ends
 	}
 	if a.Sources != "" {
 		t.OCSPServer, t.CRLDistributionPoints = []string{a.Sources}, []string{a.Sources}

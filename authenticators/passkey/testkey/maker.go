@@ -32,9 +32,9 @@ func Self(k *Key, data []byte, client [32]byte) (string, map[string]any, error) 
 // Maker makes keys and vouches for them. Set what should differ before a key
 // is made.
 type Maker struct {
-	Root    *x509.Certificate
-	Expired bool      // its certificates have ended
-	Names   *[16]byte // the model that its certificates name, if not the key's
+	Root  *x509.Certificate
+	Ends  time.Time // when its certificates end; zero: not in our time
+	Names *[16]byte // the model that its certificates name, if not the key's
 
 	key *ecdsa.PrivateKey
 }
@@ -44,7 +44,6 @@ type Maker struct {
 var (
 	firstDay = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 	lastDay  = time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC)
-	longAgo  = time.Date(2021, 1, 1, 0, 0, 0, 0, time.UTC)
 )
 
 // NewMaker returns a maker with a root of its own.
@@ -76,8 +75,8 @@ func (m *Maker) issue(public any, subject pkix.Name, extensions []pkix.Extension
 		SerialNumber: big.NewInt(2), Subject: subject, NotBefore: firstDay, NotAfter: lastDay,
 		BasicConstraintsValid: true, ExtraExtensions: extensions, UnknownExtKeyUsage: purposes,
 	}
-	if m.Expired {
-		t.NotAfter = longAgo
+	if !m.Ends.IsZero() {
+		t.NotAfter = m.Ends
 	}
 	return x509.CreateCertificate(rand.Reader, t, m.Root, public, m.key)
 }
