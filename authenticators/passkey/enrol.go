@@ -123,14 +123,14 @@ func (r *Room) FinishEnrolment(ctx context.Context, e authenticators.Enrolment, 
 	case !errors.Is(err, authenticators.ErrNotHeld):
 		return none, fmt.Errorf("look for the key: %w", err)
 	}
-	return r.judged(e, q, made, got)
+	return r.judged(ctx, e, q, made, got)
 }
 
 // judged makes what the registry is to keep of a new key.
-func (r *Room) judged(e authenticators.Enrolment, q question, made *webauthn.Credential, got *protocol.ParsedCredentialCreationData) (authenticators.Authenticator, error) {
+func (r *Room) judged(ctx context.Context, e authenticators.Enrolment, q question, made *webauthn.Credential, got *protocol.ParsedCredentialCreationData) (authenticators.Authenticator, error) {
 	now := r.now()
 	blob := r.metadata.now()
-	method, level := Worth(r.facts(blob, got.Response.AttestationObject, now))
+	method, level := Worth(r.facts(ctx, blob, got.Response.AttestationObject, now))
 	rec, err1 := json.Marshal(newRecord(made, q.User, blob.number(), now))
 	left, err2 := json.Marshal(mark{Count: made.Authenticator.SignCount, Flags: byte(made.Flags.ProtocolValue())})
 	if err := errors.Join(err1, err2); err != nil {

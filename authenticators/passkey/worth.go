@@ -53,7 +53,7 @@ func Worth(f Facts) (authenticators.Method, authenticators.Level) {
 // signs in and how surely: never above what it is held for. It checks the
 // attestation's certificates again, which a sign-in does not; it is for a job
 // at night, which lowers what is found to be worth less.
-func (r *Room) Recheck(held authenticators.Authenticator) (authenticators.Method, authenticators.Level, error) {
+func (r *Room) Recheck(ctx context.Context, held authenticators.Authenticator) (authenticators.Method, authenticators.Level, error) {
 	rec, err := recordOf(held)
 	if err != nil {
 		return "", 0, err
@@ -68,17 +68,17 @@ func (r *Room) Recheck(held authenticators.Authenticator) (authenticators.Method
 	}
 	// The certificates are judged by the day of the enrolment, which is the
 	// day that they spoke of: some live for days only.
-	method, level := Worth(r.facts(r.metadata.now(), attestation, rec.ProvedAt))
+	method, level := Worth(r.facts(ctx, r.metadata.now(), attestation, rec.ProvedAt))
 	return method, level, nil
 }
 
 // facts gathers what Worth asks, of an attestation whose statement the library
 // has checked, made at that time.
-func (r *Room) facts(b *blob, a protocol.AttestationObject, at time.Time) Facts {
+func (r *Room) facts(ctx context.Context, b *blob, a protocol.AttestationObject, at time.Time) Facts {
 	flags := a.AuthData.Flags
 	f := Facts{
 		Format: a.Format, Verified: flags.HasUserVerified(), Eligible: flags.HasBackupEligible(), BackedUp: flags.HasBackupState(),
-		Chained: b.chained(a, at),
+		Chained: b.chained(ctx, a, at),
 	}
 	copy(f.Model[:], a.AuthData.AttData.AAGUID)
 	f.Stands = b.stands(f.Model, r.policy, r.now())
@@ -139,7 +139,7 @@ func (b *blob) stands(model [16]byte, p Policy, now time.Time) bool {
 
 // chained says whether an attestation is such as its model makes, and its
 // certificates lead to a root of that model, at that time.
-func (b *blob) chained(a protocol.AttestationObject, at time.Time) bool {
+func (b *blob) chained(ctx context.Context, a protocol.AttestationObject, at time.Time) bool {
 	if len(a.AuthData.AttData.AAGUID) != 16 {
 		return false
 	}
@@ -149,7 +149,7 @@ func (b *blob) chained(a protocol.AttestationObject, at time.Time) bool {
 	if entry == nil || len(certs) == 0 {
 		return false
 	}
-	if protocol.ValidateMetadataWithAuthenticatorData(context.Background(), b.checks, model, a.Type, a.Format, nil, &a.AuthData) != nil {
+	if protocol.ValidateMetadataWithAuthenticatorData(ctx, b.checks, model, a.Type, a.Format, nil, &a.AuthData) != nil {
 		return false
 	}
 	options := entry.MetadataStatement.Verifier(certs[1:])

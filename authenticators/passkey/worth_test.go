@@ -167,7 +167,7 @@ func TestAttestation(t *testing.T) {
 			if e, err := a.w.signIn(a.k); err != nil || e.Level != tt.level || e.Method != made.Method {
 				t.Errorf("Finish() = %+v, %v; want level %d", e, err, tt.level)
 			}
-			if method, level, err := a.w.room.Recheck(a.w.held[0]); err != nil || method != made.Method || level != tt.level {
+			if method, level, err := a.w.room.Recheck(t.Context(), a.w.held[0]); err != nil || method != made.Method || level != tt.level {
 				t.Errorf("Recheck() = %s, %d, %v; want level %d", method, level, err, tt.level)
 			}
 		})
@@ -254,7 +254,7 @@ func TestRecheck(t *testing.T) {
 	level := func(t *testing.T, w *world, k *testkey.Key) (signIn, recheck authenticators.Level) {
 		t.Helper()
 		e, err1 := w.signIn(k)
-		_, recheck, err2 := w.room.Recheck(w.held[0])
+		_, recheck, err2 := w.room.Recheck(t.Context(), w.held[0])
 		if err := errors.Join(err1, err2); err != nil {
 			t.Fatal(err)
 		}
@@ -281,7 +281,7 @@ func TestRecheck(t *testing.T) {
 		m := w.model()
 		m.Roots = []*x509.Certificate{must(testkey.NewMaker())(t).Root}
 		publish(8, noon.AddDate(0, 1, 0), m)
-		if method, l, err := w.room.Recheck(w.held[0]); err != nil || l != 2 || method != authenticators.Passkey {
+		if method, l, err := w.room.Recheck(t.Context(), w.held[0]); err != nil || l != 2 || method != authenticators.Passkey {
 			t.Errorf("Recheck() = %s, %d, %v", method, l, err)
 		}
 	})
