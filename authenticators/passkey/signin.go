@@ -62,7 +62,7 @@ func (r *Room) Finish(ctx context.Context, login authenticators.Login, raw json.
 	return authenticators.Evidence{
 		Subject: held.Subject, Method: method, Level: level, At: r.now(), Authenticator: held.Called(),
 		Once: base64.RawURLEncoding.EncodeToString(once[:]),
-		Use:  &authenticators.Use{ID: held.ID, Mark: left},
+		Use:  &authenticators.Use{ID: held.ID, Mark: left, Was: held.Mark},
 	}, nil
 }
 

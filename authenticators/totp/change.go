@@ -59,5 +59,5 @@ func (r *Room) change(ctx context.Context, subject string, g guess, password str
 		return Changed{}, fmt.Errorf("write record: %w", err)
 	}
 	a.Mark = marked(step)
-	return Changed{Authenticator: a, Use: authenticators.Use{ID: a.ID, Mark: a.Mark}, Once: once(subject, step)}, nil
+	return Changed{Authenticator: a, Use: authenticators.Use{ID: a.ID, Mark: a.Mark, Was: h.Mark}, Once: once(subject, step)}, nil
 }

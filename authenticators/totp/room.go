@@ -77,7 +77,7 @@ func (r *Room) Finish(ctx context.Context, login authenticators.Login, raw json.
 	}
 	return authenticators.Evidence{
 		Subject: h.Subject, Method: authenticators.TOTP, Level: min(h.Level, authenticators.AAL2), At: now,
-		Authenticator: h.Called(), Once: once(h.Subject, step), Use: &authenticators.Use{ID: h.ID, Mark: marked(step)},
+		Authenticator: h.Called(), Once: once(h.Subject, step), Use: &authenticators.Use{ID: h.ID, Mark: marked(step), Was: h.Mark},
 	}, nil
 }
 
