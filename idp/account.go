@@ -312,6 +312,16 @@ func (p Person) Cards() []HeldCard {
 	return cards
 }
 
+// holdsKind says whether p holds an authenticator of that kind.
+func (p Person) holdsKind(kind authenticators.Kind) bool {
+	for name := range p.Holds {
+		if strings.HasPrefix(name, string(kind)+":") {
+			return true
+		}
+	}
+	return false
+}
+
 // isName says whether name can be shown in a list.
 func isName(name string) bool {
 	if name == "" || len(name) > 4*maxName {

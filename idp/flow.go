@@ -22,6 +22,7 @@ type Logins struct {
 	Notices   Notices
 	Journal   Journal
 	Fences    Fences
+	Limits    Limits
 	Ways      []Way
 	Timers    map[authenticators.Level]Timers // of sessions, where they shall be shorter than LongestAt
 	Now       func() time.Time
@@ -188,6 +189,9 @@ func (ls *Logins) SignIn(ctx context.Context, l Login, request string, e authent
 	if err != nil {
 		return Session{}, "", fmt.Errorf("record sign-in: %w", err)
 	}
+	if err := ls.forgive(ctx, p, e.Method); err != nil {
+		return Session{}, "", err
+	}
 	if err := ls.Sessions.SaveSession(ctx, s); err != nil {
 		return Session{}, "", err
 	}
@@ -197,6 +201,16 @@ func (ls *Logins) SignIn(ctx context.Context, l Login, request string, e authent
 		}
 	}
 	return s, secret, nil
+}
+
+// forgive forgets the wrong tries at what p could have guessed with, now that
+// they have signed in with what nobody guesses: whoever tried, a stranger's
+// tries shall not keep p out. Only who has a password costs the question.
+func (ls *Logins) forgive(ctx context.Context, p Person, m authenticators.Method) error {
+	if m == authenticators.TOTP || !p.holdsKind(authenticators.CodeKind) {
+		return nil
+	}
+	return ls.Limits.Clear(ctx, LimitKey{Account: p.UID, Authenticator: string(authenticators.CodeKind)})
 }
 
 // RefuseSignIn records that an authenticator was refused, and why.

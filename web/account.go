@@ -47,9 +47,8 @@ type AccountAdd struct {
 
 // Addable is a kind of authenticator that can be added, or why not.
 type Addable struct {
-	Name  string // passkey, totp, federated
-	Level int    // at which the person is signed in: the most that it will be worth
-	Has   bool   // there can be one only, and they have it
+	Name string // passkey, totp, federated
+	Has  bool   // there can be one only, and they have it
 }
 
 // LabelKey returns the catalogue key of its name.

@@ -127,7 +127,7 @@ func accountSamples(s *Site, lang string) []sample {
 		{"account", "account", Account{Page: page, Name: "Dr Asha Smith", Email: "asha.smith@riverside.example", Held: []Held{key, lost, code}, Cards: []Held{card},
 			Sessions: []OpenSession{{ID: "s1", Applications: "Demo application", Way: "held.smartcard", Since: "3 March 2026, 14:05", This: true}, {ID: "s2", Way: "held.totp", Since: "3 March 2026, 9:00"}}, Done: "done.added"}},
 		{"account-empty", "account", Account{Page: page, Name: "Dewi Parry"}},
-		{"account-add", "account-add", AccountAdd{Page: page, Ways: []Addable{{"passkey", 3, false}, {"totp", 3, true}, {"federated", 3, false}}}},
+		{"account-add", "account-add", AccountAdd{Page: page, Ways: []Addable{{"passkey", false}, {"totp", true}, {"federated", false}}}},
 		{"account-key", "account-key", AccountKey{Page: page}},
 		{"account-key-problem", "account-key", AccountKey{Page: page, Name: "x", Problem: problem("KEY-03")}},
 		{"account-code", "account-code", AccountCode{Page: page, Question: "q", Email: "a@b.example", Secret: "JBSW Y3DP EHPK 3PXP", QRSize: 2, QRPath: "M0 0h1v1H0z"}},

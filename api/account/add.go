@@ -29,7 +29,10 @@ func (p *Pages) choose(w http.ResponseWriter, r *http.Request, o idp.Owner) erro
 		if p.Rooms[string(kind)] == nil {
 			continue
 		}
-		one := web.Addable{Name: string(kind), Level: int(o.Session.Level)}
+		if kind == authenticators.CodeKind && o.Person.Email == "" {
+			continue // a password needs a name to sign in with
+		}
+		one := web.Addable{Name: string(kind)}
 		for _, a := range held {
 			one.Has = one.Has || a.Kind == kind && kind == authenticators.CodeKind
 		}

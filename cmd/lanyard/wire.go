@@ -116,7 +116,7 @@ func wire(p parts) (*service, error) {
 
 	logins := &idp.Logins{
 		Store: live, Sessions: live, Standing: live, Codes: live, People: p.registry, Clients: idp.WithOwn(p.registry, origin(p.issuer)),
-		LastRoles: p.registry, Notices: p.registry, Journal: journal, Fences: p.registry, Ways: open.ways, Timers: p.timers, Now: p.now,
+		LastRoles: p.registry, Notices: p.registry, Journal: journal, Fences: p.registry, Limits: live, Ways: open.ways, Timers: p.timers, Now: p.now,
 	}
 	accounts := &idp.Accounts{Holdings: p.registry, Contacts: p.registry, SignOuts: p.registry, Sessions: live, Own: live, Journal: journal, Now: p.now}
 	mailed := &idp.MailCodes{Questions: live.Questions("mail"), Teller: p.registry, Now: p.now}
