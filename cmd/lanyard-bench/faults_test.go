@@ -5,6 +5,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/lanyard-id/lanyard/authenticators/passkey/testkey"
 )
 
 // built is the server under test, for all scenarios.
@@ -35,8 +37,17 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// TestInTurn signs in by card with each request sent to another server than
-// the one before, tokens and claims included.
+// inTurn leads each request to another server.
+func inTurn(w *world) func() string {
+	turn := 0
+	return func() string {
+		turn++
+		return w.servers[turn%len(w.servers)].address
+	}
+}
+
+// TestInTurn signs in with each request sent to another server than the one
+// before, tokens and claims included.
 func TestInTurn(t *testing.T) {
 	tr := &trial{program: built(t), report: t.Logf}
 	err := tr.in(t.Context(), plan{people: 1}, func(w *world) error {
@@ -44,18 +55,37 @@ func TestInTurn(t *testing.T) {
 			for name := range w.crowd.clients {
 				t.Run("own rule: each request of a sign-in may meet another server: "+name+", "+h.uid, func(t *testing.T) {
 					f := w.flow(0, w.client(name, &keyCache{name: name}))
-					turn := 0
-					inTurn := func() string {
-						turn++
-						return w.servers[turn%len(w.servers)].address
-					}
-					f.person.site, f.holder = w.siteTo(inTurn), h
+					f.person.site, f.holder = w.siteTo(inTurn(w)), h
 					if _, err := f.run(t.Context()); err != nil {
 						t.Error(err)
 					}
 				})
 			}
 		}
+		t.Run("own rule: each request of a sign-in may meet another server: with what is added at the account", func(t *testing.T) {
+			c := w.client("ES256", &keyCache{})
+			f := w.flow(0, c)
+			f.person.site = w.siteTo(inTurn(w))
+			_, err := f.run(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			h := f.holder
+			if h.key, err = f.person.addKey(t.Context(), testkey.ES256); err != nil {
+				t.Fatal(err)
+			}
+			if h.app, err = f.person.addCode(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			byKey, byCode := w.flow(0, c), w.flow(0, c)
+			byKey.way, byCode.way = byKey.useKey, byCode.useCode
+			for _, f := range []*flow{byKey, byCode} {
+				f.person.site, f.holder, f.params = w.siteTo(inTurn(w)), h, aal2
+				if _, err := f.run(t.Context()); err != nil {
+					t.Error(err)
+				}
+			}
+		})
 		return nil
 	})
 	if err != nil {

@@ -7,17 +7,20 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/lanyard-id/lanyard/authenticators/passkey/testkey"
 	"github.com/lanyard-id/lanyard/authenticators/smartcard/virtualcard"
 )
 
-// holder is somebody with a card.
+// holder is somebody with a card, and with what they added beside it.
 type holder struct {
 	uid      string
 	card     *virtualcard.Card
 	passcode string
+	key      *testkey.Key // may be nil; it counts, so it is used by one flow at a time
+	app      *app         // may be nil; the same
 }
 
-// flow is one sign-in: a person with their card at a browser, for one client.
+// flow is one sign-in: a person at a browser, for one client.
 type flow struct {
 	person *person
 	holder holder
@@ -27,6 +30,10 @@ type flow struct {
 	params url.Values   // of the authorization request, beside the usual
 	steps  func(string) // told the name of each step before it; may be nil
 	waits  string       // the address of the page that waits for the desk
+
+	// way proves who the person is, from the page with the ways to where it
+	// leads; nil is with their card.
+	way func(ctx context.Context, ways answer) (answer, error)
 }
 
 // result is what a whole sign-in gave.
@@ -43,7 +50,7 @@ func (f *flow) step(name string) {
 	}
 }
 
-// run signs in and gets tokens and claims: authorize, pages, card, role, code,
+// run signs in and gets tokens and claims: authorize, pages, proof, role, code,
 // tokens, userinfo.
 func (f *flow) run(ctx context.Context) (result, error) {
 	r, err := f.code(ctx)
@@ -65,7 +72,11 @@ func (f *flow) code(ctx context.Context) (result, error) {
 		return r, problem("authorize, at "+f.person.at.Path, a)
 	}
 	if a.location == nil && f.at("/login") {
-		if a, err = f.showCard(ctx, a); err != nil {
+		way := f.way
+		if way == nil {
+			way = f.showCard
+		}
+		if a, err = way(ctx, a); err != nil {
 			return r, err
 		}
 	}
@@ -229,7 +240,7 @@ func (f *flow) redeem(ctx context.Context, r result) (result, error) {
 		return r, problem("ask userinfo", info)
 	}
 	if sub := r.tokens.claims["sub"]; r.tokens.claims != nil && sub != f.holder.uid {
-		return r, fmt.Errorf("%v signed in with the card of %s", sub, f.holder.uid)
+		return r, fmt.Errorf("%v signed in with what %s has", sub, f.holder.uid)
 	}
 	return r, nil
 }

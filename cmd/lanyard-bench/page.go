@@ -89,6 +89,22 @@ func link(page []byte, prefix string) string {
 	}
 }
 
+// textOf returns the text of the element with that id, or "".
+func textOf(page []byte, id string) string {
+	inside := false
+	for z := html.NewTokenizer(bytes.NewReader(page)); ; {
+		switch kind := z.Next(); {
+		case kind == html.ErrorToken:
+			return ""
+		case kind == html.TextToken && inside:
+			return string(z.Text())
+		case kind == html.StartTagToken:
+			_, more := z.TagName()
+			inside = attributes(z, more)["id"] == id
+		}
+	}
+}
+
 // said is the beginning of what a page says, for a report: its title and its
 // words, without anything that a form carries.
 func said(page []byte) string {

@@ -42,6 +42,7 @@ type world struct {
 	plan     plan
 	dir      string
 	issuer   *url.URL
+	door     string // host and port of what answers at the issuer
 	postgres *servers.Postgres
 	redis    *servers.Redis
 	toSQL    *wire // between the servers and PostgreSQL
@@ -199,7 +200,9 @@ func (w *world) makeServers(context.Context) error {
 	}
 	w.traces = &collector{}
 	w.serve(tl, w.traces)
-	w.issuer = &url.URL{Scheme: "http", Host: l.Addr().String()}
+	// Its name and not its number: browsers keep no keys for a number.
+	w.door = l.Addr().String()
+	w.issuer = &url.URL{Scheme: "http", Host: "localhost" + w.door[strings.LastIndex(w.door, ":"):]}
 	var backends []*backend
 	for i := range w.plan.servers {
 		s, err := w.makeServer(i, tl.Addr().String())
@@ -211,7 +214,7 @@ func (w *world) makeServers(context.Context) error {
 	}
 	w.closeWith(w.endServers)
 	if w.plan.direct {
-		w.servers[0].address = w.issuer.Host
+		w.servers[0].address = w.door
 		return errors.Join(l.Close(), w.configure(w.servers[0], tl.Addr().String()))
 	}
 	w.balancer = newBalancer(l, backends)
@@ -266,7 +269,7 @@ func (w *world) prepare(ctx context.Context) error {
 }
 
 // site leads everything to the balancer, or to the only server.
-func (w *world) site() *site { return w.siteAt(w.issuer.Host) }
+func (w *world) site() *site { return w.siteAt(w.door) }
 
 // siteOf leads everything to one server, past the balancer.
 func (w *world) siteOf(s *server) *site { return w.siteAt(s.address) }

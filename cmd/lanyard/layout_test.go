@@ -27,7 +27,7 @@ import (
 const mayImport = `
 cmd/lanyard                           -> * + chi cobra go-jose go-redis miniredis otel otelpgx pflag pgx yaml
 cmd/lanyard/demo                      -> idp/registry/directory web + go-jose go-oidc oauth2
-cmd/lanyard-bench                     -> authenticators/smartcard/cardca authenticators/smartcard/challenge authenticators/smartcard/virtualcard idp idp/registry/directory store/conformance/servers + go-jose go-redis pgx x/net
+cmd/lanyard-bench                     -> authenticators/passkey/testkey authenticators/smartcard/cardca authenticators/smartcard/challenge authenticators/smartcard/virtualcard idp idp/registry/directory store/conformance/servers + go-jose go-redis pgx x/net
 api                                   -> api/ops authenticators authenticators/federated authenticators/passkey authenticators/smartcard authenticators/totp idp web + chi ulid x/time
 api/account                           -> api authenticators authenticators/passkey authenticators/totp idp web + chi
 api/desk                              -> api authenticators authenticators/smartcard authenticators/smartcard/challenge idp + chi go-jose
