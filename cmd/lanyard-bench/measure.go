@@ -125,6 +125,7 @@ type figures struct {
 	Start     time.Duration `json:"start"`        // to the first answer
 	IdleBytes int64         `json:"idle_bytes"`   // of the server's memory
 	LoadBytes int64         `json:"loaded_bytes"` // at 16 at once, the most
+	HashBytes int64         `json:"hash_bytes"`   // while passwords are hashed, the most
 }
 
 // bench is a run of measurements.
@@ -134,13 +135,6 @@ type bench struct {
 	round time.Duration // how long one measurement lasts
 	again int           // of how many the middle one counts
 	say   func(string)
-}
-
-// operation is what is measured, with its budget in signatures.
-type operation struct {
-	name   string
-	budget float64
-	do     func(ctx context.Context, n int) error
 }
 
 // measure takes every figure.
@@ -169,6 +163,11 @@ func measure(ctx context.Context, program string, round time.Duration, again int
 		return all, err
 	}
 	for _, o := range operations {
+		if o.before != nil {
+			if err := o.before(ctx); err != nil {
+				return all, fmt.Errorf("make %s ready: %w", o.name, err)
+			}
+		}
 		for _, atOnce := range []int{1, 16} {
 			f, err := b.middle(ctx, o, atOnce, &all)
 			if err != nil {
@@ -184,7 +183,11 @@ func measure(ctx context.Context, program string, round time.Duration, again int
 // cost.
 func (b *bench) middle(ctx context.Context, o operation, atOnce int, all *figures) (figure, error) {
 	b.say(fmt.Sprintf("%s, %d at once", o.name, atOnce))
-	if _, err := measureOne(ctx, b.procs, atOnce, b.round/4, o.do); err != nil { // so that nothing is new
+	long := b.round
+	if o.hashes {
+		long /= 8
+	}
+	if _, err := measureOne(ctx, b.procs, atOnce, long/4, o.do); err != nil { // so that nothing is new
 		return figure{}, err
 	}
 	var rounds []figure
@@ -197,12 +200,16 @@ func (b *bench) middle(ctx context.Context, o operation, atOnce int, all *figure
 		if err != nil {
 			return figure{}, err
 		}
-		f, err := measureOne(ctx, b.procs, atOnce, b.round, o.do)
+		f, err := measureOne(ctx, b.procs, atOnce, long, o.do)
 		if err != nil {
 			return f, err
 		}
 		if used, err := memoryOf(b.procs[0].pid); err == nil && atOnce > 1 {
-			all.LoadBytes = max(all.LoadBytes, used)
+			most := &all.LoadBytes
+			if o.hashes {
+				most = &all.HashBytes
+			}
+			*most = max(*most, used)
 		}
 		moreTrips, moreWrites, err := b.asked(ctx)
 		if err != nil {
@@ -241,63 +248,6 @@ func (b *bench) asked(ctx context.Context) (trips, writes int64, err error) {
 	// Only a transaction that writes gets a number.
 	err = conn.QueryRow(ctx, `SELECT txid_snapshot_xmax(txid_current_snapshot())`).Scan(&writes)
 	return trips, writes, err
-}
-
-// operations are everything that is measured.
-func (b *bench) operations(ctx context.Context) ([]operation, error) {
-	w := b.world
-	var all []operation
-	clients := map[string]*client{}
-	for _, alg := range []string{"ES256", "RS256"} {
-		clients[alg] = w.client(alg, &keyCache{life: forever, unknown: true})
-	}
-	whole := map[string]float64{"ES256": 1.05, "RS256": 2.1}
-	live := map[string]float64{"ES256": 0.75, "RS256": 1.8}
-	var tokens []string
-	for _, alg := range []string{"ES256", "RS256"} {
-		c := clients[alg]
-		all = append(all, operation{"sign-in by card, " + alg, whole[alg], func(ctx context.Context, n int) error {
-			_, err := w.flow(n, c).run(ctx)
-			return err
-		}})
-	}
-	for _, alg := range []string{"ES256", "RS256"} {
-		browsers := make(chan *flow, len(w.crowd.holders))
-		for n := range cap(browsers) {
-			f := w.flow(n, clients[alg])
-			r, err := f.run(ctx)
-			if err != nil {
-				return nil, err
-			}
-			tokens = append(tokens, r.tokens.access)
-			browsers <- f
-		}
-		all = append(all, operation{"sign-in in a live session, " + alg, live[alg], func(ctx context.Context, _ int) error {
-			f := <-browsers
-			defer func() { browsers <- f }()
-			_, err := f.run(ctx)
-			return err
-		}})
-	}
-	s := w.site()
-	all = append(all, operation{"userinfo", 0.13, func(ctx context.Context, n int) error {
-		a, err := s.userinfo(ctx, tokens[n%len(tokens)])
-		if err == nil && a.status != http.StatusOK {
-			err = problem("ask userinfo", a)
-		}
-		return err
-	}})
-	for _, public := range []struct{ name, path string }{{"discovery", "/.well-known/openid-configuration"}, {"keys", "/jwks"}} {
-		name, path := public.name, public.path
-		all = append(all, operation{name, 0.03, func(ctx context.Context, _ int) error {
-			a, err := s.ask(ctx, http.MethodGet, path, nil, "")
-			if err == nil && a.status != http.StatusOK {
-				err = problem("ask for "+name, a)
-			}
-			return err
-		}})
-	}
-	return all, nil
 }
 
 // startAndRest times the start of the server, and takes its memory when nobody
