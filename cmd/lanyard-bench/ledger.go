@@ -68,6 +68,22 @@ func (l *ledger) signedIn(session, ended, uid string) {
 	}
 }
 
+// signedOut marks that everything of a person ended: what they are signed in
+// to and all tokens of it.
+func (l *ledger) signedOut(uid string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	families := map[string]bool{}
+	for _, c := range l.codes {
+		if s := l.sessions[c.session]; s != nil && s.uid == uid {
+			s.ended, families[c.code[:familyLetters]] = true, true
+		}
+	}
+	for _, t := range l.tokens {
+		t.revoked = t.revoked || families[t.family]
+	}
+}
+
 func (l *ledger) issued(r result) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -67,6 +67,8 @@ func scenarios() []scenario {
 		{"F26", "of many that use one challenge or one assertion on two servers one succeeds", raceOnce},
 		{"F35", "a server with an unsafe setting does not start, and says which", refuseSettings},
 		{"F36", "no secret is in any log, metric, trace or dump, nor in what the stores keep", findLeaks},
+		{"S6", "of who signs out everywhere on one server nothing is taken on another 5 s later", signOutEverywhere},
+		{"A2", "of many that show one step of one-time codes on two servers one signs in", raceSteps},
 		{"F37", "every token that was given out has its row in the journal, written before", killBetween},
 	}
 }
