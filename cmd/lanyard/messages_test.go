@@ -17,7 +17,11 @@ import (
 
 	"github.com/lanyard-id/lanyard/api"
 	"github.com/lanyard-id/lanyard/api/dev"
+	"github.com/lanyard-id/lanyard/authenticators/passkey/testkey"
+	"github.com/lanyard-id/lanyard/cmd/lanyard/demo"
+	"github.com/lanyard-id/lanyard/idp"
 	"github.com/lanyard-id/lanyard/idp/provider"
+	"github.com/lanyard-id/lanyard/store/redis"
 )
 
 // reached are the messages of the catalogue that somebody can meet at a
@@ -26,7 +30,20 @@ var reached = map[string]struct {
 	status int
 	how    func(*running, *person)
 }{
+	"AAL-01": {http.StatusForbidden, usesTooWeakAKey},
+	"ACC-01": {http.StatusForbidden, removesWhatIsStopped},
+	"ACC-02": {http.StatusConflict, func(s *running, p *person) {
+		a := withCode(s, p)
+		p.open(a.issuer + "/account/add/totp")
+	}},
+	"ACC-03": {http.StatusBadRequest, func(s *running, p *person) {
+		p.atAccount(*s, oneRole)
+		p.offersKey(*s, aKey(p.t), "")
+	}},
+	"ACC-04": {http.StatusBadRequest, changesEmail("/account/email", url.Values{"email": {"nobody"}})},
+	"ACC-05": {http.StatusBadRequest, changesEmail("/account/email/code", url.Values{"code": {"AAAA-AAAA"}})},
 	"AGT-01": {http.StatusOK, func(s *running, p *person) { asksForCard(s, p); p.again() }},
+	"AUT-01": {http.StatusForbidden, usesWhatIsStopped},
 	"CAN-01": {http.StatusOK, atDesk("cancelled")},
 	"CRD-01": {http.StatusOK, atDesk("wait_card")},
 	"CRD-03": {http.StatusForbidden, outlivesTheAuthority},
@@ -40,8 +57,29 @@ var reached = map[string]struct {
 	"CRT-05": {http.StatusForbidden, losesTheAuthority},
 	"ERR-01": {http.StatusInternalServerError, findsOurFault},
 	"ERR-02": {http.StatusServiceUnavailable, findsRedisGone},
+	"FED-01": {http.StatusForbidden, chooses(-1)},
+	"FED-02": {http.StatusForbidden, chooses(1)},
+	"FED-03": {http.StatusForbidden, chooses(4)},
+	"FED-04": {http.StatusServiceUnavailable, findsNoUpstream},
+	"KEY-01": {http.StatusForbidden, func(s *running, p *person) {
+		p.open(s.issuer + "/account")
+		p.usesKey(*s, aKey(p.t))
+	}},
+	"KEY-02": {http.StatusForbidden, usesACopy},
+	"KEY-03": {http.StatusBadRequest, func(s *running, p *person) {
+		p.atAccount(*s, oneRole)
+		k := aKey(p.t)
+		k.Flags = testkey.UserPresent
+		p.offersKey(*s, k, "Verifies nobody")
+	}},
 	"LIM-01": {http.StatusTooManyRequests, comesTooOften},
+	"LIM-02": {http.StatusForbidden, guessesTooOften},
 	"NOT-01": {http.StatusNotFound, func(s *running, p *person) { p.open(s.issuer + "/nothing") }},
+	"OTP-01": {http.StatusBadRequest, func(s *running, p *person) {
+		p.open(s.issuer + "/account")
+		p.usesCode(emailOf(p.t, noCard), goodPassword, "000000")
+	}},
+	"OTP-02": {http.StatusBadRequest, enrols(func(*app) string { return "" }, goodPassword)},
 	"PAS-01": {http.StatusBadRequest, types("999999")},
 	"PAS-02": {http.StatusBadRequest, types("999999", "999999")},
 	"PAS-03": {http.StatusForbidden, shows("555000000108")},
@@ -49,6 +87,8 @@ var reached = map[string]struct {
 	"PRF-01": {http.StatusForbidden, signsInAt("finder", closed)},
 	"PRF-02": {http.StatusForbidden, signsInAt("finder", restricted)},
 	"PRF-03": {http.StatusForbidden, signsInAt("basic", unverified)},
+	"PWD-01": {http.StatusBadRequest, enrols(rightCode, "short")},
+	"PWD-02": {http.StatusBadRequest, enrols(rightCode, "password12345")},
 	"RDR-01": {http.StatusOK, atDesk("no_reader")},
 	"REQ-01": {http.StatusBadRequest, func(s *running, p *person) { p.open(s.authorizeURL("nobody", nil)) }},
 	"REQ-02": {http.StatusBadRequest, func(s *running, p *person) {
@@ -71,7 +111,6 @@ var reached = map[string]struct {
 
 // notReached are those that nobody can meet here, and why.
 var notReached = map[string]string{
-	"AAL-01": "the one way to sign in that there is meets all that gets past the beginning; the rest is told to the application",
 	"CRT-06": "certificates of virtual cards have begun, and the clock never goes back: needs the clock of another computer",
 	"ROL-02": "no application says which roles it accepts yet",
 }
@@ -182,6 +221,126 @@ func comesTooOften(_ *running, p *person) {
 	if after := p.header.Get("Retry-After"); after != "50" {
 		p.t.Errorf("Retry-After is %q, want 50", after)
 	}
+}
+
+// usesTooWeakAKey signs in with a key where the page offered none.
+func usesTooWeakAKey(s *running, p *person) {
+	p.atAccount(*s, oneRole)
+	k := aKey(p.t)
+	p.addsKey(*s, k, "Blue key")
+	p.open(s.authorizeURL("basic", url.Values{"prompt": {"login"}}))
+	p.post("/login/passkey", url.Values{"id": {p.at.Query().Get("id")}, "answer": {p.keyAnswer(*s, k)}})
+}
+
+// withStoppedKey is at the account of somebody who has reported a key as lost.
+func withStoppedKey(s *running, p *person) (k *testkey.Key, id string) {
+	p.t.Helper()
+	p.atAccount(*s, oneRole)
+	k = aKey(p.t)
+	id = p.addsKey(*s, k, "Lost key")
+	p.link("/account/lost?which=" + id)
+	p.send("/account/lost", nil)
+	p.wantAccount()
+	return k, id
+}
+
+func removesWhatIsStopped(s *running, p *person) {
+	_, id := withStoppedKey(s, p)
+	p.post("/account/remove", url.Values{"which": {id}})
+}
+
+func usesWhatIsStopped(s *running, p *person) {
+	k, _ := withStoppedKey(s, p)
+	p.open(s.authorizeURL("basic", url.Values{"prompt": {"login"}, "acr_values": {"AAL2_ANY"}}))
+	p.usesKey(*s, k)
+}
+
+// usesACopy signs in with a key whose counter stands where it stood before.
+func usesACopy(s *running, p *person) {
+	p.atAccount(*s, oneRole)
+	k := aKey(p.t)
+	k.Count = 7
+	p.addsKey(*s, k, "Copied key")
+	k.Count = 3
+	p.open(s.authorizeURL("basic", url.Values{"prompt": {"login"}, "acr_values": {"AAL2_ANY"}}))
+	p.usesKey(*s, k)
+}
+
+func changesEmail(path string, form url.Values) func(*running, *person) {
+	return func(s *running, p *person) {
+		p.atAccount(*s, oneRole)
+		p.post(path, form)
+	}
+}
+
+// withCode is at the account of somebody who has a password, at a service of
+// their own: everybody has one password at most.
+func withCode(_ *running, p *person) running {
+	p.t.Helper()
+	own := start(p.t, nil)
+	p.atAccount(own, oneRole)
+	p.addsCode(own, inStep(p.t))
+	return own
+}
+
+// rightCode is a code that the app shows now.
+func rightCode(a *app) string { return a.code(time.Now()) }
+
+// enrols tries to add a password and an app.
+func enrols(code func(*app) string, password string) func(*running, *person) {
+	return func(s *running, p *person) {
+		p.atAccount(*s, fiveRoles)
+		inStep(p.t)
+		a := p.scans(*s)
+		p.send("/account/add/totp", url.Values{"password": {password}, "code": {code(a)}})
+	}
+}
+
+// chooses signs in at the organisation as one of those whom it knows; -1 is
+// nobody.
+func chooses(who int) func(*running, *person) {
+	return func(s *running, p *person) {
+		p.open(s.issuer + "/account")
+		p.send("/login/federated/begin", nil)
+		form := url.Values{"stop": {"1"}}
+		n := 0
+		for in := range p.all("input") {
+			if attr(in, "type") != "radio" {
+				continue
+			}
+			if n == who {
+				form = url.Values{"sub": {attr(in, "value")}}
+			}
+			n++
+		}
+		p.send(s.issuer+demo.UpstreamPath+"/choose", form)
+	}
+}
+
+// findsNoUpstream wants to sign in at an organisation that does not answer.
+func findsNoUpstream(_ *running, p *person) {
+	s, pages := bare(p)
+	p.t.Cleanup(s.close)
+	p.open(pages + "/account")
+	p.send("/login/federated/begin", nil)
+}
+
+// guessesTooOften tries a password once more when the whole year's tries are
+// used up.
+func guessesTooOften(_ *running, p *person) {
+	rdb := aMiniredis(p.t)
+	parts := aParts(p.t, "http://localhost:1", time.Now, rdb)
+	counts, key, at := redis.New(rdb, time.Now), idp.LimitKey{Account: noCard, Authenticator: "totp"}, time.Now()
+	for range idp.GuessLimit.Most {
+		at = at.Add(idp.GuessLimit.Longest)
+		if err := counts.Attempt(p.t.Context(), key, idp.GuessLimit, at); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	pages := httptest.NewServer(parts.withVirtualCards(p.t).pages.Routes())
+	p.t.Cleanup(pages.Close)
+	p.open(pages.URL + "/account")
+	p.usesCode(emailOf(p.t, noCard), goodPassword, "000000")
 }
 
 // bare is a service without its demo application, and where it is.
