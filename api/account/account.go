@@ -53,13 +53,19 @@ func (p *Pages) Mount(r chi.Router) {
 	any2, fresh, strong := need{}, need{fresh: true}, need{fresh: true, level: authenticators.AAL3}
 	r.Get("/account", p.signedIn(any2, p.show))
 	r.Get("/account/add", p.signedIn(fresh, p.choose))
-	r.Get("/account/add/passkey", p.signedIn(fresh, p.showKey))
-	r.Post("/account/add/passkey/begin", p.signedIn(fresh, p.beginKey))
-	r.Post("/account/add/passkey", p.signedIn(fresh, p.addKey))
-	r.Get("/account/add/totp", p.signedIn(fresh, p.showCode))
-	r.Post("/account/add/totp", p.signedIn(fresh, p.addCode))
-	r.Post("/account/add/federated", p.signedIn(fresh, p.beginFederated))
-	r.Get("/account/add/federated", p.signedIn(fresh, p.addFederated))
+	if p.Rooms[string(authenticators.KeyKind)] != nil {
+		r.Get("/account/add/passkey", p.signedIn(fresh, p.showKey))
+		r.Post("/account/add/passkey/begin", p.signedIn(fresh, p.beginKey))
+		r.Post("/account/add/passkey", p.signedIn(fresh, p.addKey))
+	}
+	if p.Rooms[string(authenticators.CodeKind)] != nil {
+		r.Get("/account/add/totp", p.signedIn(fresh, p.showCode))
+		r.Post("/account/add/totp", p.signedIn(fresh, p.addCode))
+	}
+	if p.Rooms[string(authenticators.FederatedKind)] != nil {
+		r.Post("/account/add/federated", p.signedIn(fresh, p.beginFederated))
+		r.Get("/account/add/federated", p.signedIn(fresh, p.addFederated))
+	}
 	r.Get("/account/name", p.signedIn(any2, p.showName))
 	r.Post("/account/name", p.signedIn(any2, p.rename))
 	r.Get("/account/remove", p.signedIn(fresh, p.askRemove))

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"encoding/pem"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -44,7 +45,7 @@ func onEveryStage(t *testing.T, journey func(t *testing.T, s running)) {
 func inTurn(t *testing.T) running {
 	t.Helper()
 	balancer := httptest.NewUnstartedServer(nil)
-	at := "http://" + balancer.Listener.Addr().String()
+	at := named(t, balancer)
 	both, _ := productionAt(t, at, 2)
 	var asked atomic.Int64
 	balancer.Config.Handler = &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
@@ -59,6 +60,16 @@ func inTurn(t *testing.T) running {
 	balancer.Start()
 	t.Cleanup(balancer.Close)
 	return running{issuer: at, ops: both[0].ops, log: both[0].log}
+}
+
+// named is the address of a server by name: browsers make keys for names alone.
+func named(t *testing.T, server *httptest.Server) string {
+	t.Helper()
+	_, port, err := net.SplitHostPort(server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return "http://localhost:" + port
 }
 
 // productionAt are servers of one issuer on one PostgreSQL and one Redis. They
@@ -82,7 +93,7 @@ func productionAt(t *testing.T, issuer string, number int) (servers []running, s
 	settings["smartcard.ocsp_networks"] = "127.0.0.0/8"
 	for i := range number {
 		server := httptest.NewUnstartedServer(nil)
-		at := "http://" + server.Listener.Addr().String()
+		at := named(t, server)
 		if settings["issuer"] = issuer; issuer == "" {
 			settings["issuer"] = at
 		}
