@@ -90,11 +90,11 @@ func New(c Config) (*Room, error) {
 		return nil, errors.New("passkey room: no questions, registry or clock")
 	}
 	for _, origin := range c.Origins {
-		if err := checkOrigin(origin, c.RPID); err != nil {
+		if err := CheckOrigin(origin, c.RPID); err != nil {
 			return nil, fmt.Errorf("passkey room: %w", err)
 		}
 	}
-	if err := c.Policy.check(); err != nil {
+	if err := c.Policy.Check(); err != nil {
 		return nil, fmt.Errorf("passkey room: %w", err)
 	}
 	if c.Policy.Grace == 0 {
@@ -121,9 +121,9 @@ func New(c Config) (*Room, error) {
 	}, nil
 }
 
-// checkOrigin says what is wrong with an origin: origins are compared to the
+// CheckOrigin says what is wrong with an origin: origins are compared to the
 // letter, so one that no browser would spell so lets nobody in.
-func checkOrigin(origin, rpID string) error {
+func CheckOrigin(origin, rpID string) error {
 	u, err := url.Parse(origin)
 	if err != nil || u.Scheme+"://"+u.Host != origin || strings.ToLower(origin) != origin {
 		return fmt.Errorf("%q is no web origin, such as https://id.example", origin)

@@ -95,8 +95,8 @@ var certifications = []metadata.AuthenticatorStatus{
 	metadata.FidoCertifiedL2plus, metadata.FidoCertifiedL3, metadata.FidoCertifiedL3plus,
 }
 
-// check says what is wrong with a policy.
-func (p Policy) check() error {
+// Check says what is wrong with a policy.
+func (p Policy) Check() error {
 	if p.Certified != "" && !slices.Contains(certifications, metadata.AuthenticatorStatus(p.Certified)) {
 		return fmt.Errorf("%q is no certification, such as %s", p.Certified, metadata.FidoCertifiedL1)
 	}

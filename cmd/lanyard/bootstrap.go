@@ -53,7 +53,7 @@ func bootstrapCommand() *cobra.Command {
 		if f.directory == "" {
 			return exit{exitUsage, errors.New("name the directory document with --directory FILE")}
 		}
-		s, err := p.settle(time.Now())
+		s, err := p.settle(time.Now)
 		if err != nil {
 			return err
 		}

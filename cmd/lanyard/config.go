@@ -21,6 +21,9 @@ type Config struct {
 	Redis     RedisConfig     `key:"redis"`
 	Keys      KeysConfig      `key:"keys"`
 	Smartcard SmartcardConfig `key:"smartcard"`
+	WebAuthn  WebAuthnConfig  `key:"webauthn"`
+	Federated FederatedConfig `key:"federated"`
+	SMTP      SMTPConfig      `key:"smtp"`
 	Policy    PolicyConfig    `key:"policy"`
 	Shutdown  ShutdownConfig  `key:"shutdown"`
 	Tracing   TracingConfig   `key:"tracing"`
@@ -65,6 +68,39 @@ type SmartcardConfig struct {
 	Revocation   string         `key:"revocation" default:"hard" help:"hard refuses a card when nobody can say whether it was revoked; soft takes it at AAL2 and marks it in the journal"`
 	OCSPTimeout  time.Duration  `key:"ocsp_timeout" default:"2s" help:"how long all sources of revocation together may take, 2s at most"`
 	OCSPNetworks []netip.Prefix `key:"ocsp_networks" help:"networks of your own in which sources of revocation may stand; empty: none"`
+}
+
+// WebAuthnConfig says whose passkeys and security keys are good.
+type WebAuthnConfig struct {
+	RPID             string        `key:"rp_id" help:"the domain that passkeys and security keys are made for; empty: the issuer's host. Never change it: every key that people have is worth nothing afterwards"`
+	Origins          []string      `key:"origins" help:"web origins whose pages may ask for keys, the issuer's among them; empty: that one alone"`
+	MetadataFile     string        `key:"metadata_file" help:"what the FIDO Alliance publishes of models of keys, as it was fetched; empty: no key is worth AAL3"`
+	MetadataRootFile string        `key:"metadata_root_file" help:"PEM file with the one root that the signature of the metadata must lead to; empty: that of the FIDO Alliance, as this release knows it"`
+	MetadataGrace    time.Duration `key:"metadata_grace" default:"720h" help:"how long metadata is believed after the next was due; then no key is worth AAL3"`
+	Models           []string      `key:"models" help:"AAGUIDs of the models of keys that may be worth AAL3; empty: all that the metadata has nothing against"`
+	Certified        string        `key:"certified" help:"the least certification of such a model, such as FIDO_CERTIFIED_L1; empty: none is wanted"`
+}
+
+// FederatedConfig says where the organisation's own provider is.
+type FederatedConfig struct {
+	Issuer           string         `key:"issuer" help:"issuer of the organisation's own OpenID provider, at which people may sign in for AAL2; empty: there is none"`
+	ClientID         string         `key:"client_id" help:"as which this service is registered there"`
+	ClientSecretFile string         `key:"client_secret_file" help:"file that holds the secret of that registration"`
+	Name             string         `key:"name" help:"what people call that provider; empty: its host"`
+	Scopes           []string       `key:"scopes" help:"scopes to ask for beside openid"`
+	ACRValues        []string       `key:"acr_values" help:"acr values of that provider which prove more than a password; they are asked for"`
+	AMRValues        []string       `key:"amr_values" help:"amr values of that provider which prove it; with neither of the two: mfa"`
+	Networks         []netip.Prefix `key:"networks" help:"networks of your own in which that provider may stand; empty: none"`
+}
+
+// SMTPConfig says who carries mails to people.
+type SMTPConfig struct {
+	Address      string `key:"address" help:"host:port of the mail server that carries mails to people; empty: none are sent"`
+	Username     string `key:"username" help:"user of the mail server; empty: it asks for none"`
+	PasswordFile string `key:"password_file" help:"file that holds the password of that user"`
+	From         string `key:"from" help:"address that mails come from"`
+	TLS          string `key:"tls" default:"starttls" help:"starttls, implicit (TLS from the first byte) or none, which is for this computer alone"`
+	CAFile       string `key:"ca_file" help:"PEM file with the authorities of the mail server's certificate; empty: the machine's"`
 }
 
 // PolicyConfig is what a hospital may decide for itself.

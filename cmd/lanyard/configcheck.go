@@ -22,6 +22,9 @@ func checkConfig(c Config, no *refusals) {
 	checkNetworks("trusted_proxies", c.TrustedProxies, no)
 	checkRedisConfig(c.Redis, no)
 	checkCards(c.Smartcard, no)
+	checkKeys(c, no)
+	checkFederated(c, no)
+	checkMail(c.SMTP, no)
 	checkTimes(c, no)
 
 	if (c.Postgres.URL == "") == (c.Postgres.URLFile == "") {
@@ -187,6 +190,12 @@ func checkSecrets(c Config, s secrets, no *refusals) {
 	})
 	if far && slices.Contains(guessed, strings.ToLower(s.redisPassword)) {
 		no.add("redis.password_file", "the password of Redis is one that everybody tries first", "choose a random one")
+	}
+	if !loopback(c.Federated.Issuer) && slices.Contains(guessed, strings.ToLower(s.federatedSecret)) {
+		no.add("federated.client_secret_file", "the secret is one that everybody tries first", "have the organisation's provider make a random one")
+	}
+	if host, _, _ := net.SplitHostPort(c.SMTP.Address); !nearHost(host) && slices.Contains(guessed, strings.ToLower(s.smtpPassword)) {
+		no.add("smtp.password_file", "the password of the mail server is one that everybody tries first", "choose a random one")
 	}
 }
 

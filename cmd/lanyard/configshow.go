@@ -8,6 +8,8 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
+
+	"github.com/lanyard-id/lanyard/idp"
 )
 
 func configCommand() *cobra.Command {
@@ -66,8 +68,13 @@ func (s setting) shown() string {
 		text = fmt.Sprint(words)
 	case string:
 		text = withoutUser(v)
-		if s.key == "postgres.url" {
+		switch s.key {
+		case "postgres.url":
 			text = withoutPassword(v)
+		case "smtp.from", "smtp.username":
+			if _, err := idp.ParseEmail(v); err == nil {
+				text = v
+			}
 		}
 	}
 	if text == "" {

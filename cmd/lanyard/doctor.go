@@ -82,7 +82,7 @@ func doctorCommand() *cobra.Command {
 }
 
 func (e *examination) examine(ctx context.Context, c Config) {
-	s, no := settleConfig(c, e.now())
+	s, no := settleConfig(c, e.now)
 	if e.refused(no) {
 		e.note(fine, "settings", "there is nothing to refuse", "")
 	}

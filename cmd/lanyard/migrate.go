@@ -25,7 +25,7 @@ func migrateCommand() *cobra.Command {
 	up := &cobra.Command{Use: "up", Short: "Run the migrations that the database lacks", Args: cobra.NoArgs}
 	onUp := onConfig(up)
 	up.RunE = func(cmd *cobra.Command, _ []string) error {
-		s, err := onUp.settle(time.Now(), "postgres.")
+		s, err := onUp.settle(time.Now, "postgres.")
 		if err != nil {
 			return err
 		}
@@ -37,7 +37,7 @@ func migrateCommand() *cobra.Command {
 	status := &cobra.Command{Use: "status", Short: "List the migrations, and say which the database has; status 1 if it lacks one", Args: cobra.NoArgs}
 	onStatus := onConfig(status)
 	status.RunE = func(cmd *cobra.Command, _ []string) error {
-		s, err := onStatus.settle(time.Now(), "postgres.")
+		s, err := onStatus.settle(time.Now, "postgres.")
 		if err != nil {
 			return err
 		}

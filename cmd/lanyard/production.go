@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"log/slog"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/lanyard-id/lanyard/authenticators/passkey"
 	"github.com/lanyard-id/lanyard/idp"
 	"github.com/lanyard-id/lanyard/store/postgres"
 	"github.com/lanyard-id/lanyard/store/vault"
@@ -44,14 +46,16 @@ func (c *configured) read() (Config, map[string]given, error) {
 // asking anybody.
 type settled struct {
 	Config
-	secrets secrets
-	trust   cardTrust
+	secrets  secrets
+	trust    cardTrust
+	metadata *passkey.Metadata // nil: no file is named
+	mailCAs  *x509.CertPool    // of the mail server; nil: the machine's
 }
 
 // settle reads and checks everything that can be checked without asking
 // anybody. Of what is refused, only what matters to the command counts: keys
 // that begin with one of about, or all if none is named.
-func (c *configured) settle(now time.Time, about ...string) (settled, error) {
+func (c *configured) settle(now func() time.Time, about ...string) (settled, error) {
 	config, _, err := c.read()
 	if err != nil {
 		return settled{}, err
@@ -65,14 +69,16 @@ func (c *configured) settle(now time.Time, about ...string) (settled, error) {
 	return s, no.err()
 }
 
-func settleConfig(config Config, now time.Time) (settled, refusals) {
+func settleConfig(config Config, now func() time.Time) (settled, refusals) {
 	var no refusals
 	checkConfig(config, &no)
 	s := settled{Config: config, secrets: readSecrets(config, &no)}
 	checkSecrets(config, s.secrets, &no)
 	if len(config.Smartcard.TrustFiles) > 0 {
-		s.trust = loadTrust(config.Smartcard.TrustFiles, now, &no)
+		s.trust = loadTrust(config.Smartcard.TrustFiles, now(), &no)
 	}
+	s.metadata = loadMetadata(config.WebAuthn, now, &no)
+	s.mailCAs = loadMailAuthorities(config.SMTP, &no)
 	return s, no
 }
 
@@ -138,7 +144,7 @@ func (s settled) keyPolicy() idp.KeyPolicy {
 
 // opener opens the registry for a command that asks nothing else.
 func (c *configured) opener(ctx context.Context) (*postgres.Store, func(), error) {
-	s, err := c.settle(time.Now(), "postgres.", "keys.", "policy.keys")
+	s, err := c.settle(time.Now, "postgres.", "keys.", "policy.keys")
 	if err != nil {
 		return nil, nil, err
 	}

@@ -10,12 +10,15 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
+	"maps"
 	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/lanyard-id/lanyard/authenticators/passkey/testkey"
 )
 
 // aConfig is one that nothing is wrong with, as a file would say it: key to
@@ -41,7 +44,7 @@ func refusalsOf(t *testing.T, settings map[string]string) refusals {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, no := settleConfig(c, aDay)
+	_, no := settleConfig(c, func() time.Time { return aDay })
 	return no
 }
 
@@ -102,6 +105,53 @@ func orphan(t *testing.T) string {
 	return certificateFile(t, key, key, parent, nil)
 }
 
+// aFederation are the settings of an organisation's own provider, as change
+// makes them.
+func aFederation(t *testing.T, change map[string]string) map[string]string {
+	t.Helper()
+	settings := map[string]string{
+		"federated.issuer": "https://login.hospital.example", "federated.client_id": "lanyard", "federated.client_secret_file": written(t, "Xk29dLqPw\n"),
+		"federated.networks": "10.7.0.0/24", "federated.acr_values": "urn:mfa",
+	}
+	maps.Copy(settings, change)
+	return settings
+}
+
+// aMailServer are the settings of one, as change makes them.
+func aMailServer(change map[string]string) map[string]string {
+	settings := map[string]string{"smtp.address": "mail.hospital.example:587", "smtp.from": "no-reply@hospital.example"}
+	maps.Copy(settings, change)
+	return settings
+}
+
+// publisher stands in for the FIDO Alliance.
+type publisher struct{ *testkey.Alliance }
+
+func anAlliance(t *testing.T) publisher {
+	t.Helper()
+	a, err := testkey.NewAlliance()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return publisher{a}
+}
+
+// edition is metadata whose next is due a month after aDay.
+func (p publisher) edition(t *testing.T, models ...testkey.Model) string {
+	t.Helper()
+	raw, err := p.Publish(1, aDay.AddDate(0, 1, 0), models...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(raw)
+}
+
+// root is the file of its root.
+func (p publisher) root(t *testing.T) string {
+	t.Helper()
+	return written(t, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.Root.Raw})))
+}
+
 // TestRefusals is the matrix of settings that a server does not start with.
 // What it finds out only from servers is in start_test.go.
 func TestRefusals(t *testing.T) {
@@ -111,6 +161,7 @@ func TestRefusals(t *testing.T) {
 		}
 	})
 	far := "postgres://lanyard@db.hospital.example/lanyard?sslmode="
+	alliance := anAlliance(t)
 	for _, tt := range []struct {
 		rule   string
 		change map[string]string
@@ -189,6 +240,47 @@ func TestRefusals(t *testing.T) {
 		{"keys that change before they are known", map[string]string{"policy.keys.rotate_every": "12h"}, "policy.keys", "rotate_every is 12h"},
 		{"no time to finish", map[string]string{"shutdown.drain": "0s"}, "shutdown.drain", "out of bounds"},
 		{"traces to nowhere", map[string]string{"tracing.endpoint": "localhost:4318"}, "tracing.endpoint", "no http or https URL"},
+		{"keys for the domain above", map[string]string{"webauthn.rp_id": "hospital.example"}, "", ""},
+		{"keys for another domain", map[string]string{"webauthn.rp_id": "clinic.example"}, "webauthn.rp_id", "not of the domain"},
+		{"keys for an address of numbers", map[string]string{"webauthn.rp_id": "10.0.0.1"}, "webauthn.rp_id", "no domain"},
+		{"keys for an origin", map[string]string{"webauthn.rp_id": "https://id.hospital.example"}, "webauthn.rp_id", "no domain"},
+		{"keys for a port", map[string]string{"webauthn.rp_id": "id.hospital.example:443"}, "webauthn.rp_id", "no domain"},
+		{"an origin of another domain", map[string]string{"webauthn.origins": "https://id.hospital.example,https://hospital.example.thief.example"}, "webauthn.origins", "not of the domain"},
+		{"an http origin", map[string]string{"webauthn.origins": "https://id.hospital.example,http://x.id.hospital.example"}, "webauthn.origins", "not https"},
+		{"origins without the issuer's", map[string]string{"webauthn.origins": "https://x.id.hospital.example"}, "webauthn.origins", "the issuer's own is not among them"},
+		{"origins of the domain", map[string]string{"webauthn.rp_id": "hospital.example", "webauthn.origins": "https://id.hospital.example,https://hospital.example"}, "", ""},
+		{"metadata that is not there", map[string]string{"webauthn.metadata_file": "/nowhere/blob.jwt"}, metadataKey, "no such file"},
+		{"metadata that is a folder", map[string]string{"webauthn.metadata_file": t.TempDir()}, metadataKey, "no regular file"},
+		{"metadata that nobody signed", map[string]string{"webauthn.metadata_file": written(t, "{}")}, metadataKey, "no signed message"},
+		{"metadata that somebody else signed", map[string]string{"webauthn.metadata_file": written(t, alliance.edition(t)), "webauthn.metadata_root_file": authorityFile(t, nil)}, metadataKey, "not trusted"},
+		{"metadata of a root that is named", map[string]string{"webauthn.metadata_file": written(t, alliance.edition(t)), "webauthn.metadata_root_file": alliance.root(t)}, "", ""},
+		{"a root of metadata that is none", map[string]string{"webauthn.metadata_file": written(t, alliance.edition(t)), "webauthn.metadata_root_file": written(t, "x")}, "webauthn.metadata_root_file", "no certificate"},
+		{"models without metadata", map[string]string{"webauthn.models": "aa000000-0000-0000-0000-000000000001"}, metadataKey, "there is none"},
+		{"a certification that is none", map[string]string{"webauthn.certified": "GOOD", "webauthn.metadata_file": written(t, alliance.edition(t)), "webauthn.metadata_root_file": alliance.root(t)}, "webauthn.models", "no certification"},
+		{"metadata that is believed for ever", map[string]string{"webauthn.metadata_grace": "8760h"}, "webauthn.metadata_grace", "out of bounds"},
+		{"a provider", aFederation(t, nil), "", ""},
+		{"a provider on this computer", aFederation(t, map[string]string{"federated.issuer": "http://localhost:9090"}), "", ""},
+		{"http to a provider elsewhere", aFederation(t, map[string]string{"federated.issuer": "http://login.hospital.example"}), "federated.issuer", "http to another computer"},
+		{"a provider that is us", aFederation(t, map[string]string{"federated.issuer": "https://id.hospital.example"}), "federated.issuer", "this service itself"},
+		{"a provider with a password", aFederation(t, map[string]string{"federated.issuer": "https://u:Xk29dLq@login.hospital.example"}), "federated.issuer", "not a plain"},
+		{"a provider without a client", aFederation(t, map[string]string{"federated.client_id": ""}), "federated.client_id", "would not know who asks"},
+		{"a provider without a secret", aFederation(t, map[string]string{"federated.client_secret_file": ""}), "federated.client_secret_file", "there is no secret"},
+		{"a secret that everybody may read", aFederation(t, map[string]string{"federated.client_secret_file": withMode(t, written(t, "Xk29dLq"), 0o644)}), "federated.client_secret_file", "read by everybody"},
+		{"a secret out of a manual", aFederation(t, map[string]string{"federated.client_secret_file": written(t, "client-secret")}), "federated.client_secret_file", "everybody tries first"},
+		{"a client without a provider", aFederation(t, map[string]string{"federated.issuer": ""}), "federated.issuer", "there is none"},
+		{"a provider everywhere inside", aFederation(t, map[string]string{"federated.networks": "0.0.0.0/0"}), "federated.networks", "almost everybody"},
+		{"a mail server", aMailServer(nil), "", ""},
+		{"a mail server with a user", aMailServer(map[string]string{"smtp.username": "lanyard", "smtp.password_file": written(t, "Xk29dLq")}), "", ""},
+		{"a mail server on this computer without TLS", aMailServer(map[string]string{"smtp.address": "localhost:25", "smtp.tls": "none"}), "", ""},
+		{"mails elsewhere without TLS", aMailServer(map[string]string{"smtp.tls": "none"}), "smtp.tls", "without TLS"},
+		{"mails with TLS if it likes", aMailServer(map[string]string{"smtp.tls": "opportunistic"}), "smtp.tls", "is no way"},
+		{"a password without TLS", aMailServer(map[string]string{"smtp.address": "localhost:25", "smtp.tls": "none", "smtp.username": "lanyard", "smtp.password_file": written(t, "Xk29dLq")}), "smtp.username", "over TLS only"},
+		{"mails from nobody", aMailServer(map[string]string{"smtp.from": ""}), "smtp.from", "come from an address"},
+		{"half a user of the mail server", aMailServer(map[string]string{"smtp.username": "lanyard"}), "smtp.password_file", "belong together"},
+		{"a password in the address of the mail server", aMailServer(map[string]string{"smtp.address": "u:Xk29dLq@mail.hospital.example:587"}), "smtp.address", "no address"},
+		{"a default password of the mail server", aMailServer(map[string]string{"smtp.username": "lanyard", "smtp.password_file": written(t, "changeme")}), "smtp.password_file", "everybody tries first"},
+		{"authorities of the mail server that are none", aMailServer(map[string]string{"smtp.ca_file": written(t, "x")}), "smtp.ca_file", "no certificate"},
+		{"an address of mails without a mail server", map[string]string{"smtp.from": "no-reply@hospital.example"}, "smtp.address", "there is none"},
 	} {
 		t.Run("F35: "+tt.rule, func(t *testing.T) {
 			settings := aConfig(t)

@@ -73,6 +73,7 @@ type secrets struct {
 	postgresURL, redisPassword, sentinelPassword string
 	keyset                                       []byte
 	pin                                          string
+	federatedSecret, smtpPassword                string
 }
 
 // readSecrets reads every file with a secret that c names.
@@ -100,6 +101,8 @@ func readSecrets(c Config, no *refusals) secrets {
 		sentinelPassword: line("redis.sentinel_password_file", c.Redis.SentinelPasswordFile),
 		keyset:           read("keys.keyset_file", c.Keys.KeysetFile),
 		pin:              line("keys.pkcs11.pin_file", c.Keys.PKCS11.PINFile),
+		federatedSecret:  line("federated.client_secret_file", c.Federated.ClientSecretFile),
+		smtpPassword:     line("smtp.password_file", c.SMTP.PasswordFile),
 	}
 	if c.Postgres.URLFile == "" {
 		s.postgresURL = c.Postgres.URL

@@ -38,7 +38,7 @@ func serveCommand() *cobra.Command {
 	}
 	p := onConfig(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		s, err := p.settle(time.Now())
+		s, err := p.settle(time.Now)
 		if err != nil {
 			return err
 		}
@@ -154,6 +154,7 @@ func (p *production) open(ctx context.Context, s settled) error {
 		cards: s.trust, soft: s.Smartcard.Revocation == "soft", vouching: s.Smartcard.OCSPTimeout,
 		authorities: newOutside(false, s.Smartcard.OCSPNetworks...), outside: newOutside(false),
 		beginsEach: float64(s.Policy.BeginsEach), beginsAtOnce: s.Policy.BeginsAtOnce, origin: originOf(s.TrustedProxies),
+		webauthn: s.keyTrust(), upstream: s.upstream(),
 		sealer: store.Sealer(), ready: p.ready, trace: trace, now: time.Now, log: p.log,
 	})
 	return err

@@ -272,7 +272,7 @@ func settledOf(t *testing.T, settings map[string]string) settled {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, no := settleConfig(c, time.Now())
+	s, no := settleConfig(c, time.Now)
 	if err := no.err(); err != nil {
 		t.Fatal(err)
 	}
