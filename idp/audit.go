@@ -52,6 +52,11 @@ const (
 	SignedOutAll           Kind = "signed_out_everywhere"
 	MailCodeSent           Kind = "mail_code_sent" // why is in Reason
 
+	// What the service does by itself with what people sign in with.
+	KeysRechecked        Kind = "keys_rechecked"        // the night is in Reason
+	AuthenticatorLowered Kind = "authenticator_lowered" // to what is in Method and Level
+	MailFailed           Kind = "mail_failed"           // which, and why, is in Reason
+
 	// What an operator did on the server's host, before anybody could sign in.
 	Bootstrapped Kind = "bootstrapped"
 	BootstrapNo  Kind = "bootstrap_refused"
@@ -76,6 +81,7 @@ const (
 	LoginFence     = "login"   // a login makes one session
 	SessionFence   = "session" // by the session's key
 	FamilyFence    = "family"  // by the family's name
+	RecheckFence   = "recheck" // all keys are judged once a night
 )
 
 // Ends says whether f tells that something has ended. That may be told again:

@@ -24,6 +24,7 @@ type rooms struct {
 	ways  []idp.Way
 	rooms map[string]authenticators.Room
 	enrol map[string]authenticators.Enroller
+	keys  *passkey.Room // nil: there is no such way
 	codes *totp.Room
 	away  *federated.Room // nil: there is no such way
 }
@@ -69,6 +70,7 @@ func (p parts) keyRoom(rs *rooms, live *redis.Store) error {
 	if err != nil {
 		return err
 	}
+	rs.keys = room
 	proves := []idp.Proof{{Method: authenticators.Passkey, Level: authenticators.AAL2}}
 	if p.webauthn.metadata != nil {
 		proves = slices.Concat([]idp.Proof{{Method: authenticators.FIDO2, Level: authenticators.AAL3}, {Method: authenticators.Apple, Level: authenticators.AAL3}}, proves)

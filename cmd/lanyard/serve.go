@@ -68,6 +68,7 @@ type production struct {
 	log        *slog.Logger
 	leaving    atomic.Bool
 	fencesLeft bool // standing, of which operators were told
+	house      *keyHouse
 
 	closers []func() // in the order in which things were opened
 }
@@ -99,6 +100,7 @@ func runServe(ctx context.Context, s settled, out io.Writer, log *slog.Logger) e
 	work, rest := context.WithCancel(context.WithoutCancel(ctx))
 	var chores sync.WaitGroup
 	chores.Go(func() { p.keepHouse(work) })
+	chores.Go(func() { p.keepKeys(work) })
 	defer func() { rest(); chores.Wait() }()
 
 	parted := make(chan struct{})
@@ -157,7 +159,14 @@ func (p *production) open(ctx context.Context, s settled) error {
 		webauthn: s.keyTrust(), upstream: s.upstream(),
 		sealer: store.Sealer(), ready: p.ready, trace: trace, now: time.Now, log: p.log,
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	if s.metadata != nil && p.keys != nil {
+		p.house = &keyHouse{metadata: s.metadata, rechecks: &idp.Rechecks{Held: store, Judge: p.keys.Recheck, People: store, Journal: store, Now: p.now}}
+		p.metrics.Metadata(s.metadata.NextUpdate, func() bool { return s.metadata.Stale() > 0 })
+	}
+	return nil
 }
 
 // checkRegistry refuses a registry without keys that open, and one in which an
@@ -278,6 +287,7 @@ func (p *production) keepHouse(ctx context.Context) {
 			"take down fences": p.takeDownFences,
 			"seal the journal": p.seal,
 			"compare clocks":   p.compareClocks,
+			"read metadata":    p.readMetadata,
 			"rotate keys":      func(ctx context.Context) error { _, err := p.registry.RotateKeys(ctx); return err },
 		} {
 			doing, cancel := context.WithTimeout(ctx, 30*time.Second)

@@ -297,3 +297,17 @@ func withSetting(settings map[string]string, key, value string) map[string]strin
 	}
 	return changed
 }
+
+// count is the number that a statement returns.
+func count(t *testing.T, url, statement string) (n int) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.Background()) }()
+	if err := conn.QueryRow(t.Context(), statement).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}

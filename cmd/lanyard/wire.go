@@ -17,6 +17,7 @@ import (
 	"github.com/lanyard-id/lanyard/api/ops"
 	"github.com/lanyard-id/lanyard/authenticators"
 	"github.com/lanyard-id/lanyard/authenticators/federated"
+	"github.com/lanyard-id/lanyard/authenticators/passkey"
 	"github.com/lanyard-id/lanyard/authenticators/smartcard"
 	"github.com/lanyard-id/lanyard/authenticators/smartcard/revocation"
 	"github.com/lanyard-id/lanyard/idp"
@@ -80,9 +81,11 @@ type parts struct {
 // service is one server, ready to listen.
 type service struct {
 	room    *smartcard.Room
+	keys    *passkey.Room // nil: there is no such way
 	pages   *api.Server
 	ops     http.Handler
 	metrics *ops.Metrics
+	site    *web.Site
 }
 
 // wire puts a service together, from the stores at the bottom to the pages.
@@ -152,7 +155,7 @@ func wire(p parts) (*service, error) {
 	}
 	agents := desk.New(desk.Config{Origin: origin(p.issuer), Room: room, Desks: live, Refusals: logins, Problems: pages, Now: p.now, Log: p.log})
 	pages.Desk = &api.Desk{Desks: live, Shown: live, Card: room, Alias: hostOf(p.issuer), Mount: agents.Mount}
-	return &service{room: room, pages: pages, ops: metrics.Handler(p.readiness(live.Ping)), metrics: metrics}, nil
+	return &service{room: room, keys: open.keys, site: site, pages: pages, ops: metrics.Handler(p.readiness(live.Ping)), metrics: metrics}, nil
 }
 
 // readiness asks all that a server needs, one after the other.
