@@ -64,7 +64,7 @@ func (m *MailCodes) Send(ctx context.Context, purpose, subject, address, lang st
 		return err
 	}
 	return m.Teller.Tell(ctx, Act{Event: Event{At: m.Now(), Kind: MailCodeSent, Subject: subject, Reason: purpose},
-		Mails: []Mail{{To: address, Lang: lang, Text: "mail.code", Args: map[string]string{"code": code[:4] + "-" + code[4:]}}}})
+		Mails: []Mail{{To: address, Lang: lang, Text: mailCodeText, Args: map[string]string{"code": code[:4] + "-" + code[4:]}}}})
 }
 
 func (m *MailCodes) keep(ctx context.Context, s sent, purpose, subject string) error {

@@ -26,6 +26,7 @@ type Metrics struct {
 	refused  *prometheus.CounterVec
 	audit    prometheus.Counter
 	stores   stores
+	mails    mails
 }
 
 // NewMetrics returns metrics that have counted nothing.
@@ -58,8 +59,9 @@ func NewMetrics() *Metrics {
 			Help: "Events that could not be recorded. What they tell of was refused. More than none wants somebody to look.",
 		}),
 		stores: newStores(),
+		mails:  newMails(),
 	}
-	m.registry.MustRegister(m.steps, m.requests, m.signIns, m.tokens, m.refused, m.audit, m.stores.took, m.stores.errors, m.stores.open, m.stores.offset,
+	m.registry.MustRegister(m.steps, m.requests, m.signIns, m.tokens, m.refused, m.audit, m.stores.took, m.stores.errors, m.stores.open, m.stores.offset, m.mails.ended, m.mails.waiting,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/lanyard-id/lanyard/authenticators/passkey"
 	"github.com/lanyard-id/lanyard/idp"
 	"github.com/lanyard-id/lanyard/store/postgres"
 	"github.com/lanyard-id/lanyard/store/redis"
@@ -90,6 +91,15 @@ func (e *examination) examine(ctx context.Context, c Config) {
 		e.note(warn, "smartcard.revocation", "cards that nobody can vouch for sign in at AAL2", "use hard, unless your hospital has decided on it")
 	}
 	e.trust(s.trust)
+	if !no.of(metadataKey) && !no.of("webauthn.metadata_root_file") {
+		e.metadata(s.metadata)
+	}
+	if !no.of("federated.issuer") {
+		e.federation(ctx, s)
+	}
+	if !slices.ContainsFunc(no, func(r refusal) bool { return strings.HasPrefix(r.key, "smtp.") }) {
+		e.mail(ctx, s)
+	}
 	if !no.of("redis.addresses") { // who dials says what was dialled
 		e.redis(ctx, s)
 	}
@@ -110,6 +120,71 @@ func (e *examination) trust(t cardTrust) {
 			continue
 		}
 		e.note(fine, trustKey, says, "")
+	}
+}
+
+func (e *examination) metadata(m *passkey.Metadata) {
+	if m == nil {
+		e.note(warn, metadataKey, "there is none, so no passkey and no security key is worth AAL3", "fetch what the FIDO Alliance publishes, and name the file")
+		return
+	}
+	known, unread := m.Models()
+	says := fmt.Sprintf("number %d, of %d models; the next is due on %s", m.Number(), known, m.NextUpdate().UTC().Format(time.DateOnly))
+	if unread > 0 {
+		says += fmt.Sprintf("; of %d it says what cannot be read", unread)
+	}
+	switch left := -m.Stale(); {
+	case left <= 0:
+		e.note(warn, metadataKey, says+", which is past", "fetch the next one: models that were revoked since are not known, and after webauthn.metadata_grace no key is worth AAL3")
+	case left < metadataNotice:
+		e.note(warn, metadataKey, says, "fetch the next one before that")
+	default:
+		e.note(fine, metadataKey, says, "")
+	}
+}
+
+// federation asks the organisation's own provider for its name, as servers do.
+func (e *examination) federation(ctx context.Context, s settled) {
+	up := s.upstream()
+	if up == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	said, err := discovered(ctx, up.HTTP, strings.TrimSuffix(up.Issuer, "/")+"/.well-known/openid-configuration")
+	switch {
+	case err != nil:
+		e.note(warn, "federated.issuer", "it does not answer: "+firstLine(err), "see that it can be reached from here; inside your own network name that in federated.networks")
+	case said != up.Issuer:
+		e.note(fail, "federated.issuer", fmt.Sprintf("who answers there calls itself %.200q", said), "write the issuer to the letter")
+	default:
+		e.note(fine, "federated.issuer", "it answers, and under its name", "")
+	}
+}
+
+func (e *examination) mail(ctx context.Context, s settled) {
+	if s.SMTP.Address == "" {
+		e.note(warn, "smtp", "no mail server is named: nobody is told by mail of what changes, and codes by mail do not come", "set smtp.address and smtp.from")
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := s.mailServer().Check(ctx); err != nil {
+		e.note(warn, "smtp", firstLine(err), "see that it can be reached from here, that its certificate is good and that it takes our user; mails wait for a day")
+		return
+	}
+	e.note(fine, "smtp", "it answers, proves who it is and takes our mails", "")
+}
+
+func (e *examination) outbox(ctx context.Context, store *postgres.Store) {
+	n, err := store.MailsWaiting(ctx)
+	switch {
+	case err != nil:
+		e.note(fail, "outbox", firstLine(err), "see that PostgreSQL answers")
+	case n > 100:
+		e.note(warn, "outbox", fmt.Sprintf("%d mails wait", n), "see that a server runs, and to the mail server")
+	default:
+		e.note(fine, "outbox", fmt.Sprintf("%d mails wait", n), "")
 	}
 }
 
@@ -166,6 +241,7 @@ func (e *examination) registry(ctx context.Context, s settled) {
 		return
 	}
 	e.keys(ctx, store, s)
+	e.outbox(ctx, store)
 }
 
 func (e *examination) keys(ctx context.Context, store *postgres.Store, s settled) {
@@ -242,7 +318,7 @@ func (e *examination) issuer(ctx context.Context, c Config) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	said, err := discovered(ctx, strings.TrimSuffix(c.Issuer, "/")+"/.well-known/openid-configuration")
+	said, err := discovered(ctx, http.DefaultClient, strings.TrimSuffix(c.Issuer, "/")+"/.well-known/openid-configuration")
 	switch {
 	case err != nil:
 		e.note(warn, "issuer", "nobody answers as applications would ask: "+firstLine(err), "if a server runs, see to the balancer, its certificate and its names")
@@ -254,12 +330,12 @@ func (e *examination) issuer(ctx context.Context, c Config) {
 }
 
 // discovered is the issuer that a discovery document names.
-func discovered(ctx context.Context, address string) (string, error) {
+func discovered(ctx context.Context, by *http.Client, address string) (string, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return "", err
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := by.Do(req)
 	if err != nil {
 		return "", err
 	}

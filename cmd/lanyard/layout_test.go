@@ -34,6 +34,8 @@ api/desk                              -> api authenticators authenticators/smart
 api/dev                               -> api authenticators authenticators/smartcard authenticators/smartcard/cardca authenticators/smartcard/virtualagent authenticators/smartcard/virtualcard idp idp/registry/directory web + chi
 api/ops                               -> idp + prometheus
 idp                                   -> authenticators
+idp/post                              -> idp + go-mail
+idp/post/mailbox                      ->
 idp/provider                          -> idp + zitadel/oidc go-jose chi cors
 idp/registry/directory                -> idp authenticators + yaml
 authenticators                        ->
@@ -66,6 +68,7 @@ var others = map[string]string{
 	"crypto11":     "github.com/ThalesGroup/crypto11",
 	"cors":         "github.com/rs/cors",
 	"go-jose":      "github.com/go-jose/go-jose/",
+	"go-mail":      "github.com/wneessen/go-mail/",
 	"go-oidc":      "github.com/coreos/go-oidc/",
 	"go-redis":     "github.com/redis/go-redis/",
 	"go-webauthn":  "github.com/go-webauthn/",

@@ -95,12 +95,16 @@ func runServe(ctx context.Context, s settled, out io.Writer, log *slog.Logger) e
 	if s.Smartcard.Revocation == "soft" {
 		log.WarnContext(ctx, "smartcard.revocation is soft: cards that nobody can vouch for sign in at AAL2, and the journal marks each")
 	}
+	if s.SMTP.Address == "" {
+		log.WarnContext(ctx, "smtp.address names no mail server: nobody is told by mail of what changes, and codes by mail do not come")
+	}
 
 	defer p.sealLast(ctx) // once nothing comes any more, and nobody else seals
 	work, rest := context.WithCancel(context.WithoutCancel(ctx))
 	var chores sync.WaitGroup
 	chores.Go(func() { p.keepHouse(work) })
 	chores.Go(func() { p.keepKeys(work) })
+	chores.Go(func() { p.carryMails(work, p.postman(s)) })
 	defer func() { rest(); chores.Wait() }()
 
 	parted := make(chan struct{})
@@ -288,6 +292,7 @@ func (p *production) keepHouse(ctx context.Context) {
 			"seal the journal": p.seal,
 			"compare clocks":   p.compareClocks,
 			"read metadata":    p.readMetadata,
+			"keep the outbox":  p.keepOutbox,
 			"rotate keys":      func(ctx context.Context) error { _, err := p.registry.RotateKeys(ctx); return err },
 		} {
 			doing, cancel := context.WithTimeout(ctx, 30*time.Second)
