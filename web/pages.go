@@ -48,14 +48,19 @@ type Message struct {
 	Action  string // what to do now; may be empty
 }
 
+// About says whether it is one of the messages with these codes: a form with
+// several fields shows it at the one that is to be put right.
+func (m *Message) About(codes ...string) bool { return m != nil && slices.Contains(codes, m.Code) }
+
 // Ways is the page "ways": choose how to sign in.
 type Ways struct {
 	Page
-	LoginID string
-	Ways    []Way
-	Cards   []VirtualCard // development only; shown under the way called smartcard
-	Message *Message      // why the last try failed, or nil
-	Why     *Message      // why somebody who is signed in must sign in again, or nil
+	LoginID    string
+	Ways       []Way
+	Cards      []VirtualCard // development only; shown under the way called smartcard
+	CardsFirst bool          // and before the other ways, where there is none of that name
+	Message    *Message      // why the last try failed, or nil
+	Why        *Message      // why somebody who is signed in must sign in again, or nil
 }
 
 // Has says whether the way called name is offered.

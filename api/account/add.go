@@ -38,6 +38,7 @@ func (p *Pages) choose(w http.ResponseWriter, r *http.Request, o idp.Owner) erro
 		}
 		page.Ways = append(page.Ways, one)
 	}
+	w.Header().Set("Content-Security-Policy", web.Policy("https:")) // one of its forms leads to the organisation's own provider
 	return p.Server.Render(w, http.StatusOK, "account-add", page)
 }
 

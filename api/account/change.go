@@ -1,6 +1,7 @@
 package account
 
 import (
+	"errors"
 	"net/http"
 
 	"github.com/lanyard-id/lanyard/authenticators"
@@ -120,18 +121,21 @@ func (p *Pages) sendCode(w http.ResponseWriter, r *http.Request, o idp.Owner) er
 
 // changeEmail takes the code that came to the new address.
 func (p *Pages) changeEmail(w http.ResponseWriter, r *http.Request, o idp.Owner) error {
-	err := p.Mailed.Check(r.Context(), emailChange, o.Person.UID, r.PostFormValue("code"), func(email string) error {
+	why := p.Mailed.Check(r.Context(), emailChange, o.Person.UID, r.PostFormValue("code"), func(email string) error {
 		return p.Accounts.SetEmail(r.Context(), o, email)
 	})
-	if err == nil {
+	if why == nil {
 		return p.done(w, r, "email")
 	}
-	status, m, err := p.problem(r, err)
+	status, m, err := p.problem(r, why)
 	if err != nil {
 		return err
 	}
 	page := web.AccountEmail{Page: p.frame(r, o), Email: o.Person.Email, Problem: m}
 	page.Here = "/account/email"
+	if email, bad := idp.ParseEmail(r.PostFormValue("email")); bad == nil && errors.Is(why, idp.ErrMailCode) {
+		page.New = email // only to be shown: which address it is, the code knows
+	}
 	return p.Server.Render(w, status, "account-email", page)
 }
 

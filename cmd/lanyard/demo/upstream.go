@@ -157,7 +157,7 @@ func (u *upstream) authorize(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h := w.Header()
-	h.Set("Content-Security-Policy", web.Policy(origin(q.Get("redirect_uri")))) // where the form's answer leads
+	h.Set("Content-Security-Policy", web.Policy("https:", "http:")) // the form's answer leads on, to whatever application asked first
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "same-origin")
 	h.Set("Cache-Control", "no-store")
