@@ -150,7 +150,7 @@ func (as *Accounts) Remove(ctx context.Context, o Owner, id string) error {
 		return err
 	}
 	if a.State != authenticators.Active {
-		return ErrTooLow // what was stopped the registration authority alone lets go
+		return authenticators.ErrSuspended // the registration authority alone lets go of it
 	}
 	if err := o.Session.MayRemove(a.Level, as.Now()); err != nil {
 		return err

@@ -43,7 +43,7 @@ func anOffice(t *testing.T) *office {
 	o.logins.People, o.logins.Journal, o.logins.Fences = registry, registry, registry
 	o.grants.People, o.grants.Journal, o.grants.Fences = registry, registry, registry
 	o.accounts = &idp.Accounts{Holdings: registry, Contacts: registry, SignOuts: registry, Sessions: o.live, Own: o.live, Journal: registry, Now: now}
-	o.mailed = &idp.MailCodes{Questions: o.live.Questions("mail"), Teller: registry, Now: now}
+	o.mailed = &idp.MailCodes{Questions: o.live.Questions("mail"), Teller: registry, Limits: o.live, Now: now}
 	return o
 }
 

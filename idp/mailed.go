@@ -21,6 +21,10 @@ const (
 	mailCodeSize  = 8 // characters of 5 bits each
 )
 
+// MailLimit is that of codes by mail for one account: nobody's mailbox is to be
+// filled by a stranger.
+var MailLimit = Limit{Free: 3, First: time.Minute, Longest: time.Hour, Life: 24 * time.Hour}
+
 // ErrMailCode refuses a code that was not sent, is too old, or was tried too
 // often: one reason for all.
 const ErrMailCode Refusal = "the code from the mail is wrong or too old"
@@ -41,6 +45,7 @@ type Teller interface {
 type MailCodes struct {
 	Questions authenticators.Questions
 	Teller    Teller
+	Limits    Limits
 	Now       func() time.Time
 }
 
@@ -58,6 +63,9 @@ func (sent) name(purpose, subject string) string { return Hash("mail code " + pu
 // Send sends a code to an address, for one purpose of one person. What was sent
 // for it before is worth nothing.
 func (m *MailCodes) Send(ctx context.Context, purpose, subject, address, lang string) error {
+	if err := m.count(ctx, subject); err != nil {
+		return err
+	}
 	code := newMailCode()
 	s := sent{Hash: Hash(code), Address: address, Left: mailCodeTries, Expires: m.Now().Add(MailCodeLife)}
 	if err := m.keep(ctx, s, purpose, subject); err != nil {
@@ -65,6 +73,11 @@ func (m *MailCodes) Send(ctx context.Context, purpose, subject, address, lang st
 	}
 	return m.Teller.Tell(ctx, Act{Event: Event{At: m.Now(), Kind: MailCodeSent, Subject: subject, Reason: purpose},
 		Mails: []Mail{{To: address, Lang: lang, Text: mailCodeText, Args: map[string]string{"code": code[:4] + "-" + code[4:]}}}})
+}
+
+// count counts a mail of one account, wherever it goes.
+func (m *MailCodes) count(ctx context.Context, subject string) error {
+	return m.Limits.Attempt(ctx, LimitKey{Account: subject, Authenticator: "mail code"}, MailLimit, m.Now())
 }
 
 func (m *MailCodes) keep(ctx context.Context, s sent, purpose, subject string) error {
@@ -109,6 +122,9 @@ func (m *MailCodes) Check(ctx context.Context, purpose, subject, code string, th
 
 // Pretend does what Send does for nobody, so that nobody learns who there is.
 func (m *MailCodes) Pretend(ctx context.Context, purpose, name string) error {
+	if err := m.count(ctx, name); err != nil {
+		return err
+	}
 	s := sent{Hash: Hash(NewSecret()), Left: mailCodeTries, Expires: m.Now().Add(MailCodeLife)}
 	if err := m.keep(ctx, s, purpose, name); err != nil {
 		return err

@@ -65,8 +65,8 @@ func recovering(t *testing.T) (*office, *idp.Recovery, *calls) {
 	}
 	c := &calls{Contacts: o.registry, Held: o.registry, Questions: o.mailed.Questions, Limits: o.live, Teller: o.registry}
 	now := func() time.Time { return o.now }
-	o.mailed = &idp.MailCodes{Questions: c, Teller: c, Now: now}
-	return o, &idp.Recovery{Contacts: c, Holdings: c, Mailed: o.mailed, Accounts: o.accounts, Limits: c, Now: now}, c
+	o.mailed = &idp.MailCodes{Questions: c, Teller: c, Limits: c, Now: now}
+	return o, &idp.Recovery{Contacts: c, Holdings: c, Mailed: o.mailed, Accounts: o.accounts}, c
 }
 
 func aPassword(uid string) authenticators.Authenticator {

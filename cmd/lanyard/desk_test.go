@@ -209,7 +209,7 @@ func TestDeskRefusals(t *testing.T) {
 			t.Errorf("a second answer: %d, %v", got.status, got.body)
 		}
 		p.again()
-		p.wantPage(http.StatusForbidden, "answer did not fit")
+		p.wantPage(http.StatusForbidden, "did not accept what came back")
 	})
 	t.Run("own rule: what an agent says in Welsh is in Welsh, whatever cookie it brings", func(t *testing.T) {
 		_, handle := s.asked()

@@ -122,7 +122,7 @@ func wire(p parts) (*service, error) {
 		LastRoles: p.registry, Notices: p.registry, Journal: journal, Fences: p.registry, Limits: live, Ways: open.ways, Timers: p.timers, Now: p.now,
 	}
 	accounts := &idp.Accounts{Holdings: p.registry, Contacts: p.registry, SignOuts: p.registry, Sessions: live, Own: live, Journal: journal, Now: p.now}
-	mailed := &idp.MailCodes{Questions: live.Questions("mail"), Teller: p.registry, Now: p.now}
+	mailed := &idp.MailCodes{Questions: live.Questions("mail"), Teller: p.registry, Limits: live, Now: p.now}
 	grants := &idp.Grants{
 		Codes: live, Tokens: live, People: p.registry, Clients: p.registry, Journal: journal, Fences: p.registry, Now: p.now,
 	}
@@ -139,7 +139,7 @@ func wire(p parts) (*service, error) {
 		Logins: logins, Browser: browser, Rooms: open.rooms,
 		Site: site, Metrics: metrics, Log: p.log, Origin: p.origin, Trace: p.trace.routes(),
 		Asks: asks.Wait, Begins: begins.Wait, Passwords: open.codes,
-		Recovery: &idp.Recovery{Contacts: p.registry, Holdings: p.registry, Mailed: mailed, Accounts: accounts, Limits: live, Now: p.now},
+		Recovery: &idp.Recovery{Contacts: p.registry, Holdings: p.registry, Mailed: mailed, Accounts: accounts},
 	})
 	if open.away != nil {
 		pages.Federated = open.away
