@@ -421,16 +421,20 @@ func TestServersTogether(t *testing.T) {
 		}
 		once(t, w, 6)
 	})
-	t.Run("own rule: who was too slow hands nothing over", func(t *testing.T) {
+	t.Run("own rule: who was too slow hands nothing over, for another has the mail", func(t *testing.T) {
 		w := aWorld(t, nil)
 		w.tell(added(asha))
 		slow := &late{Outbox: w.store, meanwhile: func() {
 			w.advance(time.Minute)
-			if err := w.drain(w.post(w.store)); err != nil {
-				t.Error(err)
+			if o, err := w.store.TakeMail(t.Context(), w.clock(), w.clock().Add(time.Minute)); err != nil || o.Mail.To != asha {
+				t.Errorf("the other took %v, %v", o.ID, err)
 			}
 		}}
-		if _, err := w.post(slow).One(t.Context()); err != nil {
+		if _, err := w.post(slow).One(t.Context()); err != nil || len(w.box.Letters()) != 0 {
+			t.Errorf("%v, %d letters", err, len(w.box.Letters()))
+		}
+		w.advance(time.Minute)
+		if err := w.drain(w.post(w.store)); err != nil {
 			t.Fatal(err)
 		}
 		once(t, w, 1)
