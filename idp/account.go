@@ -324,7 +324,7 @@ func (p Person) holdsKind(kind authenticators.Kind) bool {
 
 // isName says whether name can be shown in a list.
 func isName(name string) bool {
-	if name == "" || len(name) > 4*maxName {
+	if strings.TrimSpace(name) == "" || len(name) > 4*maxName {
 		return false
 	}
 	letters := 0

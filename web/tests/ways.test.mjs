@@ -90,7 +90,6 @@ describe("a key that does not know whose hand it is in", () => {
 for (const scripts of [true, false]) {
   const mode = scripts ? "" : " without scripts";
   const card = scripts ? "0000102" : "0000103";
-  const email = scripts ? "oluwaseun.adeyemi@calder.example" : "tomasz.kowalski@riverside.example";
   test(`a password and a one-time code${mode}`, async (t) => {
     const person = await Person.arrive(t, { javaScriptEnabled: scripts });
     await toAccount(person, card);
@@ -113,11 +112,11 @@ for (const scripts of [true, false]) {
       assert.equal(await person.page.getByLabel("E-mail address").inputValue(), address);
     };
     await start();
-    await person.inspect("totp");
+    if (scripts) await person.inspect("totp");
     await enter("000000");
     assert.equal(await person.code(), "OTP-01");
     assert.equal(await person.page.getByLabel("Password", { exact: true }).inputValue(), "", "the password is not shown again");
-    await person.inspect("totp wrong code");
+    if (scripts) await person.inspect("totp wrong code");
     const code = await app.next();
     await enter(code, "some other password");
     await person.page.locator('[data-code="OTP-01"]').waitFor();
@@ -132,7 +131,6 @@ for (const scripts of [true, false]) {
     await start();
     await enter(last);
     assert.equal(await person.code(), "OTP-01", "a code counts once");
-    assert.ok(email);
   });
 
   test(`the organisation's own account${mode}`, async (t) => {
@@ -151,11 +149,11 @@ for (const scripts of [true, false]) {
     await person.inspect("upstream");
     await person.click(way(person, "Sign in as nobody"));
     assert.equal(await person.code(), "FED-01");
-    await person.inspect("FED-01");
+    if (scripts) await person.inspect("FED-01");
     for (const [name, code] of [["Oluwaseun Adeyemi", "FED-02"], ["Bronwen Pritchard", "FED-03"]]) {
       await as(name);
       await person.page.locator(`[data-code="${code}"]`).waitFor();
-      await person.inspect(code);
+      if (scripts) await person.inspect(code);
     }
     await as("Rowan Campbell");
     const got = await claims(person);
@@ -165,7 +163,6 @@ for (const scripts of [true, false]) {
     await person.open(asking("AAL3_ANY"));
     assert.match(await person.page.locator("main").innerText(), /needs a stronger way to sign in/);
     assert.equal(await way(person, /^Your organisation's account/).count(), 0);
-    await person.inspect("a stronger way is needed");
   });
 }
 
@@ -176,6 +173,8 @@ test("stepping up: what is missing is asked for, with the reason, and nothing el
   await addKey(person, "Pocket");
   await anew(person);
   await person.open(asking(any));
+  await person.page.waitForURL(/\/login\?/);
+  await person.click(keyWay(person));
   const low = await claims(person);
   assert.equal(low.authentication_assurance_level, "2");
 
@@ -205,7 +204,6 @@ test("an application that takes level 3 alone offers nothing less, whatever it i
   assert.equal(await keyWay(person).count(), 0);
   assert.equal(await way(person, /^Your organisation's account/).count(), 0);
   assert.ok(await person.page.locator("a.lanyard-card").count() > 10);
-  await person.inspect("level 3 alone");
 });
 
 test("somebody else takes over at the desk and inherits nothing", async (t) => {
@@ -216,7 +214,6 @@ test("somebody else takes over at the desk and inherits nothing", async (t) => {
   await person.open(asking("AAL2_OR_AAL3_ANY", "&prompt=login"));
   await person.page.waitForURL(/\/login\?/);
   assert.match(await person.page.locator("main .lanyard-status").first().innerText(), /asks you to sign in again/);
-  await person.inspect("sign in again");
   await person.click(way(person, "Not Dr Asha Smith? Change user"));
   await person.page.waitForURL(/\/login\?/);
   assert.doesNotMatch(await person.page.locator(".lanyard-body").innerText(), /Signed in as/);
