@@ -134,10 +134,9 @@ func (as *Accounts) Rename(ctx context.Context, o Owner, id, name string) error 
 	if !isName(name) {
 		return ErrUnnamed
 	}
-	a.Name = name
 	act := as.act(o, AuthenticatorRenamed, a.Called(), "", nil)
 	act.Mails = nil
-	if err := as.Holdings.ChangeAuthenticator(ctx, a, act); err != nil {
+	if err := as.Holdings.RenameAuthenticator(ctx, a.Subject, a.ID, name, act); err != nil {
 		return fmt.Errorf("rename authenticator: %w", err)
 	}
 	return nil
@@ -178,9 +177,8 @@ func (as *Accounts) Lose(ctx context.Context, o Owner, id string) error {
 	if a.State == authenticators.Suspended {
 		return nil
 	}
-	a.State = authenticators.Suspended
 	act := as.act(o, AuthenticatorSuspended, a.Called(), "mail.lost", map[string]string{"name": a.Name})
-	if err := as.Holdings.ChangeAuthenticator(ctx, a, act); err != nil {
+	if err := as.Holdings.StopAuthenticator(ctx, a.Subject, a.ID, act); err != nil {
 		return fmt.Errorf("suspend authenticator: %w", err)
 	}
 	return nil
@@ -206,7 +204,7 @@ func (as *Accounts) SetPassword(ctx context.Context, o Owner, a authenticators.A
 	}
 	act := as.act(o, PasswordChanged, a.Called(), "mail.password", nil)
 	act.Event.Use, act.Fences = &use, []Fence{{Kind: ChallengeFence, Hash: once}}
-	err := as.Holdings.ChangeAuthenticator(ctx, a, act)
+	err := as.Holdings.KeepRecord(ctx, a.Subject, a.ID, a.Record, act)
 	if errors.Is(err, ErrUsed) {
 		return authenticators.ErrAnswer
 	}

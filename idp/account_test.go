@@ -43,7 +43,7 @@ func anOffice(t *testing.T) *office {
 	o.logins.People, o.logins.Journal, o.logins.Fences = registry, registry, registry
 	o.grants.People, o.grants.Journal, o.grants.Fences = registry, registry, registry
 	o.accounts = &idp.Accounts{Holdings: registry, Contacts: registry, SignOuts: registry, Sessions: o.live, Own: o.live, Journal: registry, Now: now}
-	o.mailed = &idp.MailCodes{Questions: o.live.Questions("mail"), Teller: registry, Limits: o.live, Now: now}
+	o.mailed = &idp.MailCodes{Questions: o.live.Questions("mail"), Teller: registry, Limits: unlimited{}, Now: now}
 	return o
 }
 
@@ -300,8 +300,8 @@ func TestLose(t *testing.T) {
 		if err := o.accounts.Lose(t.Context(), o.owner(nurse, authenticators.AAL2), key.ID); err != nil {
 			t.Fatal(err)
 		}
-		if err := o.accounts.Remove(t.Context(), o.owner(nurse, authenticators.AAL3), key.ID); !errors.Is(err, idp.ErrTooLow) {
-			t.Errorf("Remove: %v, want ErrTooLow", err)
+		if err := o.accounts.Remove(t.Context(), o.owner(nurse, authenticators.AAL3), key.ID); !errors.Is(err, authenticators.ErrSuspended) {
+			t.Errorf("Remove: %v, want ErrSuspended", err)
 		}
 		if a, err := o.accounts.One(t.Context(), o.owner(nurse, authenticators.AAL2), key.ID); err != nil || a.State != authenticators.Suspended {
 			t.Errorf("One: %+v, %v", a, err)

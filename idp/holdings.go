@@ -2,6 +2,7 @@ package idp
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"github.com/lanyard-id/lanyard/authenticators"
@@ -30,9 +31,13 @@ type Holdings interface {
 	// AddAuthenticator keeps a. ErrTaken if another of its kind has its handle.
 	AddAuthenticator(ctx context.Context, a authenticators.Authenticator, act Act) error
 
-	// ChangeAuthenticator gives the authenticator a.ID the Name, State, Method,
-	// Level, Model and Record of a. ErrNotFound if a.Subject does not hold it.
-	ChangeAuthenticator(ctx context.Context, a authenticators.Authenticator, act Act) error
+	// RenameAuthenticator, StopAuthenticator, which suspends it, and KeepRecord
+	// change one thing each, so that none undoes what another server changes
+	// at the same instant. ErrNotFound if subject does not hold it; for the
+	// record also if it is not active.
+	RenameAuthenticator(ctx context.Context, subject, id, name string, act Act) error
+	StopAuthenticator(ctx context.Context, subject, id string, act Act) error
+	KeepRecord(ctx context.Context, subject, id string, record json.RawMessage, act Act) error
 
 	// StopCard suspends the card with that serial number. ErrNotFound if
 	// subject has no active one.

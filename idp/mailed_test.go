@@ -244,3 +244,25 @@ func TestParseEmail(t *testing.T) {
 		})
 	}
 }
+
+// unlimited lets every try through.
+type unlimited struct{}
+
+func (unlimited) Attempt(context.Context, idp.LimitKey, idp.Limit, time.Time) error { return nil }
+func (unlimited) Clear(context.Context, idp.LimitKey) error                         { return nil }
+
+func TestMailLimit(t *testing.T) {
+	t.Run("own rule: nobody fills a mailbox with codes, whatever they are for", func(t *testing.T) {
+		o := anOffice(t)
+		o.mailed.Limits = o.live
+		sent := 0
+		for range 10 {
+			if o.mailed.Send(t.Context(), "email", nurse, "other@example.org", "en") == nil {
+				sent++
+			}
+		}
+		if want := idp.MailLimit.Free + 1; sent != want {
+			t.Errorf("%d were sent, want %d", sent, want)
+		}
+	})
+}

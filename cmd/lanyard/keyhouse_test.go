@@ -193,9 +193,7 @@ func TestLowerLeavesTheRest(t *testing.T) {
 		act := func(kind idp.Kind) idp.Act {
 			return idp.Act{Event: idp.Event{At: time.Now(), Kind: kind, Subject: oneRole}}
 		}
-		lost := a
-		lost.State = authenticators.Suspended
-		err1 := w.registry.ChangeAuthenticator(t.Context(), lost, act(idp.AuthenticatorSuspended))
+		err1 := w.registry.StopAuthenticator(t.Context(), a.Subject, a.ID, act(idp.AuthenticatorSuspended))
 		err2 := w.registry.LowerAuthenticator(t.Context(), a, authenticators.Passkey, authenticators.AAL2, act(idp.AuthenticatorLowered))
 		if got := w.held(t, oneRole); err1 != nil || err2 != nil || got.State != authenticators.Suspended || got.Level != authenticators.AAL2 {
 			t.Errorf("%v, %v: %+v", err1, err2, got)

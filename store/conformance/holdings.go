@@ -134,26 +134,29 @@ func Holdings(t *testing.T, open func(t *testing.T, doc directory.Document) Open
 		w := ward(t)
 		w.must(w.AddAuthenticator(t.Context(), aKey("k2"), anAct("add")))
 		a := aKey("k2")
-		a.Name, a.State, a.Method, a.Level, a.Model, a.Record = "Lost", authenticators.Suspended, authenticators.FIDO2, authenticators.AAL3, "K 6", json.RawMessage(`{"key":"BB"}`)
-		w.must(w.ChangeAuthenticator(t.Context(), a, anAct("change")))
+		a.Name, a.State, a.Record = "Lost", authenticators.Suspended, json.RawMessage(`{"key":"BB"}`)
+		w.must(w.RenameAuthenticator(t.Context(), ada, "k2", a.Name, anAct("rename")))
+		w.must(w.KeepRecord(t.Context(), ada, "k2", a.Record, anAct("change")))
+		w.must(w.StopAuthenticator(t.Context(), ada, "k2", anAct("stop")))
+		w.want(w.KeepRecord(t.Context(), ada, "k2", json.RawMessage(`{}`), anAct("late")), idp.ErrNotFound)
 		w.same(w.byHandle(authenticators.KeyKind, "handle-k2"), a)
 		w.holds("passkey:k2", false)
 		w.must(w.RemoveAuthenticator(t.Context(), ada, "k2", anAct("remove")))
 		if _, ok := w.person().Holds["passkey:k2"]; ok {
 			t.Error("it is still held")
 		}
-		w.left("add", "change", "remove")
+		w.left("add", "rename", "change", "stop", "remove")
 	})
 	t.Run("own rule: nobody changes what they do not hold", func(t *testing.T) {
 		w := ward(t)
 		w.must(w.AddAuthenticator(t.Context(), aKey("k2"), anAct("add")))
 		w.must(w.RemoveAuthenticator(t.Context(), ada, "k2", anAct("remove")))
-		w.want(w.ChangeAuthenticator(t.Context(), aKey("k2"), anAct("late")), idp.ErrNotFound)
-		w.want(w.RemoveAuthenticator(t.Context(), ada, "k2", anAct("late")), idp.ErrNotFound)
-		stolen := aKey("k1")
-		stolen.Subject = other
-		w.want(w.ChangeAuthenticator(t.Context(), stolen, anAct("late")), idp.ErrNotFound)
-		w.want(w.RemoveAuthenticator(t.Context(), other, "k1", anAct("late")), idp.ErrNotFound)
+		for _, of := range []struct{ subject, id string }{{ada, "k2"}, {other, "k1"}} {
+			w.want(w.RenameAuthenticator(t.Context(), of.subject, of.id, "mine", anAct("late")), idp.ErrNotFound)
+			w.want(w.StopAuthenticator(t.Context(), of.subject, of.id, anAct("late")), idp.ErrNotFound)
+			w.want(w.KeepRecord(t.Context(), of.subject, of.id, json.RawMessage(`{}`), anAct("late")), idp.ErrNotFound)
+			w.want(w.RemoveAuthenticator(t.Context(), of.subject, of.id, anAct("late")), idp.ErrNotFound)
+		}
 		w.left("add", "remove")
 	})
 	t.Run("own rule: an e-mail finds its person, whatever its spelling", func(t *testing.T) { emails(t, ward(t)) })
@@ -205,11 +208,9 @@ func Holdings(t *testing.T, open func(t *testing.T, doc directory.Document) Open
 	})
 	t.Run("A10: who signs in while it is suspended, or removed, does before or not at all", func(t *testing.T) {
 		w := ward(t)
-		stop := aKey("k1")
-		stop.Record, stop.State = nil, authenticators.Suspended
 		won := atOnce(func(n int) bool {
 			if n == racers/2 {
-				w.must(w.ChangeAuthenticator(t.Context(), stop, anAct("stop")))
+				w.must(w.StopAuthenticator(t.Context(), ada, "k1", anAct("stop")))
 				return false
 			}
 			err := w.use("k1", nil, nil, noon)
@@ -357,7 +358,7 @@ func used(t *testing.T, w holdings) {
 	state(2, noon.Add(time.Hour))
 	w.must(w.use("k2", nil, nil, noon)) // a clock that is behind does not move it back
 	state(2, noon.Add(time.Hour))
-	w.must(w.ChangeAuthenticator(t.Context(), aKey("k2"), anAct("change")))
+	w.must(w.RenameAuthenticator(t.Context(), ada, "k2", aKey("k2").Name, anAct("change")))
 	state(2, noon.Add(time.Hour))
 	for _, id := range []string{"c1", "none"} { // suspended, and held by nobody
 		w.want(w.use(id, nil, nil, noon), idp.ErrUsed)

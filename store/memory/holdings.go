@@ -93,16 +93,35 @@ func (s *Store) AddAuthenticator(_ context.Context, a authenticators.Authenticat
 	})
 }
 
-// ChangeAuthenticator implements idp.Holdings.
-func (s *Store) ChangeAuthenticator(_ context.Context, a authenticators.Authenticator, act idp.Act) error {
+// RenameAuthenticator implements idp.Holdings.
+func (s *Store) RenameAuthenticator(_ context.Context, subject, id, name string, act idp.Act) error {
+	return s.changeHeld(subject, id, act, func(a *directory.Authenticator) error { a.Name = name; return nil })
+}
+
+// StopAuthenticator implements idp.Holdings.
+func (s *Store) StopAuthenticator(_ context.Context, subject, id string, act idp.Act) error {
+	return s.changeHeld(subject, id, act, func(a *directory.Authenticator) error { a.State = authenticators.Suspended; return nil })
+}
+
+// KeepRecord implements idp.Holdings.
+func (s *Store) KeepRecord(_ context.Context, subject, id string, record json.RawMessage, act idp.Act) error {
+	return s.changeHeld(subject, id, act, func(a *directory.Authenticator) error {
+		if a.State != authenticators.Active {
+			return idp.ErrNotFound
+		}
+		a.Record = directory.Record(record)
+		return nil
+	})
+}
+
+// changeHeld makes one change of what subject holds.
+func (s *Store) changeHeld(subject, id string, act idp.Act, edit func(*directory.Authenticator) error) error {
 	return s.act(act, func(d *directory.Document) error {
-		p, i := s.holder(d, a.Subject, a.ID)
+		p, i := s.holder(d, subject, id)
 		if p == nil {
 			return idp.ErrNotFound
 		}
-		o := &p.Authenticators[i]
-		o.Name, o.State, o.Method, o.Level, o.Model, o.Record = a.Name, a.State, a.Method, int(a.Level), a.Model, directory.Record(a.Record)
-		return nil
+		return edit(&p.Authenticators[i])
 	})
 }
 

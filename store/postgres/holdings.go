@@ -98,12 +98,24 @@ func (s *Store) AddAuthenticator(ctx context.Context, a authenticators.Authentic
 	})
 }
 
-// ChangeAuthenticator implements idp.Holdings.
-func (s *Store) ChangeAuthenticator(ctx context.Context, a authenticators.Authenticator, act idp.Act) error {
-	return s.act(ctx, a.Subject, act, func(ctx context.Context, tx pgx.Tx) error {
-		return one(tx.Exec(ctx, `UPDATE authenticators SET name = $3, state = $4, method = $5, level = $6, model = $7, record = $8
-			WHERE id = $1 AND uid = $2`,
-			a.ID, a.Subject, a.Name, a.State, a.Method, a.Level, a.Model, jsonText(a.Record)))
+// RenameAuthenticator implements idp.Holdings.
+func (s *Store) RenameAuthenticator(ctx context.Context, subject, id, name string, act idp.Act) error {
+	return s.act(ctx, subject, act, func(ctx context.Context, tx pgx.Tx) error {
+		return one(tx.Exec(ctx, "UPDATE authenticators SET name = $3 WHERE id = $1 AND uid = $2", id, subject, name))
+	})
+}
+
+// StopAuthenticator implements idp.Holdings.
+func (s *Store) StopAuthenticator(ctx context.Context, subject, id string, act idp.Act) error {
+	return s.act(ctx, subject, act, func(ctx context.Context, tx pgx.Tx) error {
+		return one(tx.Exec(ctx, "UPDATE authenticators SET state = 'suspended' WHERE id = $1 AND uid = $2", id, subject))
+	})
+}
+
+// KeepRecord implements idp.Holdings.
+func (s *Store) KeepRecord(ctx context.Context, subject, id string, record json.RawMessage, act idp.Act) error {
+	return s.act(ctx, subject, act, func(ctx context.Context, tx pgx.Tx) error {
+		return one(tx.Exec(ctx, "UPDATE authenticators SET record = $3 WHERE id = $1 AND uid = $2 AND state = 'active'", id, subject, jsonText(record)))
 	})
 }
 

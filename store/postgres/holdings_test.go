@@ -134,8 +134,7 @@ func TestOtherServers(t *testing.T) {
 	t.Run("A10: a suspended authenticator ends its sessions on every server", func(t *testing.T) {
 		ends(t, "passkey:k", func() error {
 			h, err := a.ByHandle(t.Context(), authenticators.KeyKind, "h")
-			h.State = authenticators.Suspended
-			return errors.Join(err, a.ChangeAuthenticator(t.Context(), h, anActOf(idp.AuthenticatorSuspended, "suspend")))
+			return errors.Join(err, a.StopAuthenticator(t.Context(), h.Subject, h.ID, anActOf(idp.AuthenticatorSuspended, "suspend")))
 		})
 	})
 	t.Run("A10: a blocked card ends its sessions on every server", func(t *testing.T) {
