@@ -46,7 +46,7 @@ vet: $(FRONT_END)
 
 .PHONY: test-go
 test-go: $(FRONT_END) ## run the Go tests, with the race detector
-	$(GO) test -race -timeout 8m $$($(GO) list ./... | grep -v /cmd/lanyard-bench)
+	$(GO) test -race -timeout 12m $$($(GO) list ./... | grep -v /cmd/lanyard-bench)
 
 # By themselves: what has to hold in a second holds on a machine that is not
 # kept busy by other tests.
