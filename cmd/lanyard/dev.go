@@ -25,7 +25,6 @@ import (
 	"github.com/lanyard-id/lanyard/idp"
 	"github.com/lanyard-id/lanyard/idp/provider"
 	"github.com/lanyard-id/lanyard/store/memory"
-	"github.com/lanyard-id/lanyard/store/vault"
 	"github.com/lanyard-id/lanyard/web"
 )
 
@@ -132,7 +131,7 @@ func wireDev(o devOptions, idpURL, rpURL string, log *slog.Logger, heard dev.Log
 	if err != nil {
 		return nil, err
 	}
-	sealer, err := vault.NewKeyset()
+	sealer, err := devKeyset(o.state)
 	if err != nil {
 		return nil, err
 	}

@@ -27,6 +27,7 @@ import (
 	"github.com/lanyard-id/lanyard/idp/registry/directory"
 	"github.com/lanyard-id/lanyard/store/memory"
 	"github.com/lanyard-id/lanyard/store/redis"
+	"github.com/lanyard-id/lanyard/store/vault"
 )
 
 // The demo application's registration, which every development service has.
@@ -200,4 +201,21 @@ func linkSome(people *memory.Store, accounts []demo.UpstreamPerson, issuer strin
 		}
 	}
 	return nil
+}
+
+// devKeyset returns what seals the secrets of authenticators: with a state file,
+// one that is kept beside it and opens them after the next start.
+func devKeyset(state string) (*vault.Keyset, error) {
+	if state == "" {
+		return vault.NewKeyset()
+	}
+	path := state + ".keyset"
+	if err := vault.CreateKeyset(path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, exit{exitUsage, err}
+	}
+	keyset, err := vault.ReadKeyset(path)
+	if err != nil {
+		return nil, exit{exitUsage, err}
+	}
+	return keyset, nil
 }
