@@ -71,6 +71,9 @@ func (s *Server) useOneTime(w http.ResponseWriter, r *http.Request) error {
 	if !refusedByRoom(err) && !errors.Is(err, idp.ErrLimited) && !errors.Is(err, idp.ErrLocked) {
 		return s.dismiss(w, r, v, err)
 	}
+	if err := s.mayAsk(r); err != nil {
+		return err
+	}
 	status, m := s.message(r, v, err)
 	retryAfter(w, err)
 	return s.oneTimePage(w, r, v, status, r.PostFormValue("email"), &m)
@@ -92,8 +95,11 @@ func (s *Server) forgotten(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if err := s.mayAsk(r); err != nil {
+		return err
+	}
 	page := web.Forgotten{Page: s.framed(r, v), LoginID: v.Login.ID, Email: clip(r.PostFormValue("email"))}
-	err = s.Recovery.Ask(r.Context(), page.Email, page.Lang)
+	err = s.Recovery.Ask(r.Context(), page.Email, v.Login.Browser, page.Lang)
 	if err == nil {
 		page.Sent = true
 		return s.render(w, http.StatusOK, "forgotten", page)
@@ -108,19 +114,26 @@ func (s *Server) reset(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if err := s.mayAsk(r); err != nil {
+		return err
+	}
 	page := web.Forgotten{Page: s.framed(r, v), LoginID: v.Login.ID, Email: clip(r.PostFormValue("email")), Sent: true}
-	err = s.Recovery.Reset(r.Context(), page.Email, r.PostFormValue("mailed"), func(o idp.Owner) error {
+	err = s.Recovery.Reset(r.Context(), page.Email, v.Login.Browser, r.PostFormValue("mailed"), func(o idp.Owner) error {
 		o.Request, o.Lang = RequestID(r.Context()), page.Lang
 		changed, err := s.Passwords.ResetPassword(r.Context(), o.Person.UID, r.PostFormValue("code"), r.PostFormValue("password"), o.About()...)
 		if err != nil {
 			return err
 		}
-		return s.Recovery.Accounts.SetPassword(r.Context(), o, changed.Authenticator, changed.Use, changed.Once)
+		if err := s.Recovery.Accounts.SetPassword(r.Context(), o, changed.Authenticator, changed.Use, changed.Once); err != nil {
+			return err
+		}
+		// Whoever knew the old password may be signed in by it.
+		return s.Recovery.Accounts.EndAll(r.Context(), o)
 	})
 	if err != nil {
 		return s.forgottenAgain(w, r, v, page, err)
 	}
-	http.Redirect(w, r, "/login/totp?"+url.Values{"id": {v.Login.ID}, "email": {page.Email}}.Encode(), http.StatusSeeOther)
+	http.Redirect(w, r, "/login/totp?"+url.Values{"id": {v.Login.ID}}.Encode(), http.StatusSeeOther)
 	return nil
 }
 

@@ -87,6 +87,12 @@ func (s *Server) changeUser(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	redirect(w, r, "/login", v.Login)
+	next := idp.NewSecret()
+	l, err := s.Logins.Renew(r.Context(), v, next, s.Browser.Bind(w, r, next))
+	if err != nil {
+		return err
+	}
+	s.Browser.Release(w, id)
+	redirect(w, r, "/login", l)
 	return nil
 }

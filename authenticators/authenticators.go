@@ -82,6 +82,10 @@ func (r Refusal) Error() string { return string(r) }
 // Is makes every Refusal an ErrRefused.
 func (r Refusal) Is(target error) bool { return target == ErrRefused }
 
+// ErrBusy says that a room has more to do than it can: try again later. It is
+// no refusal, and no try was counted.
+var ErrBusy = errors.New("too many wait to be judged")
+
 // ErrAnswer refuses an answer that does not fit its question, belongs to
 // another login, comes a second time or comes too late. One reason for all, so
 // a thief learns nothing.

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/lanyard-id/lanyard/authenticators"
 )
@@ -20,7 +22,11 @@ const (
 	ErrStale   Refusal = "a fresh sign-in is needed"
 	ErrTooLow  Refusal = "a stronger sign-in is needed"
 	ErrUnnamed Refusal = "the authenticator has no name, or one that is too long"
+	ErrTooMany Refusal = "the person holds as many authenticators as one may"
 )
+
+// mostHeld is how many authenticators a person may hold beside their cards.
+const mostHeld = 20
 
 // maxName is how long the name of an authenticator may be.
 const maxName = 60
@@ -62,6 +68,7 @@ type Accounts struct {
 	Sessions SessionStore
 	Own      OwnSessions
 	Journal  Journal
+	Fences   Fences
 	Now      func() time.Time
 }
 
@@ -113,8 +120,16 @@ func (as *Accounts) Add(ctx context.Context, o Owner, a authenticators.Authentic
 	if err := o.Session.MayAdd(a.Level, as.Now()); err != nil {
 		return a, err
 	}
-	if !isName(name) {
+	name, ok := nameOf(name)
+	if !ok {
 		return a, ErrUnnamed
+	}
+	held, err := as.Held(ctx, o)
+	if err != nil {
+		return a, err
+	}
+	if len(held) >= mostHeld {
+		return a, ErrTooMany
 	}
 	a.ID, a.Subject, a.Name, a.State, a.AddedAt = random(16), o.Person.UID, name, authenticators.Active, as.Now()
 	act := as.act(o, AuthenticatorAdded, a.Called(), "mail.added", map[string]string{"name": name})
@@ -125,17 +140,21 @@ func (as *Accounts) Add(ctx context.Context, o Owner, a authenticators.Authentic
 	return a, nil
 }
 
-// Rename gives an authenticator another name. Nobody is told: it opens nothing.
+// Rename gives an authenticator another name. It wants what removing wants: by
+// names that were swapped their person would remove the wrong one.
 func (as *Accounts) Rename(ctx context.Context, o Owner, id, name string) error {
 	a, err := as.One(ctx, o, id)
 	if err != nil {
 		return err
 	}
-	if !isName(name) {
+	if err := o.Session.MayRemove(a.Level, as.Now()); err != nil {
+		return err
+	}
+	name, ok := nameOf(name)
+	if !ok {
 		return ErrUnnamed
 	}
-	act := as.act(o, AuthenticatorRenamed, a.Called(), "", nil)
-	act.Mails = nil
+	act := as.act(o, AuthenticatorRenamed, a.Called(), "mail.renamed", map[string]string{"name": a.Name, "new": name})
 	if err := as.Holdings.RenameAuthenticator(ctx, a.Subject, a.ID, name, act); err != nil {
 		return fmt.Errorf("rename authenticator: %w", err)
 	}
@@ -235,13 +254,21 @@ func (as *Accounts) SetEmail(ctx context.Context, o Owner, email string) error {
 
 // Open returns what the person is signed in to.
 func (as *Accounts) Open(ctx context.Context, o Owner) ([]OwnSession, error) {
-	open, err := as.Own.SessionsOf(ctx, o.Person.UID, as.Now())
+	all, err := as.Own.SessionsOf(ctx, o.Person.UID, as.Now())
 	if err != nil {
 		return nil, fmt.Errorf("sessions of %s: %w", o.Person.UID, err)
 	}
-	return slices.DeleteFunc(open, func(s OwnSession) bool {
-		return s.Subject != o.Person.UID || !o.Person.Stands(s.AuthTime, s.Authenticator)
-	}), nil
+	var open []OwnSession
+	for _, s := range all {
+		ended, err := as.Fences.Stands(ctx, Fence{Kind: SessionFence, Hash: s.Key}) // Redis may have brought it back
+		if err != nil {
+			return nil, fmt.Errorf("fence of session: %w", err)
+		}
+		if !ended && s.Subject == o.Person.UID && o.Person.Stands(s.AuthTime, s.Authenticator) {
+			open = append(open, s)
+		}
+	}
+	return open, nil
 }
 
 // End ends one of the person's sessions, by its sid. ErrNotFound if it is not
@@ -320,19 +347,19 @@ func (p Person) holdsKind(kind authenticators.Kind) bool {
 	return false
 }
 
-// isName says whether name can be shown in a list.
-func isName(name string) bool {
-	if strings.TrimSpace(name) == "" || len(name) > 4*maxName {
-		return false
+// nameOf returns a name as it is shown in a list, and whether it can be: it has
+// a letter or a digit, and nothing that is not seen or turns text around.
+func nameOf(name string) (string, bool) {
+	name = strings.TrimSpace(name)
+	if len(name) > 4*maxName || utf8.RuneCountInString(name) > maxName || !utf8.ValidString(name) {
+		return "", false
 	}
-	letters := 0
 	for _, r := range name {
-		letters++
-		if r < ' ' || r == 0x7f || r == 0xfffd {
-			return false
+		if !unicode.IsGraphic(r) || r != ' ' && unicode.IsSpace(r) {
+			return "", false
 		}
 	}
-	return letters <= maxName
+	return name, strings.ContainsFunc(name, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) })
 }
 
 // AccountClient is the client that stands for this service's own pages: people

@@ -3,6 +3,7 @@ package idp_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -42,7 +43,7 @@ func anOffice(t *testing.T) *office {
 	o.registry = registry
 	o.logins.People, o.logins.Journal, o.logins.Fences = registry, registry, registry
 	o.grants.People, o.grants.Journal, o.grants.Fences = registry, registry, registry
-	o.accounts = &idp.Accounts{Holdings: registry, Contacts: registry, SignOuts: registry, Sessions: o.live, Own: o.live, Journal: registry, Now: now}
+	o.accounts = &idp.Accounts{Holdings: registry, Contacts: registry, SignOuts: registry, Sessions: o.live, Own: o.live, Journal: registry, Fences: registry, Now: now}
 	o.mailed = &idp.MailCodes{Questions: o.live.Questions("mail"), Teller: registry, Limits: unlimited{}, Now: now}
 	return o
 }
@@ -439,6 +440,52 @@ func TestSetEmail(t *testing.T) {
 		}
 		if p, err := o.registry.PersonByEmail(t.Context(), other); err != nil || p.UID != nurse || !slices.Equal(o.told(), []string{"mail.email " + nurseMail + " cy"}) {
 			t.Errorf("now %s, %v; told %v", p.UID, err, o.told())
+		}
+	})
+}
+
+func TestNames(t *testing.T) {
+	o := anOffice(t)
+	for name, want := range map[string]string{
+		"Blue key": "Blue key", "  Blue key ": "Blue key", "Allwedd 2": "Allwedd 2", "鍵": "鍵", strings.Repeat("é", 60): strings.Repeat("é", 60),
+		"": "", "   ": "", "\u200b": "", "\u00a0": "", "a\u202eb": "", "a\u2028b": "", "a\nb": "", "-": "", "\xff": "", strings.Repeat("a", 61): "",
+	} {
+		t.Run("own rule: a name can be read in a list, and in a mail", func(t *testing.T) {
+			key := o.mustAdd(nurse, name+"h", authenticators.AAL2)
+			err := o.accounts.Rename(t.Context(), o.owner(nurse, authenticators.AAL2), key.ID, name)
+			got, _ := o.accounts.One(t.Context(), o.owner(nurse, authenticators.AAL2), key.ID)
+			if (err == nil) != (want != "") || err == nil && got.Name != want {
+				t.Errorf("%q: %q, %v", name, got.Name, err)
+			}
+			if err := o.accounts.Remove(t.Context(), o.owner(nurse, authenticators.AAL2), key.ID); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+func TestMostHeld(t *testing.T) {
+	t.Run("own rule: a person holds twenty ways to sign in beside their cards, and no more", func(t *testing.T) {
+		o := anOffice(t)
+		for n := range 20 {
+			o.mustAdd(nurse, fmt.Sprint("h", n), authenticators.AAL2)
+		}
+		if _, err := o.accounts.Add(t.Context(), o.owner(nurse, authenticators.AAL3), aHeldKey("late", authenticators.AAL2), "late"); !errors.Is(err, idp.ErrTooMany) {
+			t.Errorf("Add: %v, want ErrTooMany", err)
+		}
+	})
+}
+
+func TestRenameNeeds(t *testing.T) {
+	t.Run("A6: a name is changed by who could remove what it names, and the person is told", func(t *testing.T) {
+		o := anOffice(t)
+		key := o.mustAdd(nurse, "h", authenticators.AAL3)
+		if err := o.accounts.Rename(t.Context(), o.owner(nurse, authenticators.AAL2), key.ID, "other"); !errors.Is(err, idp.ErrTooLow) {
+			t.Errorf("from AAL2: %v, want ErrTooLow", err)
+		}
+		before := len(o.told())
+		if err := o.accounts.Rename(t.Context(), o.owner(nurse, authenticators.AAL3), key.ID, "other"); err != nil || len(o.told()) != before+1 {
+			t.Errorf("%v, told %v", err, o.told())
 		}
 	})
 }

@@ -183,6 +183,9 @@ func (ls *Logins) SignIn(ctx context.Context, l Login, request string, e authent
 		fences = append(fences, Fence{Kind: SessionFence, Hash: old})
 	}
 	err = ls.Journal.Record(ctx, event, fences...)
+	if used, ok := errors.AsType[Used](err); ok && used.Fence.Kind == LoginFence {
+		return Session{}, "", ls.refused(ctx, event, ErrLoginGone) // another try at it would find the same
+	}
 	if errors.Is(err, ErrUsed) {
 		return Session{}, "", ls.refused(ctx, event, authenticators.ErrAnswer) // the room's own store had forgotten, somebody signed in at this login already, or the authenticator was used or stopped meanwhile
 	}
@@ -349,6 +352,18 @@ func (ls *Logins) End(ctx context.Context, v View) error {
 	}
 	_, err = v.again(l, ls.Now())
 	return err
+}
+
+// Renew puts a login in the place of that of v, which asks the same of somebody
+// else: a login makes one session, and that of v may have made it. id and
+// browser are of the new one, which lasts no longer than the old.
+func (ls *Logins) Renew(ctx context.Context, v View, id, browser string) (Login, error) {
+	l, err := ls.Store.TakeLogin(ctx, v.Login.ID, ls.Now())
+	if err != nil {
+		return Login{}, err
+	}
+	l.ID, l.Browser, l.Role, l.Told = id, browser, "", false
+	return l, ls.Store.AddLogin(ctx, l)
 }
 
 // Leave ends the session with that key because its person leaves the desk to

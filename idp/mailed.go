@@ -61,7 +61,8 @@ type sent struct {
 func (sent) name(purpose, subject string) string { return Hash("mail code " + purpose + " " + subject) }
 
 // Send sends a code to an address, for one purpose of one person. What was sent
-// for it before is worth nothing.
+// for it before is worth nothing. A purpose is a word, and after a space may
+// name the browser in which alone the code is good.
 func (m *MailCodes) Send(ctx context.Context, purpose, subject, address, lang string) error {
 	if err := m.count(ctx, subject); err != nil {
 		return err
@@ -71,8 +72,14 @@ func (m *MailCodes) Send(ctx context.Context, purpose, subject, address, lang st
 	if err := m.keep(ctx, s, purpose, subject); err != nil {
 		return err
 	}
-	return m.Teller.Tell(ctx, Act{Event: Event{At: m.Now(), Kind: MailCodeSent, Subject: subject, Reason: purpose},
+	return m.Teller.Tell(ctx, Act{Event: Event{At: m.Now(), Kind: MailCodeSent, Subject: subject, Reason: word(purpose)},
 		Mails: []Mail{{To: address, Lang: lang, Text: mailCodeText, Args: map[string]string{"code": code[:4] + "-" + code[4:]}}}})
+}
+
+// word is a purpose without the browser.
+func word(purpose string) string {
+	w, _, _ := strings.Cut(purpose, " ")
+	return w
 }
 
 // count counts a mail of one account, wherever it goes.
@@ -129,7 +136,7 @@ func (m *MailCodes) Pretend(ctx context.Context, purpose, name string) error {
 	if err := m.keep(ctx, s, purpose, name); err != nil {
 		return err
 	}
-	return m.Teller.Tell(ctx, Act{Event: Event{At: m.Now(), Kind: MailCodeSent, Reason: purpose}})
+	return m.Teller.Tell(ctx, Act{Event: Event{At: m.Now(), Kind: MailCodeSent, Reason: word(purpose)}})
 }
 
 // crockford are the letters and digits that are not taken for one another.

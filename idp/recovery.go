@@ -22,8 +22,9 @@ type Recovery struct {
 const passwordReset = "password"
 
 // Ask sends a code to the person whose e-mail that is, if they have a password.
-// What it does and says is the same if there is no such person.
-func (rs *Recovery) Ask(ctx context.Context, email, lang string) error {
+// What it does and says is the same if there is no such person. The code is good
+// in that browser alone, so that a stranger cannot use it up.
+func (rs *Recovery) Ask(ctx context.Context, email, browser, lang string) error {
 	email, err := ParseEmail(email)
 	if err != nil {
 		return err
@@ -33,14 +34,14 @@ func (rs *Recovery) Ask(ctx context.Context, email, lang string) error {
 		return err
 	}
 	if !there {
-		return rs.Mailed.Pretend(ctx, passwordReset, p.UID)
+		return rs.Mailed.Pretend(ctx, passwordReset+" "+browser, p.UID)
 	}
-	return rs.Mailed.Send(ctx, passwordReset, p.UID, p.Email, lang)
+	return rs.Mailed.Send(ctx, passwordReset+" "+browser, p.UID, p.Email, lang)
 }
 
 // Reset lets change set the new password of the person whose e-mail that is, if
 // mailed is the code that was sent to them.
-func (rs *Recovery) Reset(ctx context.Context, email, mailed string, change func(Owner) error) error {
+func (rs *Recovery) Reset(ctx context.Context, email, browser, mailed string, change func(Owner) error) error {
 	email, err := ParseEmail(email)
 	if err != nil {
 		return err
@@ -49,7 +50,12 @@ func (rs *Recovery) Reset(ctx context.Context, email, mailed string, change func
 	if err != nil {
 		return err
 	}
-	return rs.Mailed.Check(ctx, passwordReset, p.UID, mailed, func(string) error { return change(Owner{Person: p}) })
+	return rs.Mailed.Check(ctx, passwordReset+" "+browser, p.UID, mailed, func(address string) error {
+		if EmailKey(address) != EmailKey(p.Email) {
+			return ErrMailCode // it was sent before the address was changed
+		}
+		return change(Owner{Person: p})
+	})
 }
 
 // whose returns the person whose e-mail that is, and whether they have a

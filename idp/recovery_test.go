@@ -92,7 +92,7 @@ func TestRecovery(t *testing.T) {
 		var made [][]string
 		for _, address := range addresses {
 			c.made = nil
-			if err := rs.Ask(t.Context(), address, "cy"); err != nil {
+			if err := rs.Ask(t.Context(), address, "browser", "cy"); err != nil {
 				t.Errorf("Ask(%s): %v", address, err)
 			}
 			made = append(made, c.made)
@@ -110,12 +110,12 @@ func TestRecovery(t *testing.T) {
 			var made [][]string
 			for _, address := range addresses {
 				if asked {
-					if err := rs.Ask(t.Context(), address, "cy"); err != nil {
+					if err := rs.Ask(t.Context(), address, "browser", "cy"); err != nil {
 						t.Fatal(err)
 					}
 				}
 				c.made = nil
-				err := rs.Reset(t.Context(), address, "00000000", func(idp.Owner) error { t.Error("a wrong code was taken"); return nil })
+				err := rs.Reset(t.Context(), address, "browser", "00000000", func(idp.Owner) error { t.Error("a wrong code was taken"); return nil })
 				if !errors.Is(err, idp.ErrMailCode) {
 					t.Errorf("Reset(%s): %v, want ErrMailCode", address, err)
 				}
@@ -134,7 +134,7 @@ func TestRecovery(t *testing.T) {
 				if n%2 == 1 {
 					spelt = " " + strings.ToUpper(address)
 				}
-				err := rs.Ask(t.Context(), spelt, "cy")
+				err := rs.Ask(t.Context(), spelt, "browser", "cy")
 				if limited, ok := errors.AsType[idp.Limited](err); (n < 4) != (err == nil) || n >= 4 && (!ok || limited.Wait != time.Minute) {
 					t.Errorf("Ask(%s) number %d: %v", spelt, n+1, err)
 				}
@@ -143,22 +143,41 @@ func TestRecovery(t *testing.T) {
 	})
 	t.Run("A9: the code is of the one who asked, goes to the address that the registry has, and changes their password alone", func(t *testing.T) {
 		o, rs, _ := recovering(t)
-		if err := rs.Ask(t.Context(), "NURSE@ward.example", "cy"); err != nil {
+		if err := rs.Ask(t.Context(), "NURSE@ward.example", "browser", "cy"); err != nil {
 			t.Fatal(err)
 		}
 		code := o.mailedTo(nurseMail)
 		never := func(idp.Owner) error { t.Error("it was taken"); return nil }
 		for _, address := range []string{porterMail, nobody} {
-			if err := rs.Reset(t.Context(), address, code, never); !errors.Is(err, idp.ErrMailCode) {
+			if err := rs.Reset(t.Context(), address, "browser", code, never); !errors.Is(err, idp.ErrMailCode) {
 				t.Errorf("for %s: %v", address, err)
 			}
 		}
 		of := ""
-		if err := rs.Reset(t.Context(), nurseMail, code, func(owner idp.Owner) error { of = owner.Person.UID; return nil }); err != nil || of != nurse {
+		if err := rs.Reset(t.Context(), nurseMail, "browser", code, func(owner idp.Owner) error { of = owner.Person.UID; return nil }); err != nil || of != nurse {
 			t.Errorf("Reset: %v, of %q", err, of)
 		}
-		if err := rs.Reset(t.Context(), nurseMail, code, never); !errors.Is(err, idp.ErrMailCode) {
+		if err := rs.Reset(t.Context(), nurseMail, "browser", code, never); !errors.Is(err, idp.ErrMailCode) {
 			t.Errorf("the second time: %v", err)
+		}
+	})
+	t.Run("A9: a code is good in the browser that asked, and while the address is the person's", func(t *testing.T) {
+		o, rs, c := recovering(t)
+		if err := rs.Ask(t.Context(), nurseMail, "browser", "cy"); err != nil {
+			t.Fatal(err)
+		}
+		code := o.mailedTo(nurseMail)
+		never := func(idp.Owner) error { t.Error("it was taken"); return nil }
+		for range 10 { // a stranger's guesses use nothing up
+			if err := rs.Reset(t.Context(), nurseMail, "another", code, never); !errors.Is(err, idp.ErrMailCode) {
+				t.Errorf("in another browser: %v", err)
+			}
+		}
+		if err := c.SaveEmail(t.Context(), nurse, "new@ward.example", idp.Act{Event: idp.Event{At: o.now}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := rs.Reset(t.Context(), "new@ward.example", "browser", code, never); !errors.Is(err, idp.ErrMailCode) {
+			t.Errorf("after the address was changed: %v", err)
 		}
 	})
 	t.Run("A9: a password that is suspended gets no code: getting one back undoes no loss", func(t *testing.T) {
@@ -170,7 +189,7 @@ func TestRecovery(t *testing.T) {
 		if err := o.accounts.Lose(t.Context(), o.owner(nurse, authenticators.AAL2), held[0].ID); err != nil {
 			t.Fatal(err)
 		}
-		if err := rs.Ask(t.Context(), nurseMail, "cy"); err != nil || o.mailedTo(nurseMail) != "" {
+		if err := rs.Ask(t.Context(), nurseMail, "browser", "cy"); err != nil || o.mailedTo(nurseMail) != "" {
 			t.Errorf("Ask: %v, mails %v", err, o.registry.Mails())
 		}
 	})
@@ -197,10 +216,10 @@ func TestRecovery(t *testing.T) {
 	t.Run("own rule: what is no address is refused before anybody is looked for", func(t *testing.T) {
 		_, rs, c := recovering(t)
 		for _, text := range []string{"", "nurse", "x <nurse@ward.example>"} {
-			if err := rs.Ask(t.Context(), text, "cy"); !errors.Is(err, idp.ErrEmail) {
+			if err := rs.Ask(t.Context(), text, "browser", "cy"); !errors.Is(err, idp.ErrEmail) {
 				t.Errorf("Ask(%q): %v", text, err)
 			}
-			if err := rs.Reset(t.Context(), text, "x", nil); !errors.Is(err, idp.ErrEmail) {
+			if err := rs.Reset(t.Context(), text, "browser", "x", nil); !errors.Is(err, idp.ErrEmail) {
 				t.Errorf("Reset(%q): %v", text, err)
 			}
 		}

@@ -37,8 +37,8 @@ func TestSignIn(t *testing.T) {
 				switch _, _, err := w.signIn(l, fmt.Sprint(n)); {
 				case err == nil:
 					won.Add(1)
-				case !errors.Is(err, authenticators.ErrAnswer):
-					t.Errorf("SignIn: %v, want ErrAnswer", err)
+				case !errors.Is(err, idp.ErrLoginGone):
+					t.Errorf("SignIn: %v, want ErrLoginGone", err)
 				}
 			})
 		}
@@ -47,8 +47,8 @@ func TestSignIn(t *testing.T) {
 			t.Errorf("%d signed in and %d sessions, want 1", won.Load(), w.sessions())
 		}
 		w.server.FlushAll()
-		if _, secret, err := w.signIn(l, "later"); !errors.Is(err, authenticators.ErrAnswer) || secret != "" || w.sessions() != 0 {
-			t.Errorf("after Redis forgot: %v, want ErrAnswer", err)
+		if _, secret, err := w.signIn(l, "later"); !errors.Is(err, idp.ErrLoginGone) || secret != "" || w.sessions() != 0 {
+			t.Errorf("after Redis forgot: %v, want ErrLoginGone", err)
 		}
 	})
 	t.Run("NIST SP 800-63B §4.3.3: a session keeps the limits that it was made with", func(t *testing.T) {

@@ -66,8 +66,8 @@ func (p *Pages) Mount(r chi.Router) {
 		r.Post("/account/add/federated", p.signedIn(fresh, p.beginFederated))
 		r.Get("/account/add/federated", p.signedIn(fresh, p.addFederated))
 	}
-	r.Get("/account/name", p.signedIn(any2, p.showName))
-	r.Post("/account/name", p.signedIn(any2, p.rename))
+	r.Get("/account/name", p.signedIn(fresh, p.showName))
+	r.Post("/account/name", p.signedIn(fresh, p.rename))
 	r.Get("/account/remove", p.signedIn(fresh, p.askRemove))
 	r.Post("/account/remove", p.signedIn(fresh, p.remove))
 	r.Get("/account/lost", p.signedIn(any2, p.askLost))
@@ -101,6 +101,9 @@ func (n need) login(back string, now time.Time) idp.Login {
 	return l
 }
 
+// maxBack bounds an address that somebody comes back to: more is no page of ours.
+const maxBack = 1 << 10
+
 // handler answers whoever is signed in as its page needs.
 type handler func(w http.ResponseWriter, r *http.Request, o idp.Owner) error
 
@@ -110,9 +113,13 @@ type handler func(w http.ResponseWriter, r *http.Request, o idp.Owner) error
 func (p *Pages) signedIn(n need, h handler) http.HandlerFunc {
 	return p.Server.Page(func(w http.ResponseWriter, r *http.Request) error {
 		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("Referrer-Policy", "same-origin")
 		back := "/account"
-		if r.Method == http.MethodGet {
-			back = r.URL.RequestURI()
+		switch address := r.URL.RequestURI(); {
+		case r.URL.Path == api.FederatedLink:
+			back = "/account/add" // its address has what works once
+		case r.Method == http.MethodGet && len(address) <= maxBack:
+			back = address
 		}
 		v, err := p.Server.SignedIn(r, n.login(back, p.Now()))
 		if err != nil {

@@ -176,6 +176,9 @@ func (p *Pages) showName(w http.ResponseWriter, r *http.Request, o idp.Owner) er
 	if err != nil {
 		return err
 	}
+	if err := o.Session.MayRemove(a.Level, p.Now()); err != nil {
+		return p.stepUp(w, r, err)
+	}
 	return p.Server.Render(w, http.StatusOK, "account-name", web.AccountName{Page: p.frame(r, o), ID: a.ID, Name: a.Name})
 }
 

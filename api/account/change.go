@@ -105,7 +105,7 @@ func (p *Pages) sendCode(w http.ResponseWriter, r *http.Request, o idp.Owner) er
 	page.Here = "/account/email"
 	email, err := idp.ParseEmail(r.PostFormValue("email"))
 	if err == nil {
-		err = p.Mailed.Send(r.Context(), emailChange, o.Person.UID, email, page.Lang)
+		err = p.Mailed.Send(r.Context(), emailChange+" "+o.Session.Key, o.Person.UID, email, page.Lang)
 	}
 	if err != nil {
 		status, m, err := p.problem(r, err)
@@ -121,7 +121,7 @@ func (p *Pages) sendCode(w http.ResponseWriter, r *http.Request, o idp.Owner) er
 
 // changeEmail takes the code that came to the new address.
 func (p *Pages) changeEmail(w http.ResponseWriter, r *http.Request, o idp.Owner) error {
-	why := p.Mailed.Check(r.Context(), emailChange, o.Person.UID, r.PostFormValue("code"), func(email string) error {
+	why := p.Mailed.Check(r.Context(), emailChange+" "+o.Session.Key, o.Person.UID, r.PostFormValue("code"), func(email string) error {
 		return p.Accounts.SetEmail(r.Context(), o, email)
 	})
 	if why == nil {

@@ -7,10 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
+	"sync/atomic"
 
 	"golang.org/x/crypto/argon2"
 	"golang.org/x/text/unicode/norm"
+
+	"github.com/lanyard-id/lanyard/authenticators"
 )
 
 // What a password costs. 19 MiB and two passes are the least that OWASP
@@ -33,10 +37,16 @@ const (
 
 // hashes judges and makes hashes of passwords, a few at a time.
 type hashes struct {
-	passes uint32
-	turns  chan struct{}
-	rand   io.Reader
+	passes  uint32
+	turns   chan struct{}
+	waiting atomic.Int32 // for a turn
+	rand    io.Reader
 }
+
+// waitersEach is how many may wait for each that hashes: as many as get their
+// turn in two seconds. Who comes later is told at once, so that a crowd of
+// passwords does not fill the server that others sign in at.
+const waitersEach = 16
 
 func newHashes(passes, atOnce int, random io.Reader) *hashes {
 	return &hashes{passes: uint32(passes), turns: make(chan struct{}, atOnce), rand: random} //nolint:gosec // bounded by New
@@ -45,10 +55,19 @@ func newHashes(passes, atOnce int, random io.Reader) *hashes {
 // turn waits until it may hash, and returns what to call afterwards. Who
 // cannot wait that long meets an outage: nothing was refused, and no try
 // counted.
+//
+// What a hash took is given back before the next takes as much: left to
+// itself the collector would wait for several of them, and a server that
+// hashes would hold twice the memory of one that does not. It costs a
+// twentieth of the hash.
 func (h *hashes) turn(ctx context.Context) (done func(), err error) {
+	defer h.waiting.Add(-1)
+	if int(h.waiting.Add(1)) > waitersEach*cap(h.turns) {
+		return nil, authenticators.ErrBusy
+	}
 	select {
 	case h.turns <- struct{}{}:
-		return func() { <-h.turns }, nil
+		return func() { runtime.GC(); <-h.turns }, nil
 	case <-ctx.Done():
 		return nil, fmt.Errorf("wait to hash a password: %w", context.Cause(ctx))
 	}

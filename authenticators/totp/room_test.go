@@ -150,7 +150,7 @@ func TestGuesses(t *testing.T) {
 				switch _, err := servers[i%2].Finish(t.Context(), aLogin, a); {
 				case errors.Is(err, room.ErrWrong):
 					refused.Add(1)
-				case errors.Is(err, idp.ErrLimited):
+				case errors.Is(err, idp.ErrLimited), errors.Is(err, authenticators.ErrBusy):
 					limited.Add(1)
 				default:
 					t.Errorf("Finish() = %v", err)

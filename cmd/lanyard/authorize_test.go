@@ -56,7 +56,7 @@ func TestAuthorizeRefusals(t *testing.T) {
 		{"OIDC Core §3.1.2.1: max_age that is no number", "basic", url.Values{"max_age": {"-1"}}, "invalid_request"},
 		{"OIDC Core §3.1.2.6: prompt=none and nobody is signed in", "basic", url.Values{"prompt": {"none"}}, "login_required"},
 		{"assurance: nothing known was asked", "basic", url.Values{"acr_values": {"urn:x"}}, "unmet_authentication_requirements"},
-		{"assurance: what was asked is not offered here", "basic", url.Values{"acr_values": {"AAL3_FIDO2 AAL2_TOTP"}}, "unmet_authentication_requirements"},
+		{"assurance: what was asked is not offered here", "basic", url.Values{"acr_values": {"AAL3_FIDO2 AAL3_N3_SMARTCARD"}}, "unmet_authentication_requirements"},
 		{"assurance: what was asked is not for this client", "card-only", url.Values{"acr_values": {"AAL2_ANY"}}, "unmet_authentication_requirements"},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {

@@ -121,7 +121,7 @@ func wire(p parts) (*service, error) {
 		Store: live, Sessions: live, Standing: live, Codes: live, People: p.registry, Clients: idp.WithOwn(p.registry, origin(p.issuer)),
 		LastRoles: p.registry, Notices: p.registry, Journal: journal, Fences: p.registry, Limits: live, Ways: open.ways, Timers: p.timers, Now: p.now,
 	}
-	accounts := &idp.Accounts{Holdings: p.registry, Contacts: p.registry, SignOuts: p.registry, Sessions: live, Own: live, Journal: journal, Now: p.now}
+	accounts := &idp.Accounts{Holdings: p.registry, Contacts: p.registry, SignOuts: p.registry, Sessions: live, Own: live, Journal: journal, Fences: p.registry, Now: p.now}
 	mailed := &idp.MailCodes{Questions: live.Questions("mail"), Teller: p.registry, Limits: live, Now: p.now}
 	grants := &idp.Grants{
 		Codes: live, Tokens: live, People: p.registry, Clients: p.registry, Journal: journal, Fences: p.registry, Now: p.now,

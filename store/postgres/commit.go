@@ -24,14 +24,16 @@ const stood = "LY001"
 // Fences are raised in their order, so that of two servers that raise the same
 // ones neither waits for the other in a circle.
 const recordAll = `
-WITH` + raised + `
+WITH` + raising + raised + `
 	WHERE CASE WHEN (SELECT count(*) FROM raised WHERE kind <> ALL ($9::text[])) = $10 THEN true ELSE fence_stood() END
 )` + tellFences
 
 // recordUses is recordAll with what sign-ins leave at authenticators. Should
 // one of these not count any more, it raises the same error. What it writes
 // down is of authenticators that nobody changes or removes meanwhile; who
-// changes one has to wait for it, or it finds what they changed.
+// changes one has to wait for it, or it finds what they changed. The fences come
+// after the authenticators, as they do where one is changed: otherwise two
+// servers could wait for each other.
 const recordUses = `
 WITH use AS (
 	SELECT * FROM unnest($12::text[], $13::timestamptz[], $14::text[]::jsonb[], $15::text[]::jsonb[]) AS u (id, used_at, mark, was)
@@ -45,16 +47,18 @@ WITH use AS (
 	ON CONFLICT (id) DO UPDATE SET used_at = greatest(t.used_at, excluded.used_at), mark = coalesce(excluded.mark, t.mark)
 	WHERE excluded.mark IS NULL OR t.mark IS NOT DISTINCT FROM (SELECT was FROM use WHERE use.id = t.id)
 	RETURNING 1
-),` + raised + `
+),` + raising + `
+	WHERE (SELECT count(*) FROM used) >= 0` + raised + `
 	WHERE CASE WHEN (SELECT count(*) FROM raised WHERE kind <> ALL ($9::text[])) = $10
 		AND (SELECT count(*) FROM used) = cardinality($12::text[]) THEN true ELSE fence_stood() END
 )` + tellFences
 
 // What both have.
 const (
-	raised = ` raised AS (
+	raising = ` raised AS (
 	INSERT INTO fences (kind, hash, until)
-	SELECT kind, hash, until FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS f (kind, hash, until)
+	SELECT kind, hash, until FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS f (kind, hash, until)`
+	raised = `
 	ORDER BY kind, hash
 	ON CONFLICT DO NOTHING
 	RETURNING kind
