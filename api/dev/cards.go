@@ -183,23 +183,49 @@ func (d *Drawer) card(l listing) (*virtualcard.Card, error) {
 	return c, nil
 }
 
+// File returns the first card of the person uid as a file, for the agent at a
+// desk: another copy of the card, with a key of its own and its own count of
+// tries. It is idp.ErrNotFound if there is none.
+func (d *Drawer) File(uid string) ([]byte, error) {
+	for _, l := range d.listings() {
+		if l.person.UID != uid || uid == "" {
+			continue
+		}
+		c, err := d.config(l)
+		if err != nil {
+			return nil, fmt.Errorf("make virtual card %s: %w", l.card.Serial, err)
+		}
+		return virtualcard.Write(c)
+	}
+	return nil, idp.ErrNotFound
+}
+
 // make makes a key and a certificate and puts both on a card.
 func (d *Drawer) make(l listing) (*virtualcard.Card, error) {
-	key, err := virtualcard.GenerateKey(virtualcard.P256)
+	c, err := d.config(l)
 	if err != nil {
 		return nil, err
+	}
+	return virtualcard.New(c)
+}
+
+// config makes what is on a card.
+func (d *Drawer) config(l listing) (virtualcard.Config, error) {
+	key, err := virtualcard.GenerateKey(virtualcard.P256)
+	if err != nil {
+		return virtualcard.Config{}, err
 	}
 	certificate, err := d.certify(l, key.Public())
 	if err != nil {
-		return nil, err
+		return virtualcard.Config{}, err
 	}
 	guid := sha256.Sum256([]byte("guid " + l.card.Serial))
 	tries := min(l.card.TriesLeft, virtualcard.Tries)
-	return virtualcard.New(virtualcard.Config{
+	return virtualcard.Config{
 		Key: key, Certificate: certificate, GUID: [16]byte(guid[:16]), TriesLeft: &tries,
 		Passcode: orElse(l.card.Passcode, defaultPasscode), PUK: orElse(l.card.PUK, defaultPUK),
 		OnTries: func(left int) { _ = d.Registry.SetCardTries(l.card.Serial, left) }, // the card keeps count by itself
-	})
+	}, nil
 }
 
 // certify issues the certificate that the directory says the card has, and

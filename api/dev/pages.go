@@ -2,6 +2,7 @@ package dev
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -46,6 +47,7 @@ func (p *Pages) Mount(r chi.Router) {
 	if p.Upstream != nil {
 		r.Handle(p.UpstreamPath+"/*", p.Upstream)
 	}
+	r.Get(CardPath, p.card)
 	r.Get("/dev/clock", p.clock)
 	r.Post("/dev/clock", p.advance)
 	r.Handle(AuthorityPath+"/*", http.StripPrefix(AuthorityPath, p.Authority))
@@ -114,6 +116,24 @@ func told(e idp.Event) string {
 // keys shows the private key of the client that proves itself with one.
 func (p *Pages) keys(w http.ResponseWriter, r *http.Request) {
 	p.render(w, "dev-keys", web.DevKeys{Page: p.Frame(r), Facts: p.Facts, Key: p.Key})
+}
+
+// CardPath is where a virtual card can be had as a file, by its person's uid.
+const CardPath = "/dev/card"
+
+// card gives a virtual card away: in development nothing about one is secret.
+func (p *Pages) card(w http.ResponseWriter, r *http.Request) {
+	file, err := p.Drawer.File(r.URL.Query().Get("uid"))
+	if errors.Is(err, idp.ErrNotFound) {
+		http.Error(w, "nobody with that uid has a card", http.StatusNotFound)
+		return
+	}
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError) // to a developer, of their own computer
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(file) // who has gone is not told
 }
 
 // mail shows the mails that nobody got, latest first.

@@ -1,0 +1,74 @@
+// Package card is what the agent may ask of a card: who it says it is, how many
+// tries its passcode has left, and one signature after the passcode.
+//
+// A Source finds cards: package card knows one in a file, for development. What
+// is asked of a card is one transaction, after which the card has forgotten that
+// it saw the passcode. Every failure is typed, because each has its own words.
+package card
+
+import (
+	"context"
+	"crypto"
+	"crypto/x509"
+	"errors"
+	"fmt"
+)
+
+// Card is a card that is there.
+type Card interface {
+	// About says what can be read without a passcode.
+	About() About
+
+	// Use tries the passcode, lends the key to do and resets the card. A wrong
+	// passcode is a PINError, a locked card ErrBlocked, a card that is gone
+	// ErrRemoved.
+	Use(passcode string, do func(crypto.Signer) error) error
+
+	// Close lets go of the card.
+	Close() error
+}
+
+// About is what a card shows to everybody.
+type About struct {
+	Reader      string // the reader's name
+	GUID        string // upper-case hex, of the CHUID (SP 800-73-4 part 1 §3.1.2)
+	ATR         string // upper-case hex (ISO 7816-3)
+	Certificate *x509.Certificate
+	TriesLeft   int
+}
+
+// Holder is the name in the card's certificate, to show to its holder.
+func (a About) Holder() string { return a.Certificate.Subject.CommonName }
+
+// Source is where cards are.
+type Source interface {
+	// Wait waits for a card until ctx is done. tell hears what it waits for,
+	// once for each change.
+	Wait(ctx context.Context, tell func(Waiting)) (Card, error)
+}
+
+// Waiting is what a source waits for.
+type Waiting string
+
+// What a source can wait for, in the words of desk-auth/1.
+const (
+	ForReader Waiting = "no_reader"
+	ForCard   Waiting = "wait_card"
+)
+
+// What can be wrong with a card.
+var (
+	ErrBlocked     = errors.New("the card is locked")
+	ErrRemoved     = errors.New("the card was removed")
+	ErrUnsupported = errors.New("this is no card that can sign in")
+)
+
+// PINError says that the passcode is wrong and how many tries are left. At zero
+// the card is locked, and errors.Is finds ErrBlocked.
+type PINError struct{ TriesLeft int }
+
+// Error says how many tries are left.
+func (e PINError) Error() string { return fmt.Sprintf("wrong passcode, tries left: %d", e.TriesLeft) }
+
+// Is finds ErrBlocked in the try that locked the card.
+func (e PINError) Is(target error) bool { return target == ErrBlocked && e.TriesLeft == 0 }
