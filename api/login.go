@@ -126,9 +126,7 @@ func (s *Server) showWays(w http.ResponseWriter, r *http.Request, status int, v 
 	page.Error = m != nil
 	for _, way := range lastFirst(v.Client.Ways(v.Login, s.Logins.Ways), s.Browser.LastWay(r)) {
 		if way.Name == SmartcardWay && s.Development != nil {
-			page.Cards = s.Development.Cards.Cards(r.Context()) // in place of a reader
-			page.CardsFirst = s.Browser.LastWay(r) == SmartcardWay
-			continue
+			page.Cards = s.Development.Cards.Cards(r.Context()) // for who has no reader, and no card file
 		}
 		page.Ways = append(page.Ways, web.Way{Name: way.Name})
 	}

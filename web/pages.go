@@ -58,7 +58,6 @@ type Ways struct {
 	LoginID    string
 	Ways       []Way
 	Cards      []VirtualCard // development only; shown under the way called smartcard
-	CardsFirst bool          // and before the other ways, where there is none of that name
 	Message    *Message      // why the last try failed, or nil
 	Why        *Message      // why somebody who is signed in must sign in again, or nil
 }

@@ -46,33 +46,95 @@ func main() {
 
 var errUsage = errors.New("usage")
 
+// options are the settings of a run.
+type options struct{ issuer, origin, virtual string }
+
 func command(in *os.File, out io.Writer) *cobra.Command {
-	var issuer, origin, virtual string
-	cmd := &cobra.Command{
-		Use:           "lanyard-agent LINK",
-		Short:         "Sign in with the card at this desk, as a sign-in page asked",
-		Long:          "Opens the link that a sign-in page gave, asks for the card's passcode and signs one question.\nIt keeps nothing and ends when the browser has come back.",
+	var o options
+	root := &cobra.Command{
+		Use:   "lanyard-agent",
+		Short: "Sign in with the card at this desk, when a sign-in page asks",
+		Long: "Waits in this session for the links of sign-in pages. For each it asks for the card's passcode, signs one\n" +
+			"question, sees the browser back to the page and forgets everything.",
 		Version:       version,
 		SilenceErrors: true, SilenceUsage: true,
-		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			l, err := desk.ParseLink(args[0])
-			if err != nil {
-				return fmt.Errorf("%w: %w", errUsage, err)
-			}
-			if virtual == "" {
-				return errors.New("no card reader can be used yet: name a card in software with --virtual-card")
-			}
-			a := desk.Agent{Services: []desk.Service{{Alias: aliasOf(origin), Issuer: issuer, Origin: origin}}, Cards: card.File(virtual),
-				Prompt: asker(in, out), HTTP: desk.NewClient(), Version: version, Peer: desk.SamePerson, Now: time.Now}
-			return a.SignIn(cmd.Context(), l)
-		},
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.stay(cmd.Context(), in, out) },
 	}
-	f := cmd.Flags()
-	f.StringVar(&issuer, "issuer", "http://localhost:8080", "the sign-in service, to the letter as its configuration has it")
-	f.StringVar(&origin, "origin", "http://localhost:8080", "where its pages are")
-	f.StringVar(&virtual, "virtual-card", "", "`file` of a card in software, in place of a reader (development)")
-	return cmd
+	open := &cobra.Command{
+		Use:   "open LINK",
+		Short: "Open the link of a sign-in page, as a browser does",
+		Args:  cobra.ExactArgs(1),
+		RunE:  func(cmd *cobra.Command, args []string) error { return o.open(cmd.Context(), in, out, args[0]) },
+	}
+	f := root.PersistentFlags()
+	f.StringVar(&o.issuer, "issuer", "http://localhost:8080", "the sign-in service, to the letter as its configuration has it")
+	f.StringVar(&o.origin, "origin", "http://localhost:8080", "where its pages are")
+	f.StringVar(&o.virtual, "virtual-card", "", "`file` of a card in software, in place of a reader (development)")
+	root.AddCommand(open)
+	return root
+}
+
+// agent is what signs in at this desk.
+func (o options) agent(in *os.File, out io.Writer) (desk.Agent, error) {
+	if o.virtual == "" {
+		return desk.Agent{}, errors.New("no card reader can be used yet: name a card in software with --virtual-card")
+	}
+	return desk.Agent{Services: []desk.Service{{Alias: aliasOf(o.origin), Issuer: o.issuer, Origin: o.origin}}, Cards: card.File(o.virtual),
+		Prompt: asker(in, out), HTTP: desk.NewClient(), Version: version, Peer: desk.SamePerson, Now: time.Now}, nil
+}
+
+// stay waits for links until it is told to stop.
+func (o options) stay(ctx context.Context, in *os.File, out io.Writer) error {
+	a, err := o.agent(in, out)
+	if err != nil {
+		return err
+	}
+	path, err := socketPath(os.Getenv)
+	if err != nil {
+		return err
+	}
+	program, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	if undo, err := register(ctx, os.Getenv, program); err != nil {
+		_, _ = fmt.Fprintf(out, "%v\nOpen links by hand: %s open LINK\n", err, program)
+	} else {
+		defer undo()
+	}
+	return wait(ctx, path, func(ctx context.Context, link string) {
+		l, err := desk.ParseLink(link)
+		if err == nil {
+			err = a.SignIn(ctx, l)
+		}
+		if err != nil {
+			_, _ = fmt.Fprintln(out, "Not signed in:", err)
+			return
+		}
+		_, _ = fmt.Fprintln(out, "Signed in. The card is not needed any more.")
+	}, out)
+}
+
+// open hands a link to the agent that waits in this session, or signs in by
+// itself where none does.
+func (o options) open(ctx context.Context, in *os.File, out io.Writer, link string) error {
+	l, err := desk.ParseLink(link)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errUsage, err)
+	}
+	path, err := socketPath(os.Getenv)
+	if err != nil {
+		return err
+	}
+	if there, err := handOver(ctx, path, link); there {
+		return err
+	}
+	a, err := o.agent(in, out)
+	if err != nil {
+		return err
+	}
+	return a.SignIn(ctx, l)
 }
 
 // aliasOf is what links call the service with those pages: their host.
