@@ -3,7 +3,10 @@
 // but signatures. Development and tests put it in the place of a real one.
 //
 // It signs only inside Use: one transaction from the right passcode to the
-// signature, after which the card has forgotten that it saw the passcode.
+// signature, after which the card has forgotten that it saw the passcode. Or it
+// is put into a virtual reader with Insert, and then speaks as a card does:
+// Process answers the commands of SP 800-73-4 that a sign-in needs. Passcodes
+// are not changed and keys not made.
 package virtualcard
 
 import (
@@ -73,6 +76,28 @@ func DefaultATR() []byte {
 		check ^= b
 	}
 	return append(atr, check)
+}
+
+// T0ATR is the answer to reset of a card that speaks T=0 only, with the same
+// historical bytes. It has no check byte (ISO 7816-3 §8.2.5).
+func T0ATR() []byte { return append([]byte{0x3B, 0x08}, "LANYARD1"...) }
+
+// protocol returns the protocol that an answer to reset names first, which is
+// T=0 if it names none (ISO 7816-3 §8.2.3).
+func protocol(atr []byte) byte {
+	if len(atr) < 2 || atr[1]&0x80 == 0 {
+		return 0
+	}
+	at := 2
+	for _, there := range []byte{0x10, 0x20, 0x40} { // TA1, TB1 and TC1 stand before TD1
+		if atr[1]&there != 0 {
+			at++
+		}
+	}
+	if at >= len(atr) {
+		return 0
+	}
+	return atr[at] & 0x0F
 }
 
 // Card is a card. It is safe for concurrent use; like a real one it serves one
