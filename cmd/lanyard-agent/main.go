@@ -76,20 +76,18 @@ func command(in *os.File, out io.Writer) *cobra.Command {
 }
 
 // agent is what signs in at this desk.
-func (o options) agent(in *os.File, out io.Writer) (desk.Agent, error) {
-	if o.virtual == "" {
-		return desk.Agent{}, errors.New("no card reader can be used yet: name a card in software with --virtual-card")
+func (o options) agent(in *os.File, out io.Writer) desk.Agent {
+	var cards card.Source = card.Readers{}
+	if o.virtual != "" {
+		cards = card.File(o.virtual)
 	}
-	return desk.Agent{Services: []desk.Service{{Alias: aliasOf(o.origin), Issuer: o.issuer, Origin: o.origin}}, Cards: card.File(o.virtual),
-		Prompt: asker(in, out), HTTP: desk.NewClient(), Version: version, Peer: desk.SamePerson, Now: time.Now}, nil
+	return desk.Agent{Services: []desk.Service{{Alias: aliasOf(o.origin), Issuer: o.issuer, Origin: o.origin}}, Cards: cards,
+		Prompt: asker(in, out), HTTP: desk.NewClient(), Version: version, Peer: desk.SamePerson, Now: time.Now}
 }
 
 // stay waits for links until it is told to stop.
 func (o options) stay(ctx context.Context, in *os.File, out io.Writer) error {
-	a, err := o.agent(in, out)
-	if err != nil {
-		return err
-	}
+	a := o.agent(in, out)
 	path, err := socketPath(os.Getenv)
 	if err != nil {
 		return err
@@ -130,11 +128,7 @@ func (o options) open(ctx context.Context, in *os.File, out io.Writer, link stri
 	if there, err := handOver(ctx, path, link); there {
 		return err
 	}
-	a, err := o.agent(in, out)
-	if err != nil {
-		return err
-	}
-	return a.SignIn(ctx, l)
+	return o.agent(in, out).SignIn(ctx, l)
 }
 
 // aliasOf is what links call the service with those pages: their host.

@@ -1,9 +1,11 @@
 // Package card is what the agent may ask of a card: who it says it is, how many
 // tries its passcode has left, and one signature after the passcode.
 //
-// A Source finds cards: package card knows one in a file, for development. What
-// is asked of a card is one transaction, after which the card has forgotten that
-// it saw the passcode. Every failure is typed, because each has its own words.
+// A Source finds cards: in the readers of this computer, and for development in
+// a file. The cards are PIV cards (SP 800-73-4), with an RSA-2048, P-256 or
+// P-384 key to sign in with. What is asked of a card is one transaction, after
+// which the card has forgotten that it saw the passcode. Every failure is typed,
+// because each has its own words.
 package card
 
 import (
@@ -23,6 +25,10 @@ type Card interface {
 	// passcode is a PINError, a locked card ErrBlocked, a card that is gone
 	// ErrRemoved.
 	Use(passcode string, do func(crypto.Signer) error) error
+
+	// Gone is closed when the card was taken out. It is nil for a card that
+	// nobody can take out.
+	Gone() <-chan struct{}
 
 	// Close lets go of the card.
 	Close() error

@@ -63,5 +63,8 @@ func (v virtual) Use(passcode string, do func(crypto.Signer) error) error {
 	return err
 }
 
+// Gone implements Card. A file stays.
+func (virtual) Gone() <-chan struct{} { return nil }
+
 // Close implements Card.
 func (virtual) Close() error { return nil }

@@ -162,7 +162,7 @@ func (a Agent) sign(ctx context.Context, r *run) (jws []byte, certificate *x509.
 		Holder: about.Holder(), TriesLeft: about.TriesLeft, Until: a.Now().Add(r.timeLeft())}
 	for {
 		r.report(ctx, "pin_prompt", nil)
-		passcode, err := a.Prompt.Ask(ctx, q)
+		passcode, err := a.ask(ctx, c, q)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -178,4 +178,22 @@ func (a Agent) sign(ctx context.Context, r *run) (jws []byte, certificate *x509.
 		r.report(ctx, "pin_wrong", &wrong.TriesLeft)
 		q.Wrong, q.TriesLeft = true, wrong.TriesLeft
 	}
+}
+
+// ask asks for the passcode for as long as the card is there.
+func (a Agent) ask(ctx context.Context, c card.Card, q prompt.Question) (string, error) {
+	asking, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	go func() {
+		select {
+		case <-c.Gone():
+			stop(card.ErrRemoved)
+		case <-asking.Done():
+		}
+	}()
+	passcode, err := a.Prompt.Ask(asking, q)
+	if err != nil && errors.Is(context.Cause(asking), card.ErrRemoved) {
+		return "", card.ErrRemoved
+	}
+	return passcode, err
 }

@@ -1,0 +1,213 @@
+package card
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"time"
+)
+
+// system is pcscd, which has the card readers on Linux. Its socket is where its
+// other clients look for it.
+func system() (service, error) {
+	if path := os.Getenv("PCSCLITE_CSOCK_NAME"); path != "" {
+		return pcscd(path), nil
+	}
+	return pcscd("/run/pcscd/pcscd.comm"), nil
+}
+
+// pcscd is the path of pcscd's socket. What is said there is pcscd's own: a head
+// with length and command, then a structure in the machine's order of bytes,
+// which comes back with an outcome in it. pcscd says which version it speaks.
+type pcscd string
+
+// Commands of pcscd.
+const (
+	cmdEstablish  = 0x01
+	cmdConnect    = 0x04
+	cmdReconnect  = 0x05
+	cmdDisconnect = 0x06
+	cmdBegin      = 0x07
+	cmdEnd        = 0x08
+	cmdTransmit   = 0x09
+	cmdVersion    = 0x11
+	cmdReaders    = 0x12
+	cmdWait       = 0x13
+)
+
+// Versions of what is said: the one that is asked for first, and the one since
+// which pcscd tells of changes in the way that is known here.
+const (
+	major      = 4
+	minor      = 4
+	minorWaits = 4
+)
+
+// Times.
+const (
+	answerTime = 5 * time.Second // of pcscd, and for another program to let go of a card
+	cardTime   = 30 * time.Second
+	pollTime   = 500 * time.Millisecond
+	lockTime   = 50 * time.Millisecond
+)
+
+// session is one connection to pcscd.
+type session struct {
+	conn  net.Conn
+	minor int32
+}
+
+type version struct {
+	Major, Minor int32
+	Outcome      outcome
+}
+
+// dial connects to pcscd and agrees on a version: on another one that pcscd
+// offers, if it does not know ours.
+func (p pcscd) dial(ctx context.Context) (*session, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", string(p))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errService, err)
+	}
+	s := &session{conn: conn}
+	v := version{Major: major, Minor: minor}
+	for range 2 {
+		v.Outcome = 0
+		if err = s.call(cmdVersion, &v, answerTime); err == nil && v.Outcome == 0 && v.Major == major {
+			s.minor = v.Minor
+			return s, nil
+		}
+		if err != nil || v.Major != major {
+			break
+		}
+	}
+	_ = conn.Close()
+	if err == nil {
+		err = fmt.Errorf("the service for card readers speaks version %d.%d: %w", v.Major, v.Minor, ErrNoReaders)
+	}
+	return nil, err
+}
+
+// call sends a command with its structure, and reads the structure anew.
+func (s *session) call(command uint32, body any, limit time.Duration) error {
+	if err := s.send(command, body, limit); err != nil {
+		return err
+	}
+	return s.receive(body)
+}
+
+func (s *session) send(command uint32, body any, limit time.Duration, more ...byte) error {
+	_ = s.conn.SetDeadline(time.Now().Add(limit)) //nolint:forbidigo // the kernel's clock, of a socket; fails on a closed one, which is told below
+	var message bytes.Buffer
+	size := 0
+	if body != nil {
+		size = binary.Size(body)
+	}
+	err := binary.Write(&message, binary.NativeEndian, [2]uint32{uint32(size), command}) //nolint:gosec // of a structure
+	if body != nil {
+		err = errors.Join(err, binary.Write(&message, binary.NativeEndian, body))
+	}
+	message.Write(more)
+	if err == nil {
+		_, err = s.conn.Write(message.Bytes())
+	}
+	clear(message.Bytes()) // there may be a passcode in it
+	if err != nil {
+		return fmt.Errorf("%w: %w", errService, err)
+	}
+	return nil
+}
+
+func (s *session) receive(body any) error {
+	if err := binary.Read(s.conn, binary.NativeEndian, body); err != nil {
+		return fmt.Errorf("%w: %w", errService, err)
+	}
+	return nil
+}
+
+// maxReaders is how many readers pcscd tells of, in as many places.
+const maxReaders = 16
+
+type readerState struct {
+	Name      [128]byte
+	Events    uint32
+	State     uint32
+	_         int32 // who shares it
+	ATR       [33]byte
+	_         [3]byte
+	ATRLength uint32
+	_         uint32 // the protocol
+}
+
+const statePresent = 0x04
+
+// Readers implements service. Where pcscd does not tell of changes it is asked
+// again and again.
+func (p pcscd) Readers(ctx context.Context, seen []reader) ([]reader, error) {
+	s, err := p.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = s.conn.Close() }() // pcscd forgets what it was asked
+	defer context.AfterFunc(ctx, func() { _ = s.conn.Close() })()
+	waits := seen != nil && s.minor >= minorWaits
+	for {
+		command := uint32(cmdReaders)
+		if waits {
+			command = cmdWait
+		}
+		if err := s.send(command, nil, answerTime); err != nil {
+			return nil, err
+		}
+		var states [maxReaders]readerState
+		if err := s.receive(&states); err != nil {
+			return nil, err
+		}
+		if now := readersIn(states[:]); seen == nil || !slices.Equal(now, seen) {
+			return now, nil
+		}
+		if err := s.change(ctx, waits); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// change waits until it is worth to look again. pcscd wakes its clients for
+// more than they want to know.
+func (s *session) change(ctx context.Context, waits bool) error {
+	if waits {
+		_ = s.conn.SetDeadline(time.Time{}) // fails on a closed one, which is told below
+		var woken struct{ Limit, Outcome uint32 }
+		return s.receive(&woken)
+	}
+	select {
+	case <-time.After(pollTime):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// readersIn reads pcscd's places, of which some are empty.
+func readersIn(states []readerState) []reader {
+	all := []reader{}
+	for _, s := range states {
+		name, _, _ := bytes.Cut(s.Name[:], []byte{0})
+		if len(name) == 0 {
+			continue
+		}
+		r := reader{name: string(name), present: s.State&statePresent != 0, events: s.Events}
+		if n := int(s.ATRLength); r.present && n <= len(s.ATR) {
+			r.atr = atrText(s.ATR[:n])
+		}
+		all = append(all, r)
+	}
+	return ordered(all)
+}
