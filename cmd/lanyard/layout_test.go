@@ -30,6 +30,7 @@ cmd/lanyard/demo                      -> idp/registry/directory web + go-jose go
 cmd/lanyard-bench                     -> authenticators/passkey/testkey authenticators/smartcard/cardca authenticators/smartcard/challenge authenticators/smartcard/virtualcard idp idp/registry/directory store/conformance/servers + go-jose go-redis pgx x/net
 cmd/lanyard-agent                     -> cmd/lanyard-agent/internal/card cmd/lanyard-agent/internal/desk cmd/lanyard-agent/internal/prompt + cobra
 cmd/lanyard-agent/internal/card       -> authenticators/smartcard/virtualcard
+cmd/lanyard-agent/internal/card/virtualreader -> authenticators/smartcard/virtualcard
 cmd/lanyard-agent/internal/desk       -> authenticators/smartcard/challenge cmd/lanyard-agent/internal/card cmd/lanyard-agent/internal/prompt + go-jose
 cmd/lanyard-agent/internal/prompt     -> + x/term
 cmd/lanyard-bench                     -> authenticators/smartcard/cardca authenticators/smartcard/challenge authenticators/smartcard/virtualcard idp idp/registry/directory store/conformance/servers + go-jose go-redis pgx x/net

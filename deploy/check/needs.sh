@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs what the tests need and this machine lacks: a C compiler for the
-# race detector, Redis, PostgreSQL, a token in software, and a browser. Debian and Ubuntu only;
+# race detector, Redis, PostgreSQL, a token in software, a card reader in
+# software, and a browser. Debian and Ubuntu only;
 # elsewhere it says what to install. Nothing that it installs is started.
 set -eu
 
@@ -14,6 +15,10 @@ have gcc || have cc || packages="$packages gcc libc6-dev"
 have redis-server || packages="$packages redis-server"
 have postgres || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || packages="$packages postgresql"
 have softhsm2-util || packages="$packages softhsm2"
+[ -x /usr/sbin/pcscd ] || packages="$packages pcscd"
+have pkcs11-tool || packages="$packages opensc opensc-pkcs11"
+[ -e /etc/reader.conf.d/vpcd ] || packages="$packages vsmartcard-vpcd"
+[ -x /sbin/ip ] || packages="$packages iproute2"
 have chromium || have chromium-browser || have google-chrome || [ -n "${CHROMIUM:-}" ] ||
   packages="$packages $browser fonts-liberation"
 [ -n "$packages" ] || exit 0
@@ -57,9 +62,9 @@ for try in 1 2 3; do
 done
 
 # Nor may a server that came only for the tests start with the machine.
-for service in redis-server postgresql; do
+for service in redis-server.service postgresql.service pcscd.socket pcscd.service; do
   case "$packages" in
-    *$service*)
+    *" ${service%.*}"*)
       if [ -d /run/systemd/system ]; then $root systemctl disable --now $service; fi ;;
   esac
 done

@@ -104,13 +104,13 @@ func (s *session) call(command uint32, body any, limit time.Duration) error {
 }
 
 func (s *session) send(command uint32, body any, limit time.Duration, more ...byte) error {
-	_ = s.conn.SetDeadline(time.Now().Add(limit)) //nolint:forbidigo // the kernel's clock, of a socket; fails on a closed one, which is told below
+	_ = s.conn.SetDeadline(time.Now().Add(limit)) // fails on a closed one, which is told below
 	var message bytes.Buffer
 	size := 0
 	if body != nil {
 		size = binary.Size(body)
 	}
-	err := binary.Write(&message, binary.NativeEndian, [2]uint32{uint32(size), command}) //nolint:gosec // of a structure
+	err := binary.Write(&message, binary.NativeEndian, [2]uint32{uint32(size), command})
 	if body != nil {
 		err = errors.Join(err, binary.Write(&message, binary.NativeEndian, body))
 	}

@@ -13,12 +13,12 @@ type outcome uint32
 
 // Outcomes that are told apart.
 const (
-	outTimeout      outcome = 0x8010000A
 	outSharing      outcome = 0x8010000B
 	outNoCard       outcome = 0x8010000C
 	outNoReader     outcome = 0x80100009
 	outProtocol     outcome = 0x8010000F
-	outNotNow       outcome = 0x80100010
+	outSilent       outcome = 0x80100013
+	outNotSent      outcome = 0x80100016
 	outUnavailable  outcome = 0x80100017
 	outUnsupported  outcome = 0x80100065
 	outUnresponsive outcome = 0x80100066
@@ -30,19 +30,21 @@ const (
 // Error says the number, for logs.
 func (o outcome) Error() string { return fmt.Sprintf("PC/SC error %08X", uint32(o)) }
 
-// err says what an outcome means; nil is good.
+// err says what an outcome means; nil is good. A card that was taken out does
+// not answer for a while before it is missed.
 func (o outcome) err() error {
 	switch o {
 	case 0:
 		return nil
-	case outNoCard, outNoReader, outUnavailable, outRemoved:
+	case outNoCard, outNoReader, outUnavailable, outRemoved, outSilent, outNotSent:
 		return fmt.Errorf("%w: %w", ErrRemoved, o)
 	case outUnsupported, outUnresponsive, outProtocol:
 		return fmt.Errorf("%w: %w", ErrUnsupported, o)
 	case outSharing:
 		return fmt.Errorf("%w: %w", ErrBusy, o)
+	default:
+		return o
 	}
-	return o
 }
 
 const (
@@ -194,6 +196,9 @@ func (c *pcscdCard) Transmit(command []byte) ([]byte, error) {
 	}
 	if body.Room > maxShort {
 		return nil, errors.New("the card's answer is too long")
+	}
+	if body.Room == 0 {
+		return nil, fmt.Errorf("%w: it answers nothing", ErrRemoved) // some readers tell no more
 	}
 	answer := make([]byte, body.Room)
 	if _, err := io.ReadFull(c.s.conn, answer); err != nil {

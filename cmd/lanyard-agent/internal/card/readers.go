@@ -1,6 +1,7 @@
 package card
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"encoding/hex"
@@ -82,14 +83,18 @@ func (r Readers) Wait(ctx context.Context, tell func(Waiting)) (Card, error) {
 			return nil, err
 		}
 		c, waits, err := r.look(ctx, s, now)
-		if c != nil || err != nil {
+		silent := errors.Is(err, ErrRemoved)
+		if c != nil || err != nil && !silent {
 			return c, err
 		}
 		if waits != told {
 			told = waits
 			tell(waits)
 		}
-		if seen = now; now == nil {
+		if seen = now; now == nil || silent {
+			// A card that is said to be there and does not answer is looked at
+			// again: nobody may tell that it was changed for another.
+			seen = nil
 			select {
 			case <-time.After(retryTime):
 			case <-ctx.Done():
@@ -99,13 +104,14 @@ func (r Readers) Wait(ctx context.Context, tell func(Waiting)) (Card, error) {
 	}
 }
 
-// look opens the card that is there, or says what there is to wait for.
+// look opens the card that is there, or says what there is to wait for. With
+// ErrRemoved there was a card that did not answer.
 func (r Readers) look(ctx context.Context, s service, now []reader) (Card, Waiting, error) {
 	if len(now) == 0 {
 		return nil, ForReader, nil
 	}
 	var found []*inReader
-	var unsupported error
+	var unusable error
 	for _, at := range now {
 		if !at.present {
 			continue
@@ -115,14 +121,16 @@ func (r Readers) look(ctx context.Context, s service, now []reader) (Card, Waiti
 		case err == nil:
 			found = append(found, c)
 		case errors.Is(err, ErrUnsupported):
-			unsupported = err
-		case !errors.Is(err, ErrRemoved):
+			unusable = err
+		case errors.Is(err, ErrRemoved):
+			unusable = cmp.Or(unusable, err)
+		default:
 			closeBut(found, nil)
 			return nil, "", err
 		}
 	}
 	if len(found) == 0 {
-		return nil, ForCard, unsupported
+		return nil, ForCard, unusable
 	}
 	i, err := r.choose(ctx, found)
 	if err != nil {

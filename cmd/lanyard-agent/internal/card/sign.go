@@ -76,7 +76,7 @@ func tagged(tag byte, value []byte) []byte {
 	if n := len(value); n > 255 {
 		head = []byte{tag, 0x82, byte(n >> 8), byte(n)} //nolint:gosec // a block of RSA is far shorter than 64 kB
 	} else if n > 127 {
-		head = []byte{tag, 0x81, byte(n)} //nolint:gosec // 255 at most
+		head = []byte{tag, 0x81, byte(n)}
 	}
 	return append(head, value...)
 }
@@ -97,7 +97,7 @@ func padded(bits int, digest, salt []byte, hash crypto.Hash) []byte {
 	for i, at := 0, 0; at < len(db); i++ { // MGF1, RFC 8017 appendix B.2.1
 		h.Reset()
 		h.Write(hashed)
-		h.Write([]byte{byte(i >> 24), byte(i >> 16), byte(i >> 8), byte(i)}) //nolint:gosec // a counter of four bytes
+		h.Write([]byte{byte(i >> 24), byte(i >> 16), byte(i >> 8), byte(i)})
 		for _, b := range h.Sum(nil) {
 			if at < len(db) {
 				db[at] ^= b
