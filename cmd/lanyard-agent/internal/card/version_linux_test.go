@@ -1,0 +1,95 @@
+package card
+
+import (
+	"encoding/binary"
+	"errors"
+	"net"
+	"path/filepath"
+	"testing"
+)
+
+// fakePCSCD speaks one version, and has one reader whose card comes with the
+// second look. It returns the commands that it was sent.
+func fakePCSCD(t *testing.T, speaks version) (p pcscd, sent chan uint32) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "s")
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "unix", path)
+	if err != nil {
+		t.Skipf("no socket: %v", err) // the name of the folder is too long
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	sent = make(chan uint32, 100)
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			var head struct{ Size, Command uint32 }
+			for looks := 0; binary.Read(conn, binary.NativeEndian, &head) == nil; {
+				sent <- head.Command
+				switch head.Command {
+				case cmdVersion:
+					var v version
+					_ = binary.Read(conn, binary.NativeEndian, &v)
+					answer := speaks
+					if v.Major != speaks.Major || v.Minor != speaks.Minor {
+						answer.Outcome = 0x8010001E
+					}
+					_ = binary.Write(conn, binary.NativeEndian, answer)
+				case cmdReaders, cmdWait:
+					var states [maxReaders]readerState
+					copy(states[3].Name[:], "Reader")
+					if looks++; looks > 1 {
+						states[3].State, states[3].ATRLength = statePresent, 2
+						states[3].ATR[0] = 0x3B
+					}
+					_ = binary.Write(conn, binary.NativeEndian, states)
+					if head.Command == cmdWait && looks == 1 {
+						_ = binary.Write(conn, binary.NativeEndian, [2]uint32{})
+					}
+				}
+			}
+			_ = conn.Close()
+		}
+	}()
+	return pcscd(path), sent
+}
+
+func TestVersion(t *testing.T) {
+	seen := []reader{{name: "Reader"}}
+	for name, tt := range map[string]struct {
+		speaks version
+		looks  uint32 // by which command
+	}{
+		"the one that is asked for": {version{Major: 4, Minor: 4}, cmdWait},
+		"a later one":               {version{Major: 4, Minor: 5}, cmdWait},
+		"one that tells nothing":    {version{Major: 4, Minor: 2}, cmdReaders},
+	} {
+		t.Run("own rule: pcscd is spoken to in its version: "+name, func(t *testing.T) {
+			p, sent := fakePCSCD(t, tt.speaks)
+			now, err := p.Readers(t.Context(), seen)
+			if err != nil || len(now) != 1 || !now[0].present || now[0].atr != "3B00" {
+				t.Errorf("Readers() = %v, %v", now, err)
+			}
+			last := uint32(0)
+			for len(sent) > 0 {
+				last = <-sent
+			}
+			if last != tt.looks {
+				t.Errorf("looked by command %d", last)
+			}
+		})
+	}
+	t.Run("own rule: with a pcscd that is not of its kind the agent does not speak", func(t *testing.T) {
+		p, _ := fakePCSCD(t, version{Major: 5})
+		if _, err := p.Readers(t.Context(), nil); !errors.Is(err, ErrNoReaders) {
+			t.Errorf("Readers() = %v", err)
+		}
+	})
+	t.Run("own rule: no pcscd is no reader yet", func(t *testing.T) {
+		if _, err := pcscd("/nowhere").Readers(t.Context(), nil); !errors.Is(err, errService) {
+			t.Errorf("Readers() = %v", err)
+		}
+	})
+}
