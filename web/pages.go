@@ -55,11 +55,11 @@ func (m *Message) About(codes ...string) bool { return m != nil && slices.Contai
 // Ways is the page "ways": choose how to sign in.
 type Ways struct {
 	Page
-	LoginID    string
-	Ways       []Way
-	Cards      []VirtualCard // development only; shown under the way called smartcard
-	Message    *Message      // why the last try failed, or nil
-	Why        *Message      // why somebody who is signed in must sign in again, or nil
+	LoginID string
+	Ways    []Way
+	Cards   []VirtualCard // development only; shown under the way called smartcard
+	Message *Message      // why the last try failed, or nil
+	Why     *Message      // why somebody who is signed in must sign in again, or nil
 }
 
 // Has says whether the way called name is offered.
