@@ -67,7 +67,7 @@ test-fuzz: $(FRONT_END) ## give every parser of outside bytes some thousand inpu
 
 .PHONY: test-web
 test-web: build ## run the tests in web/tests against bin/lanyard
-	node --test --test-reporter=spec --test-timeout=240000 web/tests/*.test.mjs
+	node --test --test-reporter=spec --test-concurrency=2 --test-timeout=300000 web/tests/*.test.mjs
 
 # The server under test is the one that was just built.
 .PHONY: faults

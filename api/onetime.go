@@ -42,7 +42,7 @@ func (s *Server) oneTimePage(w http.ResponseWriter, r *http.Request, v idp.View,
 		return fmt.Errorf("read question: %w", err)
 	}
 	page := web.OneTime{Page: s.framed(r, v), LoginID: v.Login.ID, Question: asked.Question, Email: clip(email), Problem: problem}
-	page.Error = problem != nil
+	page.Here, page.Error = "/login/totp?"+url.Values{"id": {v.Login.ID}}.Encode(), problem != nil
 	mayPostTo(w, v.Login.RedirectURI)
 	return s.render(w, status, "totp", page)
 }
@@ -133,8 +133,8 @@ func (s *Server) reset(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return s.forgottenAgain(w, r, v, page, err)
 	}
-	http.Redirect(w, r, "/login/totp?"+url.Values{"id": {v.Login.ID}}.Encode(), http.StatusSeeOther)
-	return nil
+	// A page and no redirect: the address would stay in the history of a desk.
+	return s.oneTimePage(w, r, v, http.StatusOK, page.Email, nil)
 }
 
 func (s *Server) forgottenAgain(w http.ResponseWriter, r *http.Request, v idp.View, page web.Forgotten, reason error) error {

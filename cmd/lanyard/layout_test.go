@@ -33,7 +33,6 @@ cmd/lanyard-agent/internal/card       -> authenticators/smartcard/virtualcard
 cmd/lanyard-agent/internal/card/virtualreader -> authenticators/smartcard/virtualcard
 cmd/lanyard-agent/internal/desk       -> authenticators/smartcard/challenge cmd/lanyard-agent/internal/card cmd/lanyard-agent/internal/prompt + go-jose
 cmd/lanyard-agent/internal/prompt     -> + x/term
-cmd/lanyard-bench                     -> authenticators/smartcard/cardca authenticators/smartcard/challenge authenticators/smartcard/virtualcard idp idp/registry/directory store/conformance/servers + go-jose go-redis pgx x/net
 api                                   -> api/ops authenticators authenticators/federated authenticators/passkey authenticators/smartcard authenticators/totp idp web + chi ulid x/time
 api/account                           -> api authenticators authenticators/passkey authenticators/totp idp web + chi
 api/desk                              -> api authenticators authenticators/smartcard authenticators/smartcard/challenge idp + chi go-jose

@@ -135,7 +135,7 @@ test("a password is added, changed and forgotten", async (t) => {
   await person.inspect("forgotten wrong code");
   await fill({ "Code from the e-mail": mailed, "One-time code from your app": await app.next(), "New password": "silver harbour pencil" });
   await person.click(button(person, "Save the password"));
-  await person.page.waitForURL(/\/login\/totp\?/);
+  await person.page.getByLabel("Password", { exact: true }).waitFor();
   for (const [password, right] of [["copper lantern meadow", false], ["silver harbour pencil", true]]) {
     await fill({ Password: password, "One-time code from your app": await app.next() });
     await person.click(button(person, "Sign in"));

@@ -242,7 +242,7 @@ test("the way of last time comes first", async (t) => {
   await claims(person);
   await person.open(asking(any, "&prompt=login"));
   await person.page.waitForURL(/\/login\?/);
-  assert.equal(await first(), "Virtual smartcards (development)");
+  assert.equal(await first(), "Smartcard");
   await person.inspect("card first");
 });
 
