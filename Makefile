@@ -52,7 +52,7 @@ test-go: $(FRONT_END) ## run the Go tests, with the race detector
 # kept busy by other tests.
 .PHONY: test-faults
 test-faults: $(FRONT_END) ## break the service in every way, with the short numbers (docs/faults.md)
-	$(GO) test -race -timeout 8m ./cmd/lanyard-bench
+	$(GO) test -timeout 8m ./cmd/lanyard-bench
 
 # A server that knows no tokens needs no C, and so runs on any Linux.
 .PHONY: test-pkcs11

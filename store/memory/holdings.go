@@ -175,17 +175,22 @@ func (s *Store) holder(d *directory.Document, uid, id string) (*directory.Person
 	return p, at
 }
 
-// PersonByEmail implements idp.Contacts.
+// PersonByEmail implements idp.Contacts. An e-mail that a document gives to
+// several people finds none of them: nobody could say whose password it is.
 func (s *Store) PersonByEmail(_ context.Context, email string) (idp.Person, error) {
 	key := idp.EmailKey(email)
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+	var found []directory.Person
 	for _, p := range s.doc.People {
 		if key != "" && idp.EmailKey(p.Email) == key {
-			return s.person(p), nil
+			found = append(found, p)
 		}
 	}
-	return idp.Person{}, idp.ErrNotFound
+	if len(found) != 1 {
+		return idp.Person{}, idp.ErrNotFound
+	}
+	return s.person(found[0]), nil
 }
 
 // SaveEmail implements idp.Contacts.

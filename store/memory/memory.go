@@ -130,7 +130,6 @@ func oneOfEach(doc directory.Document) error {
 	}
 	var problems []error
 	for _, p := range doc.People {
-		problems = append(problems, once("e-mail", idp.EmailKey(p.Email)))
 		for _, a := range p.Authenticators {
 			problems = append(problems, once("authenticator", a.ID), once(string(a.Kind), a.Handle))
 		}

@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/lanyard-id/lanyard/authenticators/smartcard"
@@ -32,5 +33,21 @@ func TestStore(t *testing.T) {
 	conformance.Journal(t, func(t *testing.T) (conformance.JournalStore, func() []idp.Event) {
 		s := open(t, directory.Document{}, "")
 		return s, s.Events
+	})
+}
+
+func TestSharedEmail(t *testing.T) {
+	t.Run("own rule: an e-mail that several people have finds none of them, and a document may hold it", func(t *testing.T) {
+		people := []directory.Person{{UID: "555000000101", Email: "ward@x.example"}, {UID: "555000000102", Email: "Ward@x.example"}, {UID: "555000000103", Email: "own@x.example"}}
+		s, err := New(directory.Document{People: people}, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.PersonByEmail(t.Context(), "ward@x.example"); !errors.Is(err, idp.ErrNotFound) {
+			t.Errorf("PersonByEmail: %v, want %v", err, idp.ErrNotFound)
+		}
+		if p, err := s.PersonByEmail(t.Context(), "OWN@x.example"); err != nil || p.UID != "555000000103" {
+			t.Errorf("PersonByEmail: %s, %v", p.UID, err)
+		}
 	})
 }

@@ -33,6 +33,9 @@ func (t *table) add(row ...any) { t.rows = append(t.rows, row) }
 // (passcodes, tries, certificates) is of development and is left out.
 func (s *Store) Load(ctx context.Context, doc directory.Document, cardIssuer string) error {
 	people, err := s.peopleTables(doc, cardIssuer)
+	if err == nil {
+		err = oneEach(doc.People)
+	}
 	if err != nil {
 		return fmt.Errorf("load the directory: %w", err)
 	}
@@ -63,6 +66,20 @@ func (s *Store) Load(ctx context.Context, doc directory.Document, cardIssuer str
 	})
 	if err != nil {
 		return outage(fmt.Errorf("load the directory: %w", err))
+	}
+	return nil
+}
+
+// oneEach says whose e-mail is another's too: it is a name to sign in with, so
+// in a registry that lasts it is one person's.
+func oneEach(people []directory.Person) error {
+	whose := map[string]string{}
+	for _, p := range people {
+		key := idp.EmailKey(p.Email)
+		if other, taken := whose[key]; taken && key != "" {
+			return fmt.Errorf("the people %s and %s have the same e-mail", other, p.UID)
+		}
+		whose[key] = p.UID
 	}
 	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/lanyard-id/lanyard/authenticators"
-	"github.com/lanyard-id/lanyard/idp"
 )
 
 // lines says where the keys of one mapping are.
@@ -68,7 +67,6 @@ func (o *Organisation) check(r *reader, at lines) {
 
 func (p *Person) check(r *reader, at lines) {
 	r.once("person", "uid", p.UID, at.of("uid"))
-	r.once("e-mail", "email", idp.EmailKey(p.Email), at.of("email")) // it finds its person, whatever its spelling
 }
 
 func (a *Authenticator) check(r *reader, at lines) {
