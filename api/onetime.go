@@ -118,7 +118,7 @@ func (s *Server) reset(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	page := web.Forgotten{Page: s.framed(r, v), LoginID: v.Login.ID, Email: clip(r.PostFormValue("email")), Sent: true}
-	err = s.Recovery.Reset(r.Context(), page.Email, v.Login.Browser, r.PostFormValue("mailed"), func(o idp.Owner) error {
+	err = s.Recovery.Reset(r.Context(), page.Email, v.Login.Browser, r.PostFormValue("mailed"), func(o idp.Owner) error { //nolint:contextcheck // it is the request's, called at once
 		o.Request, o.Lang = RequestID(r.Context()), page.Lang
 		changed, err := s.Passwords.ResetPassword(r.Context(), o.Person.UID, r.PostFormValue("code"), r.PostFormValue("password"), o.About()...)
 		if err != nil {

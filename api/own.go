@@ -53,7 +53,7 @@ func (s *Server) end(w http.ResponseWriter, r *http.Request, v idp.View) {
 		s.failIn(w, r, idp.View{}, err)
 		return
 	}
-	http.Redirect(w, r, ownPath(v.Login.State), http.StatusSeeOther) //nolint:gosec // ownPath lets nothing through but a path of ours
+	http.Redirect(w, r, ownPath(v.Login.State), http.StatusSeeOther)
 }
 
 // Page makes a handler of one that may fail: the error becomes a page.

@@ -121,7 +121,7 @@ func (p *Pages) sendCode(w http.ResponseWriter, r *http.Request, o idp.Owner) er
 
 // changeEmail takes the code that came to the new address.
 func (p *Pages) changeEmail(w http.ResponseWriter, r *http.Request, o idp.Owner) error {
-	why := p.Mailed.Check(r.Context(), emailChange+" "+o.Session.Key, o.Person.UID, r.PostFormValue("code"), func(email string) error {
+	why := p.Mailed.Check(r.Context(), emailChange+" "+o.Session.Key, o.Person.UID, r.PostFormValue("code"), func(email string) error { //nolint:contextcheck // it is the request's, called at once
 		return p.Accounts.SetEmail(r.Context(), o, email)
 	})
 	if why == nil {

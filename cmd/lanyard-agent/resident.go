@@ -50,7 +50,7 @@ func handOver(ctx context.Context, path, link string) (bool, error) {
 		return false, nil //nolint:nilerr // nobody waits there
 	}
 	defer func() { _ = c.Close() }()
-	_ = c.SetDeadline(time.Now().Add(5 * time.Second)) //nolint:forbidigo // of the kernel's, not of a decision
+	_ = c.SetDeadline(time.Now().Add(5 * time.Second))
 	if _, err := io.WriteString(c, link+"\n"); err != nil {
 		return true, fmt.Errorf("hand over the link: %w", err)
 	}
@@ -106,7 +106,7 @@ func wait(ctx context.Context, path string, signIn func(context.Context, string)
 
 // receive reads the link that somebody of this person's hands over.
 func receive(c net.Conn) string {
-	_ = c.SetDeadline(time.Now().Add(2 * time.Second)) //nolint:forbidigo // likewise
+	_ = c.SetDeadline(time.Now().Add(2 * time.Second))
 	line, err := bufio.NewReader(io.LimitReader(c, maxLink)).ReadString('\n')
 	if err != nil {
 		return ""

@@ -87,7 +87,7 @@ func holderOf(inode string) (int, error) {
 // sessionOf returns the login session of a process, as the kernel's audit
 // counts them.
 func sessionOf(pid string) (string, error) {
-	b, err := os.ReadFile("/proc/" + pid + "/sessionid")
+	b, err := os.ReadFile("/proc/" + pid + "/sessionid") //nolint:gosec // a number of the kernel's
 	if errors.Is(err, os.ErrNotExist) {
 		return "", nil // a kernel that counts none has one
 	}

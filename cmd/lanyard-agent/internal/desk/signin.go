@@ -73,7 +73,7 @@ func (a Agent) SignIn(ctx context.Context, l Link) error {
 	if err != nil {
 		return fmt.Errorf("listen for the browser: %w", err)
 	}
-	defer b.close()
+	defer b.close() //nolint:contextcheck // it ends what it serves, whoever has gone
 	r, err := newRun(service, a.HTTP, a.Now)
 	if err != nil {
 		return err
