@@ -51,3 +51,50 @@ func (s *Server) refusedSignIn(r *http.Request, v idp.View, err error) error {
 }
 
 func refusedByRoom(err error) bool { return errors.Is(err, authenticators.ErrRefused) }
+
+// boundTo says whose logins the browser of r began.
+func (s *Server) boundTo(r *http.Request) func(authenticators.Login) error {
+	return func(l authenticators.Login) error {
+		return s.Browser.Bound(r, idp.Login{ID: l.ID, Browser: l.Browser})
+	}
+}
+
+// elsewhere is what a room found in an answer that came back from elsewhere: a
+// desk, or another provider.
+type elsewhere struct {
+	way      string
+	of       authenticators.Login // without ID: of none
+	evidence authenticators.Evidence
+	refused  error
+}
+
+// collected goes on with a login whose answer came back from elsewhere, to
+// where its room found of which login it is: not shows why nobody is signed in.
+// In another browser than the one that began, the sign-in is dead: somebody was
+// led to answer for somebody else.
+func (s *Server) collected(w http.ResponseWriter, r *http.Request, from elsewhere, not func(http.ResponseWriter, *http.Request, idp.View, error) error) error {
+	of, refused := from.of, from.refused
+	switch {
+	case errors.Is(refused, idp.ErrOtherBrowser):
+		return s.Logins.RefuseSignIn(r.Context(), idp.Login{ID: of.ID, ClientID: of.ClientID}, RequestID(r.Context()), idp.ErrOtherBrowser)
+	case refusedByRoom(refused) && of.ID == "":
+		return idp.ErrLoginGone
+	case refused != nil && of.ID == "":
+		return refused
+	}
+	v, err := s.find(r, of.ID)
+	if err != nil {
+		return err
+	}
+	if s.leave(w, r, v) {
+		return nil
+	}
+
+	after, err := s.signIn(w, r, v, from.way, from.evidence, refused)
+	if err != nil {
+		return not(w, r, v, err)
+	}
+
+	s.goOn(w, r, after)
+	return nil
+}

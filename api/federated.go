@@ -2,12 +2,8 @@ package api
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
-
-	"github.com/lanyard-id/lanyard/authenticators"
-	"github.com/lanyard-id/lanyard/idp"
 )
 
 // FederatedWay is the name of the way and room of the organisation's own
@@ -74,30 +70,6 @@ func Answered(r *http.Request) json.RawMessage {
 func (s *Server) comeBack(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Referrer-Policy", "no-referrer")
 	w.Header().Set("Cache-Control", "no-store")
-	of, evidence, refused := s.Federated.Collect(r.Context(), Answered(r), func(l authenticators.Login) error {
-		return s.Browser.Bound(r, idp.Login{ID: l.ID, Browser: l.Browser})
-	})
-	switch {
-	case errors.Is(refused, idp.ErrOtherBrowser):
-		return s.Logins.RefuseSignIn(r.Context(), idp.Login{ID: of.ID, ClientID: of.ClientID}, RequestID(r.Context()), idp.ErrOtherBrowser)
-	case refusedByRoom(refused) && of.ID == "":
-		return idp.ErrLoginGone
-	case refused != nil && of.ID == "":
-		return refused
-	}
-	v, err := s.find(r, of.ID)
-	if err != nil {
-		return err
-	}
-	if s.leave(w, r, v) {
-		return nil
-	}
-
-	after, err := s.signIn(w, r, v, FederatedWay, evidence, refused)
-	if err != nil {
-		return s.again(w, r, v, err)
-	}
-
-	s.goOn(w, r, after)
-	return nil
+	of, evidence, refused := s.Federated.Collect(r.Context(), Answered(r), s.boundTo(r))
+	return s.collected(w, r, elsewhere{FederatedWay, of, evidence, refused}, s.again)
 }

@@ -2,13 +2,11 @@ package api
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
 
-	"github.com/lanyard-id/lanyard/authenticators"
 	"github.com/lanyard-id/lanyard/authenticators/smartcard"
 	"github.com/lanyard-id/lanyard/idp"
 	"github.com/lanyard-id/lanyard/web"
@@ -125,32 +123,8 @@ func (s *Server) returnToDesk(w http.ResponseWriter, r *http.Request, v idp.View
 func (s *Server) finishCard(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Referrer-Policy", "no-referrer")
 	query := r.URL.Query()
-	of, evidence, refused := s.Desk.Card.Collect(r.Context(), query.Get("tx"), query.Get("cc"), func(l authenticators.Login) error {
-		return s.Browser.Bound(r, idp.Login{ID: l.ID, Browser: l.Browser})
-	})
-	switch {
-	case errors.Is(refused, idp.ErrOtherBrowser):
-		return s.Logins.RefuseSignIn(r.Context(), idp.Login{ID: of.ID, ClientID: of.ClientID}, RequestID(r.Context()), idp.ErrOtherBrowser)
-	case refusedByRoom(refused) && of.ID == "":
-		return idp.ErrLoginGone
-	case refused != nil && !refusedByRoom(refused):
-		return refused
-	}
-	v, err := s.find(r, of.ID)
-	if err != nil {
-		return err
-	}
-	if s.leave(w, r, v) {
-		return nil
-	}
-
-	after, err := s.signIn(w, r, v, SmartcardWay, evidence, refused)
-	if err != nil {
-		return s.notSignedIn(w, r, v, err)
-	}
-
-	s.goOn(w, r, after)
-	return nil
+	of, evidence, refused := s.Desk.Card.Collect(r.Context(), query.Get("tx"), query.Get("cc"), s.boundTo(r))
+	return s.collected(w, r, elsewhere{SmartcardWay, of, evidence, refused}, s.notSignedIn)
 }
 
 // notSignedIn shows why the card's answer signed nobody in. A refusal of the
