@@ -37,6 +37,9 @@ const (
 	NoReader        Doing = "no_reader"
 	WaitCard        Doing = "wait_card"
 	CardIn          Doing = "card_in"
+	ChooseCard      Doing = "choose_card"     // there are several
+	CardUnreadable  Doing = "card_unreadable" // it does not answer, or lies upside down
+	CardBusy        Doing = "card_busy"       // another program keeps it to itself
 	CardUnsupported Doing = "card_unsupported"
 	PINPrompt       Doing = "pin_prompt"
 	PINWrong        Doing = "pin_wrong"
@@ -45,13 +48,16 @@ const (
 	Timeout         Doing = "timeout"
 	CardRemoved     Doing = "card_removed"
 	Signing         Doing = "signing"
+	AgentStopped    Doing = "agent_stopped" // it was told to stop, or is silent
+	AgentBusy       Doing = "agent_busy"    // it is in the middle of another sign-in
 	Refused         Doing = "refused"
 )
 
 // Reportable says whether an agent may report d.
 func (d Doing) Reportable() bool {
 	switch d {
-	case NoReader, WaitCard, CardIn, CardUnsupported, PINPrompt, PINWrong, PINBlocked, Cancelled, Timeout, CardRemoved, Signing:
+	case NoReader, WaitCard, CardIn, ChooseCard, CardUnreadable, CardBusy, CardUnsupported, PINPrompt, PINWrong, PINBlocked,
+		Cancelled, Timeout, CardRemoved, Signing, AgentStopped, AgentBusy:
 		return true
 	default:
 		return false

@@ -113,6 +113,20 @@ type Question struct {
 	PINTimer    int64  `json:"pin_timer"`   // how many seconds the agent may wait for the card and the passcode
 	Algs        []Alg  `json:"algs"`        // what the server lets a card sign with
 	DoneURL     string `json:"done_url"`    // where the browser goes with the completion code; the agent goes to its configured one only
+	Language    string `json:"lang"`        // in which the person is spoken to: "en" or "cy"
+	Mode        string `json:"mode"`        // what the card's coming and going means at this desk
+
+	Notices []Notice `json:"notices,omitempty"` // what the person is told before anything is asked
+}
+
+// Connect is the mode in which a card is wanted for the signature and not
+// after: its coming and going alone does nothing.
+const Connect = "connect"
+
+// Notice is something that a person is told at the desk, in their language.
+type Notice struct {
+	Code string `json:"code"` // of the message catalogue
+	Text string `json:"text"`
 }
 
 // Payload returns the server's members of the message that answers q. The
