@@ -92,6 +92,7 @@ type Desk struct {
 	Shown   AtDesk
 	Card    Collector
 	Alias   string           // what agents know this service by
+	Origin  string           // of its pages, as agents and browsers' policies know it
 	Mount   func(chi.Router) // puts there what agents call
 	Closing <-chan struct{}  // closed when the server is to stop: pages that wait are let go; nil is never
 }

@@ -64,6 +64,7 @@ var messages = []struct {
 	{smartcard.ErrUntrusted, "CRD-03", http.StatusForbidden},
 	{smartcard.ErrNotYetValid, "CRT-06", http.StatusForbidden},
 	{smartcard.ErrSeries, "CRD-07", http.StatusForbidden},
+	{smartcard.ErrAgent, "AGT-03", http.StatusForbidden},
 	// Not 503: what stands before us may show its own page in place of ours.
 	{smartcard.ErrUnchecked, "CRT-05", http.StatusForbidden},
 	{ErrKeyNotAdded, "KEY-03", http.StatusBadRequest},
@@ -183,10 +184,10 @@ type problem struct {
 	RequestID string `json:"request_id"`
 }
 
-// Problem tells a program of an error, in the language that the request asks
-// for. No cookie is looked at.
-func (s *Server) Problem(w http.ResponseWriter, r *http.Request, err error) {
-	lang := s.Site.Language(r.Header.Get("Accept-Language"))
+// Problem tells a program of an error, in a language or in the one that the
+// request asks for. No cookie is looked at.
+func (s *Server) Problem(w http.ResponseWriter, r *http.Request, lang string, err error) {
+	lang = s.Site.Language(lang, r.Header.Get("Accept-Language"))
 	status, m := s.messageIn(lang, r, idp.View{}, err)
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("Content-Language", lang)

@@ -25,7 +25,7 @@ func (s *Server) beginKey(w http.ResponseWriter, r *http.Request) error {
 		asked, err = s.Rooms[KeyWay].Begin(r.Context(), question(v))
 	}
 	if err != nil {
-		s.Problem(w, r, err)
+		s.Problem(w, r, "", err)
 		return nil
 	}
 

@@ -3,11 +3,13 @@ package api
 import (
 	"net/http"
 
+	"github.com/lanyard-id/lanyard/authenticators"
+	"github.com/lanyard-id/lanyard/authenticators/smartcard"
 	"github.com/lanyard-id/lanyard/idp"
 	"github.com/lanyard-id/lanyard/web"
 )
 
-// showNotice tells the person that their card's certificate ends soon.
+// showNotice tells the person that their card ends soon.
 func (s *Server) showNotice(w http.ResponseWriter, r *http.Request) error {
 	v, err := s.look(r)
 	if err != nil {
@@ -19,8 +21,11 @@ func (s *Server) showNotice(w http.ResponseWriter, r *http.Request) error {
 	}
 
 	page := web.Notice{Page: s.framed(r, v), LoginID: v.Login.ID}
-	days := s.Site.Count(page.Lang, "day", idp.DaysLeft(v.Session.Ends, s.Logins.Now()))
-	page.Message = s.Site.Message(page.Lang, "CRT-02", "days", days)
+	ends := smartcard.Ahead{Certificate: v.Session.Ends}
+	if v.Session.EndsWith == authenticators.WithSeries {
+		ends = smartcard.Ahead{Series: v.Session.Ends}
+	}
+	page.Message = s.Ahead(page.Lang, ends)[0]
 	mayPostTo(w, v.Login.RedirectURI)
 	return s.render(w, http.StatusOK, "notice", page)
 }

@@ -30,7 +30,9 @@ func (s *Server) beginCard(w http.ResponseWriter, r *http.Request) error {
 	if err := s.mayAsk(r); err != nil {
 		return err
 	}
-	raw, err := s.Rooms[SmartcardWay].Begin(r.Context(), question(v))
+	asking := question(v)
+	asking.Language = s.language(r, v.Login)
+	raw, err := s.Rooms[SmartcardWay].Begin(r.Context(), asking)
 	if err != nil {
 		return err
 	}
@@ -52,8 +54,9 @@ func (s *Server) beginCard(w http.ResponseWriter, r *http.Request) error {
 
 // deskPage is the page that waits for a desk. Its own address shows it again.
 func (s *Server) deskPage(r *http.Request, v idp.View, tx, code string) web.Smartcard {
-	page := web.Smartcard{Page: s.framed(r, v), LoginID: v.Login.ID, Transaction: tx, DisplayCode: code}
+	page := web.Smartcard{Page: s.framed(r, v), LoginID: v.Login.ID, Transaction: tx, DisplayCode: code, Origin: s.Desk.Origin}
 	page.Here = page.Again()
+	page.NotThere = s.Site.Message(page.Lang, "AGT-01")
 	return page
 }
 
@@ -74,6 +77,9 @@ func (s *Server) showDesk(w http.ResponseWriter, r *http.Request) error {
 	page := s.deskPage(r, v, d.ID, d.DisplayCode)
 	n := s.news(page.Lang, v, d)
 	switch {
+	case d.Stage == smartcard.Settled && s.silent(d):
+		m := s.Site.Message(page.Lang, "AGT-05")
+		return s.showWays(w, r, http.StatusOK, v, &m)
 	case d.Stage == smartcard.Settled:
 		return s.returnToDesk(w, r, v, d)
 	case n.Event == "refused":
@@ -83,7 +89,7 @@ func (s *Server) showDesk(w http.ResponseWriter, r *http.Request) error {
 	case d.Stage == smartcard.Open:
 		n.message = s.Site.Message(page.Lang, "AGT-01")
 	}
-	page.Now, page.Started = n.message, d.Stage != smartcard.Open
+	page.Now, page.Started, page.Soon = n.message, d.Stage != smartcard.Open, n.soon
 	mayPostTo(w, v.Login.RedirectURI)
 	return s.render(w, http.StatusOK, "smartcard", page)
 }
@@ -112,6 +118,7 @@ func (s *Server) returnToDesk(w http.ResponseWriter, r *http.Request, v idp.View
 	agent := "http://127.0.0.1:" + strconv.Itoa(d.Agent.Port)
 	page := web.SmartcardSigned{Page: s.framed(r, v), Transaction: d.ID, Action: agent + "/v1/done"}
 	page.Here = "" // the agent answers once
+	page.Blocked, page.Origin = s.Site.Message(page.Lang, "AGT-02"), s.Desk.Origin
 	mayPostTo(w, v.Login.RedirectURI, agent)
 	w.Header().Set("Referrer-Policy", "origin")
 	return s.render(w, http.StatusOK, "smartcard-signed", page)

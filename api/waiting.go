@@ -32,6 +32,10 @@ const (
 	// maxForOne is how many of them may listen for one desk: its page, and the
 	// stream that the page left behind when it was loaded again.
 	maxForOne = 2
+
+	// silence is how long an agent at a desk may say nothing until it is taken
+	// for stopped. One that waits says every two seconds that it is there.
+	silence = 5 * time.Second
 )
 
 // streams counts the pages that listen.
@@ -74,14 +78,21 @@ type news struct {
 	Left  int             `json:"left,omitempty"`  // tries, where the state is of a wrong passcode
 	Code  string          `json:"code,omitempty"`  // of the message
 	Text  string          `json:"text,omitempty"`  // for the person, in their language
+	Soon  string          `json:"soon,omitempty"`  // what ends soon of the agent, in words
 	Ended bool            `json:"ended,omitempty"` // nothing more comes: the page has to be loaded again
 
-	message web.Message
+	message, soon web.Message
 }
 
 // news says in language lang how d stands, in login v.
 func (s *Server) news(lang string, v idp.View, d smartcard.Desk) news {
+	if d.Stage == smartcard.Redeemed && s.silent(d) {
+		d.Report = smartcard.Report{Doing: smartcard.AgentStopped}
+	}
 	n := news{Event: "progress", Port: d.Agent.Port, State: d.Report.Doing, Left: d.Report.TriesLeft}
+	for _, m := range s.Ahead(lang, smartcard.Ahead{Agent: d.Agent.Ends}) {
+		n.soon, n.Soon = m, said(m)
+	}
 	switch {
 	case d.Stage == smartcard.Open:
 		n.Event, n.message.Text = "waiting", s.Site.Text(lang, "desk.open")
@@ -100,34 +111,15 @@ func (s *Server) news(lang string, v idp.View, d smartcard.Desk) news {
 	default:
 		n.message, n.Ended = s.doing(lang, d.Report)
 	}
-	n.Code, n.Text = n.message.Code, strings.TrimSpace(n.message.Text+" "+n.message.Action)
+	n.Code, n.Text = n.message.Code, said(n.message)
 	return n
 }
 
-// doing says what an agent reported, and whether it will do no more.
-func (s *Server) doing(lang string, r smartcard.Report) (m web.Message, ended bool) {
-	switch r.Doing {
-	case smartcard.NoReader:
-		return s.Site.Message(lang, "RDR-01"), false
-	case smartcard.WaitCard:
-		return s.Site.Message(lang, "CRD-01"), false
-	case smartcard.CardUnsupported:
-		return s.Site.Message(lang, "CRD-03"), false
-	case smartcard.CardRemoved:
-		return s.Site.Message(lang, "CRD-05"), false
-	case smartcard.PINWrong:
-		_, m = s.words(lang, idp.View{}, &WrongPasscode{r.TriesLeft})
-		return m, r.TriesLeft == 0
-	case smartcard.PINBlocked:
-		return s.Site.Message(lang, "PAS-03"), true
-	case smartcard.Cancelled:
-		return s.Site.Message(lang, "CAN-01"), true
-	case smartcard.Timeout:
-		return s.Site.Message(lang, "SES-01"), true
-	default:
-		return web.Message{Text: s.Site.Text(lang, "desk."+string(r.Doing))}, false
-	}
-}
+// said is m without its heading.
+func said(m web.Message) string { return strings.TrimSpace(m.Text + " " + m.Action) }
+
+// silent says that the agent at a desk is not heard of any more.
+func (s *Server) silent(d smartcard.Desk) bool { return s.Logins.Now().Sub(d.Heard()) > silence }
 
 // over is the news of a question that has ended.
 var over = news{Event: "over", Ended: true}

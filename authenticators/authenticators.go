@@ -29,6 +29,7 @@ type Login struct {
 	Browser    string // base64url SHA-256 of the secret that only the browser which began has
 	ClientID   string // the application that asks
 	ClientName string // its name, for people
+	Language   string // in which the person is spoken to; empty: not known
 }
 
 // Evidence is what a room learned: who, how, how surely, and when.
@@ -38,11 +39,15 @@ type Evidence struct {
 	Level         Level     // how surely
 	At            time.Time // when the proof was made
 	Authenticator string    // which card or credential, for the audit
-	Ends          time.Time // when the authenticator itself ends; zero: not known
+	Ends          time.Time // when the authenticator ends; zero: not known
+	EndsWith      string    // what takes it along at Ends: WithSeries; empty: it ends by itself
 	Once          string    // base64url SHA-256 of the question: true of one sign-in only
 	Flag          string    // what the audit must say of it, in one word; empty: nothing
 	Use           *Use      // what it leaves at the authenticator; nil for cards, which the registry does not count
 }
+
+// WithSeries says that an authenticator ends with the whole series it is of.
+const WithSeries = "series"
 
 // Level is an authenticator assurance level of NIST SP 800-63B, 1 to 3.
 type Level int

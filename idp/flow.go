@@ -174,7 +174,7 @@ func (ls *Logins) SignIn(ctx context.Context, l Login, request string, e authent
 
 	secret := NewSecret()
 	s := Session{ID: random(16), Key: Hash(secret), Subject: p.UID, Method: e.Method, Level: e.Level,
-		AuthTime: e.At, LastAct: ls.Now(), Login: l.ID, Ends: e.Ends, Timers: ls.Timers[e.Level],
+		AuthTime: e.At, LastAct: ls.Now(), Login: l.ID, Ends: e.Ends, EndsWith: e.EndsWith, Timers: ls.Timers[e.Level],
 		Authenticator: e.Authenticator}
 	event.Session, event.Use = s.ID, e.Use
 	// Of many cards that are shown to one login at once, one signs in.

@@ -16,11 +16,12 @@ type Session struct {
 	Method   authenticators.Method `json:"method"`
 	Level    authenticators.Level  `json:"level"`
 	AuthTime time.Time             `json:"auth_time"`
-	LastAct  time.Time             `json:"last_act"`        // of the person, not of a program
-	Login    string                `json:"login"`           // the login that made it: what counts as fresh
-	Role     string                `json:"role,omitempty"`  // the position chosen last
-	Ends     time.Time             `json:"ends,omitzero"`   // when the authenticator that made it ends; zero: not known
-	Timers   Timers                `json:"timers,omitzero"` // of the service that made it, where they are shorter than those of its level
+	LastAct  time.Time             `json:"last_act"`            // of the person, not of a program
+	Login    string                `json:"login"`               // the login that made it: what counts as fresh
+	Role     string                `json:"role,omitempty"`      // the position chosen last
+	Ends     time.Time             `json:"ends,omitzero"`       // when the authenticator that made it ends; zero: not known
+	EndsWith string                `json:"ends_with,omitempty"` // what takes it along then, as evidence says it
+	Timers   Timers                `json:"timers,omitzero"`     // of the service that made it, where they are shorter than those of its level
 
 	Authenticator string `json:"authenticator,omitempty"` // which one made it, as evidence calls it; "" from an older release
 }

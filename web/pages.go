@@ -1,6 +1,7 @@
 package web
 
 import (
+	"encoding/json"
 	"html/template"
 	"net/url"
 	"slices"
@@ -144,6 +145,16 @@ type Smartcard struct {
 	Start       template.URL // starts the agent; empty where what does is spent
 	Started     bool         // an agent has come
 	Now         Message      // what happens at the desk; Heading is not shown
+	Soon        Message      // what ends soon of the agent; Heading is not shown
+	NotThere    Message      // for when no agent comes
+	Origin      string       // of our pages, as browsers' policies name it
+}
+
+// Launch is the value of the policy AutoLaunchProtocolsFromOrigins that lets
+// browsers start the agent from our pages without a question.
+func (s Smartcard) Launch() string {
+	b, _ := json.Marshal([]any{map[string]any{"protocol": "lanyard-desk", "allowed_origins": []string{s.Origin}}}) // text alone
+	return string(b)
 }
 
 // Again is the address of the page.
@@ -164,7 +175,9 @@ func StartAgent(handle, alias string) template.URL {
 type SmartcardSigned struct {
 	Page
 	Transaction string
-	Action      string // the agent's address
+	Action      string  // the agent's address
+	Blocked     Message // for when the browser does not go there
+	Origin      string  // of our pages, as browsers' policies name it
 }
 
 // Notice is the page "notice": something to know before going on.

@@ -9,6 +9,7 @@ package desk
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"time"
@@ -19,12 +20,18 @@ import (
 	"github.com/lanyard-id/lanyard/authenticators/smartcard"
 	"github.com/lanyard-id/lanyard/authenticators/smartcard/challenge"
 	"github.com/lanyard-id/lanyard/idp"
+	"github.com/lanyard-id/lanyard/web"
 )
 
 // Room is the part of a smartcard.Room that faces agents.
 type Room interface {
-	// Redeem returns the question behind handle, once.
-	Redeem(ctx context.Context, handle string, agent smartcard.Agent) (challenge.Question, error)
+	// Redeem returns the question behind handle, once, and what ends soon of the
+	// agent. An agent that is too old has used it up: smartcard.AgentEnded.
+	Redeem(ctx context.Context, handle string, agent smartcard.Agent) (challenge.Question, smartcard.Ahead, error)
+
+	// Show judges a card before its passcode is asked, and says what of it ends
+	// soon. A card that cannot sign in ends the question.
+	Show(ctx context.Context, c smartcard.Caller, x5c [][]byte) (smartcard.Ahead, error)
 
 	// Respond judges the signed message and returns the completion code.
 	Respond(ctx context.Context, c smartcard.Caller, jws []byte, x5c [][]byte) (string, error)
@@ -38,10 +45,17 @@ type Refusals interface {
 	RefuseSignIn(ctx context.Context, l idp.Login, request string, reason error) error
 }
 
-// Problems says what agents are told of an error.
-type Problems interface {
-	// Problem writes err as problem+json, and logs it.
-	Problem(w http.ResponseWriter, r *http.Request, err error)
+// Words says what agents show to people. They are the words of the page.
+type Words interface {
+	// Problem writes err as problem+json, and logs it. Without a language it is
+	// the one that the request asks for.
+	Problem(w http.ResponseWriter, r *http.Request, lang string, err error)
+
+	// Doing says what an agent reported.
+	Doing(lang string, r smartcard.Report) web.Message
+
+	// Ahead says what ends soon.
+	Ahead(lang string, what smartcard.Ahead) []web.Message
 }
 
 // Config is what a Server needs; all of it must be there.
@@ -50,7 +64,7 @@ type Config struct {
 	Room     Room
 	Desks    smartcard.Desks
 	Refusals Refusals
-	Problems Problems
+	Words    Words
 	Now      func() time.Time
 	Log      *slog.Logger
 }
@@ -87,49 +101,64 @@ func (s *Server) redeem(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
-	q, err := s.Room.Redeem(r.Context(), asked.Handle, agent)
+	q, ahead, err := s.Room.Redeem(r.Context(), asked.Handle, agent)
+	if errors.Is(err, smartcard.ErrAgent) {
+		s.refuse(w, r, smartcard.Caller{Transaction: q.Transaction, KeyThumbprint: agent.KeyThumbprint}, err)
+		return
+	}
 	if refused(err) {
 		s.Log.InfoContext(r.Context(), "desk refused", "step", "redeem", "reason", err.Error())
 		fail(w, http.StatusGone, handleGone)
 		return
 	}
 	if err != nil {
-		s.Problems.Problem(w, r, err)
+		s.Words.Problem(w, r, "", err)
 		return
 	}
 
 	q.DoneURL = s.Origin + api.DonePath
+	q.Notices = notices(s.Words.Ahead(q.Language, ahead))
 	s.Log.InfoContext(r.Context(), "desk redeemed", "client", q.ClientID, "agent", agent.Name, "version", agent.Version, "build", agent.Build, "os", agent.OS)
 	write(w, http.StatusOK, q)
 }
 
-// progress keeps what the agent says, for the page that waits.
+// progress keeps what the agent says, for the page that waits, and answers with
+// what the page says of it: the person reads the same in both places. A card
+// that the agent shows is judged before its passcode is asked.
 func (s *Server) progress(w http.ResponseWriter, r *http.Request) {
 	caller, ok := s.prove(w, r, progressPath)
 	if !ok {
 		return
 	}
 	var told progress
-	if !read(w, r, maxBody, &told) {
+	if !read(w, r, maxAnswer, &told) {
 		return
 	}
-	report, ok := told.report()
+	report, ok := told.report(s.Now())
 	if !ok {
 		fail(w, http.StatusBadRequest, invalidRequest)
 		return
 	}
 
-	err := s.Desks.Report(r.Context(), caller, report, s.Now())
+	t, err := s.Desks.Report(r.Context(), caller, report, s.Now())
 	if refused(err) {
 		s.unproven(w, r, err)
 		return
 	}
 	if err != nil {
-		s.Problems.Problem(w, r, err)
+		s.Words.Problem(w, r, "", err)
 		return
 	}
+	var ahead smartcard.Ahead
+	if told.X5C != nil {
+		if ahead, err = s.Room.Show(r.Context(), caller, told.X5C); err != nil {
+			s.refuse(w, r, caller, err)
+			return
+		}
+	}
 
-	w.WriteHeader(http.StatusNoContent)
+	m := s.Words.Doing(t.Language, report)
+	write(w, http.StatusOK, said{Notice: notice(m), Notices: notices(s.Words.Ahead(t.Language, ahead))})
 }
 
 // response judges the card's answer and gives the completion code to the
@@ -162,16 +191,14 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, c smartcard.Call
 		return
 	}
 	ctx := context.WithoutCancel(r.Context()) // an agent that has gone changes nothing
-	desk, err := s.Desks.Desk(ctx, c.Transaction, s.Now())
-	if err == nil {
-		err = s.Desks.Report(ctx, c, refusal(reason), s.Now())
-	}
+	c.Once = "refused"                        // it happens once, and what the agent said last was heard already
+	t, err := s.Desks.Report(ctx, c, refusal(reason, s.Now()), s.Now())
 	if err != nil {
 		s.Log.WarnContext(ctx, "desk cannot tell its page", "error", err.Error())
 	}
 	if refused(reason) {
-		l := idp.Login{ID: desk.Login, ClientID: desk.ClientID}
+		l := idp.Login{ID: t.Login, ClientID: t.ClientID}
 		reason = s.Refusals.RefuseSignIn(ctx, l, api.RequestID(ctx), reason)
 	}
-	s.Problems.Problem(w, r, reason)
+	s.Words.Problem(w, r, t.Language, reason)
 }

@@ -9,6 +9,8 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"strings"
+	"time"
 
 	"github.com/go-jose/go-jose/v4"
 
@@ -16,6 +18,7 @@ import (
 	"github.com/lanyard-id/lanyard/authenticators"
 	"github.com/lanyard-id/lanyard/authenticators/smartcard"
 	"github.com/lanyard-id/lanyard/authenticators/smartcard/challenge"
+	"github.com/lanyard-id/lanyard/web"
 )
 
 // How many bytes agents may send.
@@ -79,6 +82,26 @@ func thumbprintOf(jwk *jose.JSONWebKey) (string, bool) {
 type progress struct {
 	State smartcard.Doing `json:"state"`
 	Left  *int            `json:"left"`
+	X5C   [][]byte        `json:"x5c"` // with card_in: the card's certificate
+}
+
+// said is the answer to progress: the page's words.
+type said struct {
+	challenge.Notice
+	Notices []challenge.Notice `json:"notices,omitempty"` // what of the card ends soon
+}
+
+// notice is m as agents show it.
+func notice(m web.Message) challenge.Notice {
+	return challenge.Notice{Code: m.Code, Text: strings.TrimSpace(m.Text + " " + m.Action)}
+}
+
+func notices(all []web.Message) []challenge.Notice {
+	var told []challenge.Notice
+	for _, m := range all {
+		told = append(told, notice(m))
+	}
+	return told
 }
 
 // mostTries is how many tries a card can say that it has left (ISO 7816-4,
@@ -86,13 +109,14 @@ type progress struct {
 const mostTries = 15
 
 // report returns what there is to keep, or false if it says nothing.
-func (p progress) report() (smartcard.Report, bool) {
-	r := smartcard.Report{Doing: p.State}
+func (p progress) report(now time.Time) (smartcard.Report, bool) {
+	r := smartcard.Report{Doing: p.State, At: now.UTC()}
 	wrong := p.State == smartcard.PINWrong
 	if p.Left != nil && wrong {
 		r.TriesLeft = *p.Left
 	}
-	return r, p.State.Reportable() && wrong == (p.Left != nil) && r.TriesLeft >= 0 && r.TriesLeft <= mostTries
+	return r, p.State.Reportable() && wrong == (p.Left != nil) && r.TriesLeft >= 0 && r.TriesLeft <= mostTries &&
+		(p.X5C == nil || p.State == smartcard.CardIn)
 }
 
 // response is the card's answer.
@@ -102,12 +126,15 @@ type response struct {
 }
 
 // refusal is what the page shows of a refused card.
-func refusal(reason error) smartcard.Report {
-	r := smartcard.Report{Doing: smartcard.Refused, Code: api.Code(reason)}
+func refusal(reason error, now time.Time) smartcard.Report {
+	r := smartcard.Report{Doing: smartcard.Refused, Code: api.Code(reason), At: now.UTC()}
 	if ended, ok := errors.AsType[smartcard.Ended](reason); ok {
 		r.Date = ended.At
 	}
 	if ended, ok := errors.AsType[smartcard.SeriesEnded](reason); ok {
+		r.Date = ended.From
+	}
+	if ended, ok := errors.AsType[smartcard.AgentEnded](reason); ok {
 		r.Date = ended.From
 	}
 	return r

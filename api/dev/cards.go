@@ -25,7 +25,7 @@ import (
 
 // Registry is where the drawer's cards are written down.
 type Registry interface {
-	smartcard.Series
+	smartcard.Rules
 	Document() directory.Document
 
 	// SetCardTries keeps how many tries of its passcode a card has left.

@@ -31,6 +31,10 @@ type Agent struct {
 	OS            string `json:"os"`
 	Port          int    `json:"port,omitempty"` // of 127.0.0.1, where it waits for the browser; 0 if nowhere
 	KeyThumbprint string `json:"key"`            // RFC 7638, of the key that it made for this run
+
+	// What the room writes.
+	At   time.Time `json:"at,omitzero"`   // when it came
+	Ends time.Time `json:"ends,omitzero"` // when agents of its version end, if people are told by now
 }
 
 // good says whether a can be kept, and put into a message.
@@ -42,16 +46,34 @@ func (a Agent) good() bool {
 // Redeem gives the question to the agent that shows its handle first, within
 // a minute of Begin, and ties it to the agent's key. ErrAnswer to everybody
 // else, and to an agent whose account of itself cannot be put into a message,
-// which leaves the handle as it was.
-func (r *Room) Redeem(ctx context.Context, handle string, a Agent) (challenge.Question, error) {
+// which leaves the handle as it was. An agent of a version that is no longer
+// taken uses the question up: AgentEnded, with the transaction and the language
+// alone, so that the page can be told. What ends soon of the agent comes with
+// the question.
+func (r *Room) Redeem(ctx context.Context, handle string, a Agent) (challenge.Question, Ahead, error) {
 	if !a.good() {
-		return challenge.Question{}, fmt.Errorf("redeem handle: agent's account of itself: %w", authenticators.ErrAnswer)
+		return challenge.Question{}, Ahead{}, fmt.Errorf("redeem handle: agent's account of itself: %w", authenticators.ErrAnswer)
 	}
 	now := r.now()
+	ends, err := r.agentEnds(ctx, a)
+	if err != nil {
+		return challenge.Question{}, Ahead{}, fmt.Errorf("redeem handle: %w", err)
+	}
+	soon, err := r.soon(ctx, ends, now)
+	if err != nil {
+		return challenge.Question{}, Ahead{}, fmt.Errorf("redeem handle: %w", err)
+	}
 
+	a.At, a.Ends = now.UTC(), soon
 	t, err := r.transactions.Redeem(ctx, nameOf(handle), a, now)
 	if err != nil {
-		return challenge.Question{}, fmt.Errorf("redeem handle: %w", err)
+		return challenge.Question{}, Ahead{}, fmt.Errorf("redeem handle: %w", err)
+	}
+	if !ends.IsZero() && !now.Before(ends) {
+		if _, err := r.transactions.Answer(ctx, Caller{Transaction: t.ID, KeyThumbprint: a.KeyThumbprint}, now); err != nil {
+			return challenge.Question{}, Ahead{}, fmt.Errorf("take question: %w", err)
+		}
+		return challenge.Question{Transaction: t.ID, Language: t.Language}, Ahead{}, AgentEnded{ends}
 	}
 
 	return challenge.Question{
@@ -68,7 +90,28 @@ func (r *Room) Redeem(ctx context.Context, handle string, a Agent) (challenge.Qu
 		Expires:     t.Expires.Unix(),
 		PINTimer:    pinTimer,
 		Algs:        slices.Clone(r.algs),
-	}, nil
+		Language:    t.Language,
+		Mode:        challenge.Connect,
+	}, Ahead{Agent: soon}, nil
+}
+
+// Show judges the card that is in the reader of the agent which redeemed, by
+// its certificate alone (first in x5c, DER), before a passcode is asked: its
+// refusals are those that Respond would give, and no try is used up for
+// nothing. They end the question, as an outage does. Nothing is proved: Respond
+// judges all of it again.
+func (r *Room) Show(ctx context.Context, c Caller, x5c [][]byte) (Ahead, error) {
+	ahead, err := r.inspect(ctx, x5c)
+	if err == nil {
+		return ahead, nil
+	}
+	ctx = context.WithoutCancel(ctx) // an agent that has gone changes nothing
+	if _, taken := r.transactions.Answer(ctx, c, r.now()); errors.Is(taken, authenticators.ErrAnswer) {
+		return Ahead{}, fmt.Errorf("%w: %w", ErrNotAsked, authenticators.ErrAnswer)
+	} else if taken != nil {
+		return Ahead{}, fmt.Errorf("take question: %w", taken)
+	}
+	return Ahead{}, err
 }
 
 // Respond judges the card's signature on the question that c redeemed, with
@@ -108,6 +151,9 @@ func (r *Room) Respond(ctx context.Context, c Caller, jws []byte, x5c [][]byte) 
 		Once:          base64.RawURLEncoding.EncodeToString(asked[:]),
 		Ends:          s.ends,
 		Flag:          s.flag,
+	}
+	if !s.series.IsZero() && s.series.Before(s.ends) {
+		e.Ends, e.EndsWith = s.series, authenticators.WithSeries
 	}
 	if err := r.transactions.Settle(ctx, t, completion, e, now.Add(completionLife)); err != nil {
 		return "", fmt.Errorf("settle question: %w", err)

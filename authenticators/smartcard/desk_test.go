@@ -257,7 +257,7 @@ func TestRedeem(t *testing.T) {
 	w := aWorld(t, nil)
 	t.Run("desk-auth/1: the question", func(t *testing.T) {
 		b := w.begin()
-		q, err := w.room.Redeem(t.Context(), b.Handle, anAgent())
+		q, _, err := w.room.Redeem(t.Context(), b.Handle, anAgent())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -270,23 +270,23 @@ func TestRedeem(t *testing.T) {
 	})
 	t.Run("desk-auth/1: a handle works once", func(t *testing.T) {
 		b := w.begin()
-		_, err := w.room.Redeem(t.Context(), b.Handle, anAgent())
+		_, _, err := w.room.Redeem(t.Context(), b.Handle, anAgent())
 		wants(t, err, nil)
-		_, err = w.room.Redeem(t.Context(), b.Handle, anAgent())
+		_, _, err = w.room.Redeem(t.Context(), b.Handle, anAgent())
 		wants(t, err, authenticators.ErrAnswer)
 	})
 	t.Run("desk-auth/1: a question's public name is no handle", func(t *testing.T) {
 		b := w.begin()
-		_, err := w.room.Redeem(t.Context(), b.Transaction, anAgent())
+		_, _, err := w.room.Redeem(t.Context(), b.Transaction, anAgent())
 		wants(t, err, authenticators.ErrAnswer)
-		_, err = w.room.Redeem(t.Context(), b.Handle, anAgent())
+		_, _, err = w.room.Redeem(t.Context(), b.Handle, anAgent())
 		wants(t, err, nil)
 	})
 	t.Run("desk-auth/1: a handle lives a minute", func(t *testing.T) {
 		for after, want := range map[time.Duration]error{59 * time.Second: nil, 60 * time.Second: authenticators.ErrAnswer} {
 			b := w.begin()
 			w.advance(after)
-			_, err := w.room.Redeem(t.Context(), b.Handle, anAgent())
+			_, _, err := w.room.Redeem(t.Context(), b.Handle, anAgent())
 			wants(t, err, want)
 		}
 	})
@@ -300,9 +300,9 @@ func TestRedeem(t *testing.T) {
 		} {
 			b, a := w.begin(), anAgent()
 			change(&a)
-			_, err := w.room.Redeem(t.Context(), b.Handle, a)
+			_, _, err := w.room.Redeem(t.Context(), b.Handle, a)
 			wants(t, err, authenticators.ErrAnswer)
-			_, err = w.room.Redeem(t.Context(), b.Handle, anAgent())
+			_, _, err = w.room.Redeem(t.Context(), b.Handle, anAgent())
 			wants(t, err, nil)
 		}
 	})
@@ -327,7 +327,7 @@ func TestOutage(t *testing.T) {
 		card := w.goodCard()
 		b, p := w.begin(), w.asked(card)
 		w.server.Close()
-		_, err := w.room.Redeem(t.Context(), b.Handle, anAgent())
+		_, _, err := w.room.Redeem(t.Context(), b.Handle, anAgent())
 		outage(t, err)
 		_, err = w.respond(p.Transaction, p, card)
 		outage(t, err)

@@ -71,6 +71,7 @@ type Report struct {
 	TriesLeft int       `json:"tries_left,omitempty"` // with PINWrong
 	Code      string    `json:"code,omitempty"`       // with Refused: the message that says why
 	Date      time.Time `json:"date,omitzero"`        // with Refused: since when, where the message has a day
+	At        time.Time `json:"at,omitzero"`          // when it was heard
 }
 
 // Desk is how a transaction stands at its desk.
@@ -80,17 +81,26 @@ type Desk struct {
 	Report Report // zero until there was one
 }
 
+// Heard is when the agent was last heard of: zero if there is none.
+func (d Desk) Heard() time.Time {
+	if d.Report.At.After(d.Agent.At) {
+		return d.Report.At
+	}
+	return d.Agent.At
+}
+
 // Desks tells the pages how things go at the desks.
 type Desks interface {
 	// Desk returns how transaction id stands, or authenticators.ErrAnswer if
 	// it is over.
 	Desk(ctx context.Context, id string, now time.Time) (Desk, error)
 
-	// Report keeps r in place of the last one, in one atomic step. It is
-	// authenticators.ErrAnswer if c did not redeem the transaction, if c.Once
-	// came before or too many came, and at another stage than r belongs to:
-	// Answered for Refused, Redeemed for everything else.
-	Report(ctx context.Context, c Caller, r Report, now time.Time) error
+	// Report keeps r in place of the last one, in one atomic step, and returns
+	// the transaction. It is authenticators.ErrAnswer if c did not redeem the
+	// transaction, if c.Once came before or too many came, and at another stage
+	// than r belongs to: Answered for Refused, Redeemed for everything else, and
+	// Settled too for Signing: the agent still waits for the browser.
+	Report(ctx context.Context, c Caller, r Report, now time.Time) (Transaction, error)
 
 	// End ends the transaction, wherever it stands.
 	End(ctx context.Context, id string) error

@@ -44,7 +44,7 @@ type Config struct {
 
 	Transactions Transactions
 	Cards        Cards
-	Series       Series
+	Rules        Rules
 	Revocation   Revocation
 	Now          func() time.Time
 	Rand         io.Reader // nil means crypto/rand
@@ -57,7 +57,7 @@ type Room struct {
 	algs           []challenge.Alg
 	transactions   Transactions
 	cards          Cards
-	series         Series
+	rules          Rules
 	revocation     Revocation
 	soft           bool
 	now            func() time.Time
@@ -71,8 +71,8 @@ func New(c Config) (*Room, error) {
 	switch {
 	case c.Issuer == "" || c.Origin == "":
 		return nil, errors.New("smartcard room: no issuer or origin")
-	case c.Transactions == nil || c.Cards == nil || c.Series == nil || c.Revocation == nil || c.Now == nil:
-		return nil, errors.New("smartcard room: no transactions, cards, series, revocation or clock")
+	case c.Transactions == nil || c.Cards == nil || c.Rules == nil || c.Revocation == nil || c.Now == nil:
+		return nil, errors.New("smartcard room: no transactions, cards, rules, revocation or clock")
 	}
 	if len(c.Algs) == 0 {
 		c.Algs = []challenge.Alg{challenge.ES256, challenge.ES384, challenge.PS256}
@@ -83,7 +83,7 @@ func New(c Config) (*Room, error) {
 	return &Room{
 		issuer: c.Issuer, origin: c.Origin,
 		trust: newTrust(c.Roots, c.Intermediates, c.Policies), algs: slices.Clone(c.Algs),
-		transactions: c.Transactions, cards: c.Cards, series: c.Series, revocation: c.Revocation, soft: c.Soft,
+		transactions: c.Transactions, cards: c.Cards, rules: c.Rules, revocation: c.Revocation, soft: c.Soft,
 		now: c.Now, rand: c.Rand,
 	}, nil
 }
@@ -134,6 +134,7 @@ func (r *Room) Begin(ctx context.Context, login authenticators.Login) (json.RawM
 		Act:         challenge.Login,
 		ServerNonce: nonce,
 		DisplayCode: code,
+		Language:    login.Language,
 		Expires:     now.Add(questionLife).UTC().Truncate(time.Second), // the message has whole seconds
 	}
 	if err := r.transactions.Open(ctx, t, now.Add(handleLife)); err != nil {

@@ -125,7 +125,7 @@ func TestNew(t *testing.T) {
 		"origin":       func(c *smartcard.Config) { c.Origin = "" },
 		"transactions": func(c *smartcard.Config) { c.Transactions = nil },
 		"cards":        func(c *smartcard.Config) { c.Cards = nil },
-		"series":       func(c *smartcard.Config) { c.Series = nil },
+		"series":       func(c *smartcard.Config) { c.Rules = nil },
 		"revocation":   func(c *smartcard.Config) { c.Revocation = nil },
 		"clock":        func(c *smartcard.Config) { c.Now = nil },
 	} {

@@ -27,6 +27,7 @@ type Transaction struct {
 	Act         string    `json:"act"`          // what the signature is for: "login"
 	ServerNonce string    `json:"sn"`           // 256 random bits, base64url
 	DisplayCode string    `json:"display_code"` // four digits that page and prompt both show
+	Language    string    `json:"lang"`         // in which the person is spoken to
 	Expires     time.Time `json:"expires"`
 
 	Agent Agent `json:"agent,omitzero"` // who redeemed the handle; zero until somebody did
@@ -90,12 +91,19 @@ type Cards interface {
 	CardByCertificate(ctx context.Context, issuer, serial string) (Card, error)
 }
 
-// Series says which series of cards are no longer taken.
-type Series interface {
+// Rules say which cards and agents are no longer taken.
+type Rules interface {
 	// BlockedFrom returns the instant from which on cards of that series are
 	// refused, in the time zone whose day it begins. ok is false if there is
 	// none.
 	BlockedFrom(ctx context.Context, series int) (from time.Time, ok bool, err error)
+
+	// AgentRules returns the rules about a program at desks, by the name that it
+	// gives itself.
+	AgentRules(ctx context.Context, product string) ([]AgentRule, error)
+
+	// WarnDays are how many days before an end people are told, in any order.
+	WarnDays(ctx context.Context) ([]int, error)
 }
 
 // Revocation says whether a certificate was revoked.

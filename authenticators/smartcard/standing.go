@@ -19,19 +19,31 @@ type standing struct {
 	level  authenticators.Level
 	flag   string // for the audit; empty: nothing
 	ends   time.Time
+	series time.Time // when cards of its series end; zero: nobody knows
 }
 
 // Inspect says whether the card with this certificate could sign in now: its
 // refusals are those that Respond would give for the certificate and the card.
 // It is for before a passcode is asked, so that no try is used up for nothing.
 func (r *Room) Inspect(ctx context.Context, certificate *x509.Certificate) error {
-	now := r.now()
-	leaf, issuer, err := r.trust.read([][]byte{certificate.Raw}, now)
-	if err != nil {
-		return err
-	}
-	_, err = r.stands(ctx, leaf, issuer, now)
+	_, err := r.inspect(ctx, [][]byte{certificate.Raw})
 	return err
+}
+
+// inspect is Inspect, and says what of the card ends soon.
+func (r *Room) inspect(ctx context.Context, x5c [][]byte) (Ahead, error) {
+	now := r.now()
+	leaf, issuer, err := r.trust.read(x5c, now)
+	if err != nil {
+		return Ahead{}, err
+	}
+	s, err := r.stands(ctx, leaf, issuer, now)
+	if err != nil {
+		return Ahead{}, err
+	}
+	certificate, err1 := r.soon(ctx, s.ends, now)
+	series, err2 := r.soon(ctx, s.series, now)
+	return Ahead{Certificate: certificate, Series: series}, errors.Join(err1, err2)
 }
 
 // stands says how the card with certificate leaf stands, or why it is refused.
@@ -43,7 +55,7 @@ func (r *Room) stands(ctx context.Context, leaf, issuer *x509.Certificate, now t
 	if s.card, err = r.card(ctx, IssuerID(issuer), s.serial); err != nil {
 		return standing{}, err
 	}
-	if err := r.inSeries(ctx, s.card.Series, now); err != nil {
+	if s.series, err = r.inSeries(ctx, s.card.Series, now); err != nil {
 		return standing{}, err
 	}
 	if s.flag, err = r.notRevoked(ctx, leaf, issuer); err != nil {
@@ -78,17 +90,18 @@ func (r *Room) card(ctx context.Context, issuer, serial string) (Card, error) {
 	return c, nil
 }
 
-// inSeries refuses a card whose series is blocked at now. The series is what
-// the registry says of the card, not what the desk says.
-func (r *Room) inSeries(ctx context.Context, series int, now time.Time) error {
-	from, blocked, err := r.series.BlockedFrom(ctx, series)
+// inSeries refuses a card whose series is blocked at now, and says when one that
+// is not will be: zero if nobody knows. The series is what the registry says of
+// the card, not what the desk says.
+func (r *Room) inSeries(ctx context.Context, series int, now time.Time) (ends time.Time, err error) {
+	from, blocked, err := r.rules.BlockedFrom(ctx, series)
 	if err != nil {
-		return fmt.Errorf("ask about series: %w", err)
+		return time.Time{}, fmt.Errorf("ask about series: %w", err)
 	}
 	if blocked && !now.Before(from) {
-		return SeriesEnded{from}
+		return time.Time{}, SeriesEnded{from}
 	}
-	return nil
+	return from, nil
 }
 
 // notRevoked refuses a card whose certificate is revoked, or not known to be

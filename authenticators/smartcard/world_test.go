@@ -76,6 +76,20 @@ func (s series) BlockedFrom(_ context.Context, series int) (time.Time, bool, err
 	return from, ok, nil
 }
 
+// AgentRules end agents older than 0.2.0 in a month, and than 0.1.0 for long.
+func (s series) AgentRules(_ context.Context, product string) ([]smartcard.AgentRule, error) {
+	if product != "lanyard-agent" {
+		return nil, nil
+	}
+	return []smartcard.AgentRule{
+		{Below: "0.2.0", From: noon.AddDate(0, 0, 30)}, {Below: "0.1.0", From: noon.AddDate(-1, 0, 0)},
+		{Below: "9.0.0"}, {Below: "0.1.10", Except: "0.1.2", From: noon.AddDate(0, 0, 20)},
+	}, nil
+}
+
+// WarnDays are two.
+func (series) WarnDays(context.Context) ([]int, error) { return []int{7, 30}, nil }
+
 // outage is a series about which nothing can be known.
 const outage = 99
 
@@ -105,7 +119,7 @@ func aWorld(t *testing.T, change func(*smartcard.Config)) *world {
 	w.setting = smartcard.Config{
 		Issuer: issuer, Origin: origin,
 		Roots: w.ca.Pool(), Intermediates: w.ca.Intermediates(),
-		Transactions: w.store, Cards: w.cards, Series: w.series, Revocation: w.sources, Now: w.clock,
+		Transactions: w.store, Cards: w.cards, Rules: w.series, Revocation: w.sources, Now: w.clock,
 	}
 	if change != nil {
 		change(&w.setting)
@@ -223,7 +237,7 @@ func caller(tx string) smartcard.Caller {
 // asked begins, redeems, and returns the right message for card, unsigned.
 func (w *world) asked(card *virtualcard.Card) challenge.Payload {
 	w.t.Helper()
-	q, err := w.room.Redeem(w.t.Context(), w.begin().Handle, anAgent())
+	q, _, err := w.room.Redeem(w.t.Context(), w.begin().Handle, anAgent())
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"os"
@@ -211,11 +212,22 @@ func TestDeskRefusals(t *testing.T) {
 		p.again()
 		p.wantPage(http.StatusForbidden, "did not accept what came back")
 	})
-	t.Run("own rule: what an agent says in Welsh is in Welsh, whatever cookie it brings", func(t *testing.T) {
-		_, handle := s.asked()
+	t.Run("own rule: an agent is told in the language of its page", func(t *testing.T) {
+		p := newPerson(t)
+		p.accept = "cy"
+		p.open(s.authorizeURL("basic", nil))
+		p.send("/login/smartcard/begin", nil)
+		handle := p.starts().Get("h")
 		a := newDeskAgent(t, s.issuer, s.card(card(unknown), year), s.clock.Now)
 		a.redeem(handle)
-		a.extra = http.Header{"Accept-Language": {"cy"}, "Cookie": {"lanyard-language=en"}}
+		a.extra = http.Header{"Accept-Language": {"en"}, "Cookie": {"lanyard-language=en"}}
+		if a.question.Language != "cy" || a.question.Mode != challenge.Connect {
+			t.Errorf("the question is in %q, for mode %q", a.question.Language, a.question.Mode)
+		}
+		told := a.post("/desk/v1/progress", map[string]any{"state": "no_reader"}, a.prove("/desk/v1/progress", nil))
+		if told.body["code"] != "RDR-01" || !strings.HasPrefix(told.body["text"].(string), "Nid oes darllenydd cardiau wedi'i gysylltu. ") {
+			t.Errorf("of no reader the agent is told %v", told.body)
+		}
 		if got := a.respond(a.answer(nil)); got.body["title"] != "Nid ydym yn adnabod y cerdyn hwn" || got.header.Get("Content-Language") != "cy" {
 			t.Errorf("the agent is told %v", got.body)
 		}
@@ -293,6 +305,63 @@ func TestDeskNews(t *testing.T) {
 			p.send("/login/smartcard/begin", nil)
 		})
 	}
+	t.Run("smartcard: a card is judged before its passcode is asked, for page and agent", func(t *testing.T) {
+		p, handle := s.asked()
+		a := newDeskAgent(t, s.issuer, s.card(card(unknown), year), s.clock.Now)
+		a.redeem(handle)
+		shown := map[string]any{"state": "card_in", "x5c": [][]byte{a.card.Certificate().Raw}}
+		before := len(s.events())
+		if got := a.post("/desk/v1/progress", shown, a.prove("/desk/v1/progress", nil)); got.status != http.StatusForbidden || got.body["code"] != "CRT-04" {
+			t.Errorf("the agent is told %d, %v", got.status, got.body)
+		}
+		if n := len(s.events()) - before; n != 1 {
+			t.Errorf("%d rows in the journal, want 1", n)
+		}
+		if got := a.respond(a.answer(nil)); got.status != http.StatusUnauthorized {
+			t.Errorf("an answer after that: %d, %v", got.status, got.body)
+		}
+		p.again()
+		p.wantPage(http.StatusForbidden, "This card is not linked to a profile.")
+	})
+	t.Run("smartcard: of a card that ends soon the agent is told before its passcode is asked", func(t *testing.T) {
+		_, handle := s.asked()
+		a := newDeskAgent(t, s.issuer, s.card(card(oneRole), 12*24*time.Hour), s.clock.Now)
+		a.redeem(handle)
+		shown := map[string]any{"state": "card_in", "x5c": [][]byte{a.card.Certificate().Raw}}
+		got := a.post("/desk/v1/progress", shown, a.prove("/desk/v1/progress", nil))
+		got.wantOK(t)
+		if told := fmt.Sprint(got.body["notices"]); !strings.Contains(told, "CRT-02") || !strings.Contains(told, "ends in 12 days") {
+			t.Errorf("the agent is told %v", got.body)
+		}
+		a.respond(a.answer(nil)).wantOK(t)
+	})
+	t.Run("own rule: an agent that is not heard of has stopped", func(t *testing.T) {
+		p, a := s.redeemed()
+		s.clock.Advance(4 * time.Second)
+		a.report("pin_prompt")
+		s.clock.Advance(4 * time.Second)
+		if got := p.news(s, a.question.Transaction); got["state"] != "pin_prompt" {
+			t.Errorf("an agent that was heard of four seconds ago: %v", got)
+		}
+		s.clock.Advance(2 * time.Second)
+		if got := p.news(s, a.question.Transaction); got["code"] != "AGT-05" || got["ended"] != true {
+			t.Errorf("an agent that was not: %v", got)
+		}
+		p.again()
+		p.wantPage(http.StatusOK, "The card reader program stopped before sign-in finished.")
+	})
+	t.Run("own rule: nobody is sent to an agent that has stopped", func(t *testing.T) {
+		p, a := s.signed()
+		p.again()
+		here := p.at.String()
+		s.clock.Advance(6 * time.Second)
+		a.report("signing")
+		p.open(here)
+		p.wantPage(http.StatusOK, "Your card has been checked")
+		s.clock.Advance(6 * time.Second)
+		p.open(here)
+		p.wantPage(http.StatusOK, "The card reader program stopped before sign-in finished.")
+	})
 	t.Run("own rule: a page that waits does not keep the server from stopping", func(t *testing.T) {
 		p, _ := s.asked()
 		events := p.listen(s, txOf(p))

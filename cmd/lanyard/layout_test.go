@@ -35,7 +35,7 @@ cmd/lanyard-agent/internal/desk       -> authenticators/smartcard/challenge cmd/
 cmd/lanyard-agent/internal/prompt     -> + x/term
 api                                   -> api/ops authenticators authenticators/federated authenticators/passkey authenticators/smartcard authenticators/totp idp web + chi ulid x/time
 api/account                           -> api authenticators authenticators/passkey authenticators/totp idp web + chi
-api/desk                              -> api authenticators authenticators/smartcard authenticators/smartcard/challenge idp + chi go-jose
+api/desk                              -> api authenticators authenticators/smartcard authenticators/smartcard/challenge idp web + chi go-jose
 api/dev                               -> api authenticators authenticators/smartcard authenticators/smartcard/cardca authenticators/smartcard/virtualagent authenticators/smartcard/virtualcard idp idp/registry/directory web + chi
 api/ops                               -> idp + prometheus
 idp                                   -> authenticators

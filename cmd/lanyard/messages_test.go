@@ -18,9 +18,11 @@ import (
 	"github.com/lanyard-id/lanyard/api"
 	"github.com/lanyard-id/lanyard/api/dev"
 	"github.com/lanyard-id/lanyard/authenticators/passkey/testkey"
+	"github.com/lanyard-id/lanyard/authenticators/smartcard/virtualcard"
 	"github.com/lanyard-id/lanyard/cmd/lanyard/demo"
 	"github.com/lanyard-id/lanyard/idp"
 	"github.com/lanyard-id/lanyard/idp/provider"
+	"github.com/lanyard-id/lanyard/idp/registry/directory"
 	"github.com/lanyard-id/lanyard/store/redis"
 )
 
@@ -42,13 +44,57 @@ var reached = map[string]struct {
 	"ACC-04": {http.StatusBadRequest, changesEmail("/account/email", url.Values{"email": {"nobody"}})},
 	"ACC-05": {http.StatusBadRequest, changesEmail("/account/email/code", url.Values{"code": {"AAAA-AAAA"}})},
 	"AGT-01": {http.StatusOK, func(s *running, p *person) { asksForCard(s, p); p.again() }},
+	"AGT-02": {http.StatusOK, func(s *running, p *person) {
+		p.open(s.authorizeURL("basic", nil))
+		p.send("/login/smartcard/begin", nil)
+		raw, err := cardOf(p.t.Context(), s.issuer, oneRole)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		of, err := virtualcard.Read(raw, func([]byte) error { return nil })
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		d := newDeskAgent(p.t, s.issuer, of, time.Now)
+		d.redeem(p.starts().Get("h"))
+		d.respond(d.answer(nil)).wantOK(p.t)
+		p.again()
+	}},
+	"AGT-03": {http.StatusForbidden, func(s *running, p *person) {
+		a := asksForCard(s, p)
+		old := a.redemption(p.starts().Get("h"))
+		old["agent"] = map[string]string{"name": "lanyard-agent", "version": "0.0.9", "os": "linux"}
+		if got := a.post("/desk/v1/redeem", old, ""); got.status != http.StatusForbidden || got.body["code"] != "AGT-03" {
+			p.t.Errorf("an old agent is told %d, %v", got.status, got.body)
+		}
+		p.again()
+	}},
+	"AGT-04": {http.StatusOK, func(_ *running, p *person) {
+		s := startParts(p.t, "", "", func(d *directory.Document) {
+			d.Policy.Agents = append(d.Policy.Agents, directory.AgentRule{Product: "test-agent", BlockedFrom: idp.DateOf(time.Now().AddDate(0, 0, 40))})
+		})
+		a := asksForCard(&s.running, p)
+		a.redeem(p.starts().Get("h"))
+		p.again()
+	}},
+	"AGT-05": {http.StatusOK, atDesk("pin_prompt", "agent_stopped")},
+	"AGT-06": {http.StatusOK, atDesk("agent_busy")},
 	"AUT-01": {http.StatusForbidden, usesWhatIsStopped},
 	"CAN-01": {http.StatusOK, atDesk("cancelled")},
 	"CRD-01": {http.StatusOK, atDesk("wait_card")},
+	"CRD-02": {http.StatusOK, atDesk("card_unreadable")},
 	"CRD-03": {http.StatusForbidden, outlivesTheAuthority},
+	"CRD-04": {http.StatusOK, atDesk("choose_card")},
 	"CRD-05": {http.StatusOK, atDesk("wait_card", "card_removed")},
 	"CRD-06": {http.StatusForbidden, shows("555000000112")},
 	"CRD-07": {http.StatusForbidden, shows("555000000110")},
+	"CRD-08": {http.StatusOK, atDesk("card_busy")},
+	"CRD-09": {http.StatusOK, func(_ *running, p *person) {
+		s := startParts(p.t, "", "", func(d *directory.Document) {
+			d.Policy.CardSeries = append(d.Policy.CardSeries, directory.SeriesRule{Series: 9, BlockedFrom: idp.DateOf(time.Now().AddDate(0, 0, 10))})
+		})
+		signsInAt("basic", oneRole)(&s.running, p)
+	}},
 	"CRT-01": {http.StatusForbidden, shows(expired)},
 	"CRT-02": {http.StatusOK, signsInAt("basic", endsSoon)},
 	"CRT-03": {http.StatusForbidden, shows("555000000109")},
@@ -359,7 +405,7 @@ func bare(p *person) (*devService, string) {
 var (
 	messageText = regexp.MustCompile(`^([A-Z]{3}-\d\d)\.text$`)
 	toFill      = regexp.MustCompile(`\{[^}]*\}`)
-	unsaid      = regexp.MustCompile(`\{[^}]*\}|\w+\.(one|other)\b|month\.\d|application\.unnamed`) // what pages show of words that they lack
+	unsaid      = regexp.MustCompile(`\{[^}"]*\}|\w+\.(one|other)\b|month\.\d|application\.unnamed`) // what pages show of words that they lack
 )
 
 func TestEveryMessage(t *testing.T) {

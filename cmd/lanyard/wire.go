@@ -39,7 +39,7 @@ type registry interface {
 	idp.SignOuts
 	idp.Teller
 	smartcard.Cards
-	smartcard.Series
+	smartcard.Rules
 }
 
 // parts are what a service is put together from.
@@ -106,7 +106,7 @@ func wire(p parts) (*service, error) {
 	}
 	room, err := smartcard.New(smartcard.Config{
 		Issuer: p.issuer, Origin: origin(p.issuer), Roots: p.cards.roots, Intermediates: p.cards.intermediates, Soft: p.soft,
-		Transactions: live, Cards: p.registry, Series: p.registry, Revocation: checker, Now: p.now,
+		Transactions: live, Cards: p.registry, Rules: p.registry, Revocation: checker, Now: p.now,
 	})
 	if err != nil {
 		return nil, err
@@ -153,8 +153,8 @@ func wire(p parts) (*service, error) {
 	if err != nil {
 		return nil, err
 	}
-	agents := desk.New(desk.Config{Origin: origin(p.issuer), Room: room, Desks: live, Refusals: logins, Problems: pages, Now: p.now, Log: p.log})
-	pages.Desk = &api.Desk{Desks: live, Shown: live, Card: room, Alias: hostOf(p.issuer), Mount: agents.Mount}
+	agents := desk.New(desk.Config{Origin: origin(p.issuer), Room: room, Desks: live, Refusals: logins, Words: pages, Now: p.now, Log: p.log})
+	pages.Desk = &api.Desk{Desks: live, Shown: live, Card: room, Alias: hostOf(p.issuer), Origin: origin(p.issuer), Mount: agents.Mount}
 	return &service{room: room, keys: open.keys, site: site, pages: pages, ops: metrics.Handler(p.readiness(live.Ping)), metrics: metrics}, nil
 }
 

@@ -3,6 +3,7 @@ package conformance
 import (
 	"errors"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -178,9 +179,9 @@ func Cards(t *testing.T, open func(t *testing.T, doc directory.Document, issuer 
 	}
 }
 
-// Series checks one registry of series of cards. open returns one that holds
-// doc.
-func Series(t *testing.T, open func(t *testing.T, doc directory.Document) smartcard.Series) {
+// Rules checks one registry of what is no longer taken. open returns one that
+// holds doc.
+func Rules(t *testing.T, open func(t *testing.T, doc directory.Document) smartcard.Rules) {
 	rules := open(t, read(t, `
 policy:
   card_series:
@@ -192,7 +193,27 @@ policy:
     - {series: 10, legacy_gateway: false}
     - {series: 11, blocked_from: 2027-01-01}
     - {series: 11, blocked_from: 2026-01-01}
+  agents:
+    - {product: old-agent, except: "2.4.10.0", blocked_from: 2026-03-31}
+    - {product: an-agent, below: "0.1.0", blocked_from: 2026-01-01}
+    - {product: an-agent, below: "0.3.0", blocked_from: 2026-06-01}
+    - {product: an-agent, below: "9.0.0"}
 `))
+	t.Run("directory: the rules about an agent are those of its name that have a day, in their order", func(t *testing.T) {
+		for product, want := range map[string][]smartcard.AgentRule{
+			"old-agent": {{Except: "2.4.10.0", From: time.Date(2026, 3, 30, 23, 0, 0, 0, time.UTC)}},
+			"an-agent": {{Below: "0.1.0", From: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)},
+				{Below: "0.3.0", From: time.Date(2026, 5, 31, 23, 0, 0, 0, time.UTC)}},
+			"another": nil,
+		} {
+			same := func(a, b smartcard.AgentRule) bool {
+				return a.Except == b.Except && a.Below == b.Below && a.From.Equal(b.From)
+			}
+			if got, err := rules.AgentRules(t.Context(), product); err != nil || !slices.EqualFunc(got, want, same) {
+				t.Errorf("AgentRules(%q) = %+v, %v; want %+v", product, got, err, want)
+			}
+		}
+	})
 	for _, tt := range []struct {
 		rule   string
 		series int

@@ -119,7 +119,11 @@ func stands(t *testing.T, opened func(*testing.T, time.Time) TransactionStore) {
 	must(err)
 	tx.Agent = anAgent
 	want(smartcard.Redeemed, smartcard.Report{})
-	must(s.Report(t.Context(), theCaller, wait, now))
+	of, err := s.Report(t.Context(), theCaller, wait, now)
+	must(err)
+	if of != tx {
+		t.Errorf("Report is of %+v, want %+v", of, tx)
+	}
 	want(smartcard.Redeemed, wait)
 	_, err = s.Answer(t.Context(), theCaller, now)
 	must(err)
@@ -143,11 +147,12 @@ func reports(t *testing.T, redeemed func(*testing.T, time.Time) (TransactionStor
 	no := smartcard.Report{Doing: smartcard.Refused, Code: "CRT-01", Date: now.UTC().Truncate(time.Second)}
 	report := func(c smartcard.Caller, r smartcard.Report, at time.Time, want error) {
 		t.Helper()
-		if err := s.Report(t.Context(), c, r, at); !errors.Is(err, want) {
+		if _, err := s.Report(t.Context(), c, r, at); !errors.Is(err, want) {
 			t.Errorf("Report(%+v, %+v): %v, want %v", c, r, err, want)
 		}
 	}
-	if n := winners(t, refused, func() error { return s.Report(t.Context(), theCaller, wait, now) }); n != 1 {
+	once := func() error { _, err := s.Report(t.Context(), theCaller, wait, now); return err }
+	if n := winners(t, refused, once); n != 1 {
 		t.Errorf("one report was taken %d times", n)
 	}
 	another := theCaller
@@ -167,13 +172,24 @@ func reports(t *testing.T, redeemed func(*testing.T, time.Time) (TransactionStor
 		t.Errorf("Desk = %+v, %v; want %+v", d, err, no)
 	}
 	s, _ = redeemed(t, now)
+	if _, err := s.Answer(t.Context(), theCaller, now); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Settle(t.Context(), tx, "cc", theEvidence, now.Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	report(another, wait, now, refused)
+	report(another, smartcard.Report{Doing: smartcard.Signing}, now, nil) // the agent waits for the browser
+	another.Once = "5"
+	report(another, no, now, refused)
+	s, _ = redeemed(t, now)
 	kept := 0
 	for ; kept < 1000; kept++ {
-		if err := s.Report(t.Context(), smartcard.Caller{Transaction: "tx", KeyThumbprint: "epk", Once: strconv.Itoa(kept)}, wait, now); err != nil {
+		if _, err := s.Report(t.Context(), smartcard.Caller{Transaction: "tx", KeyThumbprint: "epk", Once: strconv.Itoa(kept)}, wait, now); err != nil {
 			break
 		}
 	}
-	if kept < 50 || kept == 1000 {
+	if kept < 200 || kept == 1000 {
 		t.Errorf("%d reports were taken, want an end that no honest agent comes to", kept)
 	}
 }
@@ -193,7 +209,8 @@ func ends(t *testing.T, opened func(*testing.T, time.Time) TransactionStore) {
 		_, err1 := s.Redeem(t.Context(), "tx", anAgent, now)
 		_, err2 := s.Answer(t.Context(), theCaller, now)
 		_, err3 := s.Desk(t.Context(), "tx", now)
-		for _, err := range []error{err1, err2, err3, s.Report(t.Context(), theCaller, smartcard.Report{Doing: smartcard.WaitCard}, now)} {
+		_, err4 := s.Report(t.Context(), theCaller, smartcard.Report{Doing: smartcard.WaitCard}, now)
+		for _, err := range []error{err1, err2, err3, err4} {
 			if !errors.Is(err, refused) {
 				t.Errorf("after the end: %v, want ErrAnswer", err)
 			}

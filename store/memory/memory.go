@@ -43,14 +43,14 @@ type Store struct {
 }
 
 var (
-	_ idp.People       = (*Store)(nil)
-	_ idp.Clients      = (*Store)(nil)
-	_ idp.LastRoles    = (*Store)(nil)
-	_ idp.Notices      = (*Store)(nil)
-	_ idp.Journal      = (*Store)(nil)
-	_ idp.Fences       = (*Store)(nil)
-	_ smartcard.Cards  = (*Store)(nil)
-	_ smartcard.Series = (*Store)(nil)
+	_ idp.People      = (*Store)(nil)
+	_ idp.Clients     = (*Store)(nil)
+	_ idp.LastRoles   = (*Store)(nil)
+	_ idp.Notices     = (*Store)(nil)
+	_ idp.Journal     = (*Store)(nil)
+	_ idp.Fences      = (*Store)(nil)
+	_ smartcard.Cards = (*Store)(nil)
+	_ smartcard.Rules = (*Store)(nil)
 )
 
 // Options are what a Store needs beside its document.
@@ -209,7 +209,25 @@ func (s *Store) BlockedFrom(_ context.Context, series int) (time.Time, bool, err
 	return from, true, nil
 }
 
-// WarnDays implements idp.Notices.
+// AgentRules implements smartcard.Rules.
+func (s *Store) AgentRules(_ context.Context, product string) ([]smartcard.AgentRule, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var rules []smartcard.AgentRule
+	for _, rule := range s.doc.Policy.Agents {
+		if rule.Product != product || rule.BlockedFrom == "" {
+			continue
+		}
+		from, err := rule.BlockedFrom.Begins()
+		if err != nil {
+			return nil, fmt.Errorf("agent %s: %w", product, err)
+		}
+		rules = append(rules, smartcard.AgentRule{Except: rule.Except, Below: rule.Below, From: from})
+	}
+	return rules, nil
+}
+
+// WarnDays implements idp.Notices and smartcard.Rules.
 func (s *Store) WarnDays(context.Context) ([]int, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

@@ -25,7 +25,7 @@ func TestStore(t *testing.T) {
 	conformance.LastRoles(t, func(t *testing.T, d directory.Document) idp.LastRoles { return open(t, d, "") })
 	conformance.Notices(t, func(t *testing.T, d directory.Document) idp.Notices { return open(t, d, "") })
 	conformance.Cards(t, func(t *testing.T, d directory.Document, i string) smartcard.Cards { return open(t, d, i) })
-	conformance.Series(t, func(t *testing.T, d directory.Document) smartcard.Series { return open(t, d, "") })
+	conformance.Rules(t, func(t *testing.T, d directory.Document) smartcard.Rules { return open(t, d, "") })
 	conformance.Holdings(t, func(t *testing.T, d directory.Document) conformance.Opened {
 		s := open(t, d, "")
 		return conformance.Opened{HoldingStore: s, Events: s.Events, Mails: s.Mails}

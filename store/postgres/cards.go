@@ -39,7 +39,8 @@ func (s *Store) loadCard(ctx context.Context, name string) (smartcard.Card, erro
 // policy is what is neither a person nor a client.
 type policy struct {
 	warnDays []int
-	blocked  map[int]time.Time // the midnight in London from which on a series is refused
+	blocked  map[int]time.Time                // the midnight in London from which on a series is refused
+	agents   map[string][]smartcard.AgentRule // by product
 }
 
 // loadPolicy asks PostgreSQL for the policy. There is one, without a name.
@@ -47,11 +48,17 @@ func (s *Store) loadPolicy(ctx context.Context, _ string) (policy, error) {
 	var (
 		p      policy
 		series map[int]idp.Date // of several days the earliest counts
+		agents []struct {
+			Product, Excepted, Below string
+			From                     idp.Date
+		}
 	)
 	err := s.pool.QueryRow(ctx, `SELECT (SELECT warn_days FROM policy),
 		(SELECT json_object_agg(series, first_day) FROM
-			(SELECT series, min(blocked_from) AS first_day FROM card_series WHERE blocked_from IS NOT NULL GROUP BY series) AS blocked)`).
-		Scan(&p.warnDays, &series)
+			(SELECT series, min(blocked_from) AS first_day FROM card_series WHERE blocked_from IS NOT NULL GROUP BY series) AS blocked),
+		(SELECT coalesce(json_agg(json_build_object('product', product, 'excepted', excepted, 'below', below, 'from', blocked_from) ORDER BY place), '[]')
+			FROM agent_rules WHERE blocked_from IS NOT NULL)`).
+		Scan(&p.warnDays, &series, &agents)
 	if err != nil {
 		return policy{}, fmt.Errorf("policy: %w", err)
 	}
@@ -61,10 +68,24 @@ func (s *Store) loadPolicy(ctx context.Context, _ string) (policy, error) {
 			return policy{}, fmt.Errorf("series %d: %w", number, err)
 		}
 	}
+	p.agents = make(map[string][]smartcard.AgentRule)
+	for _, rule := range agents {
+		from, err := rule.From.Begins()
+		if err != nil {
+			return policy{}, fmt.Errorf("agent %s: %w", rule.Product, err)
+		}
+		p.agents[rule.Product] = append(p.agents[rule.Product], smartcard.AgentRule{Except: rule.Excepted, Below: rule.Below, From: from})
+	}
 	return p, nil
 }
 
-// BlockedFrom implements smartcard.Series.
+// AgentRules implements smartcard.Rules.
+func (s *Store) AgentRules(ctx context.Context, product string) ([]smartcard.AgentRule, error) {
+	p, err := s.policy.get(ctx, onlyPolicy)
+	return p.agents[product], err
+}
+
+// BlockedFrom implements smartcard.Rules.
 func (s *Store) BlockedFrom(ctx context.Context, series int) (from time.Time, ok bool, err error) {
 	p, err := s.policy.get(ctx, onlyPolicy)
 	if err != nil {

@@ -73,7 +73,7 @@ func TestStore(t *testing.T) {
 				s := open(t, d, "")
 				return conformance.Opened{HoldingStore: s, Events: func() []idp.Event { return eventsOf(t, s) }, Mails: func() []idp.Mail { return mailsOf(t, s) }}
 			})
-			conformance.Series(t, func(t *testing.T, d directory.Document) smartcard.Series { return open(t, d, "") })
+			conformance.Rules(t, func(t *testing.T, d directory.Document) smartcard.Rules { return open(t, d, "") })
 		})
 	}
 }

@@ -79,12 +79,12 @@ type Store struct {
 }
 
 var (
-	_ idp.People       = (*Store)(nil)
-	_ idp.Clients      = (*Store)(nil)
-	_ idp.LastRoles    = (*Store)(nil)
-	_ idp.Notices      = (*Store)(nil)
-	_ smartcard.Cards  = (*Store)(nil)
-	_ smartcard.Series = (*Store)(nil)
+	_ idp.People      = (*Store)(nil)
+	_ idp.Clients     = (*Store)(nil)
+	_ idp.LastRoles   = (*Store)(nil)
+	_ idp.Notices     = (*Store)(nil)
+	_ smartcard.Cards = (*Store)(nil)
+	_ smartcard.Rules = (*Store)(nil)
 )
 
 // How many people, with all that is theirs, and clients are kept in memory. A

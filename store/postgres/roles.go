@@ -45,7 +45,7 @@ func (s *Store) SaveLastRole(ctx context.Context, uid, client, position string) 
 	return outage(err)
 }
 
-// WarnDays implements idp.Notices.
+// WarnDays implements idp.Notices and smartcard.Rules.
 func (s *Store) WarnDays(ctx context.Context) ([]int, error) {
 	p, err := s.policy.get(ctx, onlyPolicy)
 	return slices.Clone(p.warnDays), err

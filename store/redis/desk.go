@@ -49,16 +49,18 @@ return {d[4], d[5]}
 // came before are fields of the transaction, so that none comes twice, and
 // there are only so many.
 var report = goredis.NewScript(`
-local d = redis.call('HMGET', KEYS[1], 'state', 'expires', 'agent_key')
-if d[1] ~= ARGV[2] or tonumber(d[2]) <= tonumber(ARGV[1]) or d[3] ~= ARGV[3] then return 0 end
-if redis.call('HLEN', KEYS[1]) > tonumber(ARGV[6]) then return 0 end
-if redis.call('HSETNX', KEYS[1], 'once:' .. ARGV[4], '') == 0 then return 0 end
+local d = redis.call('HMGET', KEYS[1], 'state', 'expires', 'agent_key', 'tx', 'agent')
+if not d[1] or d[1] ~= ARGV[2] and d[1] ~= ARGV[7] then return false end
+if tonumber(d[2]) <= tonumber(ARGV[1]) or d[3] ~= ARGV[3] then return false end
+if redis.call('HLEN', KEYS[1]) > tonumber(ARGV[6]) then return false end
+if redis.call('HSETNX', KEYS[1], 'once:' .. ARGV[4], '') == 0 then return false end
 redis.call('HSET', KEYS[1], 'report', ARGV[5])
-return 1
+return {d[4], d[5]}
 `)
 
-// maxFields bounds what one transaction may hold: some hundred reports.
-const maxFields = 128
+// maxFields bounds what one transaction may hold: more reports than an agent
+// gives that says every two seconds that it is there.
+const maxFields = 400
 
 // settle writes the outcome if the question was taken and nothing written yet.
 var settle = goredis.NewScript(`
@@ -171,24 +173,20 @@ func desk(answered *goredis.SliceCmd, now time.Time) (smartcard.Desk, error) {
 }
 
 // Report implements smartcard.Desks.
-func (s *Store) Report(ctx context.Context, c smartcard.Caller, r smartcard.Report, now time.Time) error {
-	stage := smartcard.Redeemed
-	if r.Doing == smartcard.Refused {
-		stage = smartcard.Answered
+func (s *Store) Report(ctx context.Context, c smartcard.Caller, r smartcard.Report, now time.Time) (smartcard.Transaction, error) {
+	stage, also := smartcard.Redeemed, smartcard.Redeemed
+	if r.Doing == smartcard.Signing {
+		also = smartcard.Settled
+	} else if r.Doing == smartcard.Refused {
+		stage, also = smartcard.Answered, smartcard.Answered
 	}
 	b, err := json.Marshal(r)
 	if err != nil {
-		return fmt.Errorf("encode report: %w", err)
+		return smartcard.Transaction{}, fmt.Errorf("encode report: %w", err)
 	}
-	written, err := report.Run(ctx, s.rdb, []string{deskKey(c.Transaction)},
-		ms(now), string(stage), c.KeyThumbprint, idp.Hash(c.Once), b, maxFields).Bool()
-	if err != nil {
-		return fmt.Errorf("keep report: %w", outage(err))
-	}
-	if !written {
-		return authenticators.ErrAnswer
-	}
-	return nil
+	got, err := report.Run(ctx, s.rdb, []string{deskKey(c.Transaction)},
+		ms(now), string(stage), c.KeyThumbprint, idp.Hash(c.Once), b, maxFields, string(also)).StringSlice()
+	return transaction("keep report", err, got...)
 }
 
 // End implements smartcard.Desks.

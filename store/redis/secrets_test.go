@@ -33,7 +33,7 @@ func secrets(t *testing.T, rdb goredis.UniversalClient, s *redis.Store) {
 	}
 	desk := smartcard.Caller{Transaction: "signed", KeyThumbprint: "epk", Once: "the-jti"}
 	t1, err1 := s.Redeem(ctx, "signed", smartcard.Agent{KeyThumbprint: "epk"}, now)
-	err2 := s.Report(ctx, desk, smartcard.Report{Doing: smartcard.WaitCard}, now)
+	_, err2 := s.Report(ctx, desk, smartcard.Report{Doing: smartcard.WaitCard}, now)
 	_, err3 := s.Answer(ctx, desk, now)
 	err4 := s.Settle(ctx, t1, "completion-code", authenticators.Evidence{}, now.Add(time.Minute))
 	if err := errors.Join(err1, err2, err3, err4); err != nil {

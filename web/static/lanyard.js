@@ -34,6 +34,17 @@ addEventListener("pageshow", (event) => {
 const answer = document.querySelector("form[data-lanyard-submit]");
 if (answer) HTMLFormElement.prototype.requestSubmit.call(answer);
 
+// A page that the browser lets nowhere says so, and can be sent again.
+const stuck = document.querySelector("[data-lanyard-stuck]");
+if (stuck) {
+  const say = () => {
+    stuck.hidden = false;
+    delete answer.dataset.sent;
+  };
+  setTimeout(say, 4000);
+  addEventListener("pageshow", (event) => event.persisted && say());
+}
+
 // A page that waits for a desk says what happens there, and is loaded again
 // when it is time to go on. Where news cannot be sent, it asks for them.
 const desk = document.querySelector("[data-lanyard-events]");
@@ -41,8 +52,21 @@ if (desk) {
   const { lanyardEvents: address, lanyardAgain: again } = desk.dataset;
   const stream = new EventSource(address);
   for (const byHand of document.querySelectorAll("[data-lanyard-by-hand]")) byHand.hidden = true;
+  const late = document.querySelector("[data-lanyard-late]");
+  const soon = document.querySelector("[data-lanyard-soon]");
   let left = false;
+  let there = false;
+  // Only who has opened the program can miss it.
+  late?.closest("main").querySelector('a[href^="lanyard-desk:"]').addEventListener("click", () => {
+    setTimeout(() => (late.hidden = there), 6000);
+  });
   const tell = (news) => {
+    there ||= news.event !== "waiting";
+    if (there && late) late.hidden = true;
+    if (soon) {
+      soon.textContent = news.soon ?? "";
+      soon.hidden = !news.soon;
+    }
     if (news.ended && !left) {
       left = true;
       stream.close();
@@ -58,6 +82,8 @@ if (desk) {
     try {
       const answer = await fetch(address, { headers: { accept: "application/json" } });
       if (answer.ok) tell(await answer.json());
+    } catch {
+      desk.textContent = desk.dataset.lanyardOffline;
     } finally {
       if (!left) setTimeout(ask, 2000);
     }

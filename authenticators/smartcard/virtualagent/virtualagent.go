@@ -37,7 +37,7 @@ var ErrOtherIssuer = errors.New("the question is not of this agent's provider")
 // Desk is the part of a smartcard.Room that faces desk agents.
 type Desk interface {
 	// Redeem returns the question behind handle, once.
-	Redeem(ctx context.Context, handle string, agent smartcard.Agent) (challenge.Question, error)
+	Redeem(ctx context.Context, handle string, agent smartcard.Agent) (challenge.Question, smartcard.Ahead, error)
 
 	// Respond judges the signed message and returns the completion code.
 	Respond(ctx context.Context, c smartcard.Caller, jws []byte, x5c [][]byte) (string, error)
@@ -103,7 +103,7 @@ func (a Agent) redeem(ctx context.Context, handle string, card crypto.PublicKey)
 	}
 
 	self := challenge.Agent{Name: name, Version: version, OS: runtime.GOOS}
-	q, err := a.Desk.Redeem(ctx, handle, smartcard.Agent{
+	q, _, err := a.Desk.Redeem(ctx, handle, smartcard.Agent{
 		Name: self.Name, Version: self.Version, OS: self.OS, KeyThumbprint: thumbprint,
 	})
 	if err != nil {

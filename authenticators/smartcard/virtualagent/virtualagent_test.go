@@ -46,12 +46,12 @@ type desk struct {
 	refusal  error
 }
 
-func (d *desk) Redeem(_ context.Context, handle string, a smartcard.Agent) (challenge.Question, error) {
+func (d *desk) Redeem(_ context.Context, handle string, a smartcard.Agent) (challenge.Question, smartcard.Ahead, error) {
 	d.redeemed = append(d.redeemed, a)
 	if handle != "handle" {
-		return challenge.Question{}, authenticators.ErrAnswer
+		return challenge.Question{}, smartcard.Ahead{}, authenticators.ErrAnswer
 	}
-	return d.question, nil
+	return d.question, smartcard.Ahead{}, nil
 }
 
 func (d *desk) Respond(_ context.Context, c smartcard.Caller, jws []byte, x5c [][]byte) (string, error) {
