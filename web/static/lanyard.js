@@ -58,7 +58,11 @@ if (desk) {
   let there = false;
   // Only who has opened the program can miss it.
   late?.closest("main").querySelector('a[href^="lanyard-desk:"]').addEventListener("click", () => {
-    setTimeout(() => (late.hidden = there), 6000);
+    setTimeout(() => {
+      if (there) return;
+      late.hidden = false;
+      desk.textContent = late.dataset.lanyardLate;
+    }, 6000);
   });
   const tell = (news) => {
     there ||= news.event !== "waiting";
