@@ -122,7 +122,7 @@ func (ls *Logins) unended(ctx context.Context, s *Session) (*Session, error) {
 
 // meet fills in the person of v's session and what the role rules say of them.
 func (ls *Logins) meet(ctx context.Context, v *View) error {
-	p, err := ls.People.Person(ctx, v.Session.Subject)
+	p, stands, err := standing(ctx, ls.People, v.Session.Subject, v.Session.AuthTime, ls.Now(), v.Session.Authenticator)
 	if errors.Is(err, ErrNotFound) {
 		v.Session = nil // nobody is there any more
 		return nil
@@ -130,7 +130,7 @@ func (ls *Logins) meet(ctx context.Context, v *View) error {
 	if err != nil {
 		return fmt.Errorf("person of session: %w", err)
 	}
-	if !p.Stands(v.Session.AuthTime, v.Session.Authenticator) {
+	if !stands {
 		v.Session = nil // it has ended, whatever Redis says
 		return nil
 	}
@@ -156,13 +156,13 @@ func (ls *Logins) SignIn(ctx context.Context, l Login, request string, e authent
 	if err != nil {
 		return Session{}, "", fmt.Errorf("client of login: %w", err)
 	}
-	p, err := ls.People.Person(ctx, e.Subject)
+	p, stands, err := standing(ctx, ls.People, e.Subject, e.At, ls.Now(), e.Authenticator)
 	if err != nil {
 		return Session{}, "", fmt.Errorf("person who signed in: %w", err)
 	}
 	event := Event{At: ls.Now(), Kind: SignedIn, Request: request, Subject: p.UID, Client: c.ID,
 		Method: string(e.Method), Level: int(e.Level), Authenticator: e.Authenticator, Flag: e.Flag}
-	if !p.Stands(e.At, e.Authenticator) { // lost or gone while its room looked at it
+	if !stands { // lost or gone while its room looked at it
 		return Session{}, "", ls.refused(ctx, event, authenticators.ErrSuspended)
 	}
 	if no := p.Admit(c); no != nil {

@@ -166,8 +166,27 @@ func mustLocation(name string) *time.Location {
 
 // People finds persons.
 type People interface {
-	// Person returns the person with that uid, or ErrNotFound.
+	// Person returns the person with that uid, or ErrNotFound. What another
+	// server changed it may learn a second later.
 	Person(ctx context.Context, uid string) (Person, error)
+
+	// PersonNow is Person as things are at this instant.
+	PersonNow(ctx context.Context, uid string) (Person, error)
+}
+
+// lag is how long a server may take to learn what another one changed, and the
+// difference of their clocks, with room to spare.
+const lag = 10 * time.Second
+
+// standing returns the person who signed in, and whether that is still worth
+// something. Who signed in only just may have done so with what another server
+// has added: nobody is turned away for that by what this one remembers.
+func standing(ctx context.Context, people People, uid string, signedIn, now time.Time, authenticator string) (Person, bool, error) {
+	p, err := people.Person(ctx, uid)
+	if err == nil && !p.Stands(signedIn, authenticator) && now.Sub(signedIn) < lag {
+		p, err = people.PersonNow(ctx, uid)
+	}
+	return p, err == nil && p.Stands(signedIn, authenticator), err
 }
 
 // LastRoles remembers which position a person last used with a client.

@@ -118,3 +118,37 @@ func TestStanding(t *testing.T) {
 		}
 	})
 }
+
+func TestStandingNow(t *testing.T) {
+	// w is a ward whose server remembers the nurse without the passkey that
+	// another server has added.
+	w := aWard(t)
+	before := people{nurse: w.people[nurse]}
+	w.change(func(p *idp.Person) { p.Holds = map[string]bool{aCalled: true} })
+	w.logins.People, w.grants.People = lagging{w.people, before}, lagging{w.people, before}
+	e := w.evidence("once")
+	e.Authenticator = aCalled
+	s, _, err := w.logins.SignIn(t.Context(), w.begin("a"), "request", e, "")
+	if err != nil {
+		t.Fatalf("own rule: who signs in with what another server has just added gets in: %v", err)
+	}
+	t.Run("own rule: nor does their session or token wait for this server to hear of it", func(t *testing.T) {
+		if v := w.look(w.begin("b"), s); v.Session == nil {
+			t.Error("the session is worth nothing")
+		}
+		w.saveGrant(s)
+		w.wantHolder(w.mustRedeem(), nil)
+	})
+	t.Run("own rule: later what this server remembers counts, and no question is asked for it", func(t *testing.T) {
+		w.pass(time.Minute)
+		if v := w.look(w.begin("c"), s); v.Session != nil {
+			t.Error("the registry was asked")
+		}
+	})
+	t.Run("own rule: what was taken away is worth nothing, however lately it was used", func(t *testing.T) {
+		w := aWard(t)
+		if _, _, err := w.logins.SignIn(t.Context(), w.begin("a"), "request", e, ""); !errors.Is(err, authenticators.ErrSuspended) {
+			t.Errorf("SignIn: %v, want ErrSuspended", err)
+		}
+	})
+}

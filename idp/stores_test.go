@@ -29,6 +29,18 @@ type people map[string]idp.Person
 
 func (p people) Person(_ context.Context, uid string) (idp.Person, error) { return p[uid], nil }
 
+func (p people) PersonNow(_ context.Context, uid string) (idp.Person, error) { return p[uid], nil }
+
+// lagging are people of whom this server remembers how they were.
+type lagging struct {
+	people
+	remembered people
+}
+
+func (l lagging) Person(ctx context.Context, uid string) (idp.Person, error) {
+	return l.remembered.Person(ctx, uid)
+}
+
 type clients map[string]idp.Client
 
 func (c clients) Client(_ context.Context, id string) (idp.Client, error) { return c[id], nil }

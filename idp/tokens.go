@@ -122,14 +122,14 @@ func (gs *Grants) person(ctx context.Context, g Grant) (Person, error) {
 	if err != nil {
 		return Person{}, fmt.Errorf("client of grant: %w", err)
 	}
-	p, err := gs.People.Person(ctx, g.Subject)
+	p, stands, err := standing(ctx, gs.People, g.Subject, g.AuthTime, gs.Now(), g.Authenticator)
 	if errors.Is(err, ErrNotFound) {
 		return Person{}, ErrToken
 	}
 	if err != nil {
 		return Person{}, fmt.Errorf("person of grant: %w", err)
 	}
-	if !p.Stands(g.AuthTime, g.Authenticator) || p.Admit(c) != nil || c.RequiresRole && len(p.Current(gs.Now())) == 0 {
+	if !stands || p.Admit(c) != nil || c.RequiresRole && len(p.Current(gs.Now())) == 0 {
 		return Person{}, ErrToken
 	}
 	return p, nil

@@ -18,6 +18,9 @@ func People(t *testing.T, open func(t *testing.T, doc directory.Document) idp.Pe
 	ada := func(t *testing.T) idp.Person {
 		t.Helper()
 		p, err := people.Person(t.Context(), "555000000101")
+		if now, err := people.PersonNow(t.Context(), "555000000101"); err != nil || !reflect.DeepEqual(now, p) {
+			t.Errorf("PersonNow = %+v, %v; want %+v", now, err, p)
+		}
 		if err != nil {
 			t.Fatal(err)
 		}

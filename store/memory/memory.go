@@ -148,6 +148,9 @@ func (s *Store) Person(_ context.Context, uid string) (idp.Person, error) {
 	return s.person(s.doc.People[i]), nil
 }
 
+// PersonNow implements idp.People: nothing is remembered here.
+func (s *Store) PersonNow(ctx context.Context, uid string) (idp.Person, error) { return s.Person(ctx, uid) }
+
 // person returns p as the rules know them. The caller has s.mu.
 func (s *Store) person(p directory.Person) idp.Person {
 	person := p.IDP(s.orgs)

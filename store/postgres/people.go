@@ -137,6 +137,17 @@ func (s *Store) Person(ctx context.Context, uid string) (idp.Person, error) {
 	return clonePerson(p), nil
 }
 
+// PersonNow implements idp.People.
+func (s *Store) PersonNow(ctx context.Context, uid string) (idp.Person, error) {
+	if !idp.IsUID(uid) {
+		return idp.Person{}, idp.ErrNotFound
+	}
+	ctx, cancel := within(ctx)
+	defer cancel()
+	p, err := s.loadPerson(ctx, uid)
+	return p, outage(err)
+}
+
 // loadPerson asks PostgreSQL for a person.
 func (s *Store) loadPerson(ctx context.Context, uid string) (idp.Person, error) {
 	p, err := s.askPerson(ctx, "FROM people p WHERE p.uid = $1", uid)
