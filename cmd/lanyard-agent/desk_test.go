@@ -153,13 +153,17 @@ type typist struct {
 	asked     []prompt.Question
 }
 
-func (p *typist) Ask(_ context.Context, q prompt.Question) (string, error) {
+func (p *typist) Ask(_ context.Context, q prompt.Question) ([]byte, error) {
 	p.asked = append(p.asked, q)
 	if len(p.asked) > len(p.passcodes) {
-		return "", prompt.ErrCancelled
+		return nil, prompt.ErrCancelled
 	}
-	return p.passcodes[len(p.asked)-1], nil
+	return []byte(p.passcodes[len(p.asked)-1]), nil
 }
+
+func (p *typist) Choose(context.Context, prompt.Question, []string) (int, error) { return 0, nil }
+
+func (p *typist) Tell(context.Context, string, string) error { return nil }
 
 func (s service) agent(cards card.Source, p prompt.Prompt) desk.Agent {
 	return desk.Agent{Services: []desk.Service{{Alias: aliasOf(s.issuer), Issuer: s.issuer, Origin: s.issuer}}, Cards: cards, Prompt: p,
@@ -184,7 +188,7 @@ func TestSignIn(t *testing.T) {
 		if err := <-ended; err != nil {
 			t.Errorf("SignIn() = %v", err)
 		}
-		if len(p.asked) != 2 || !p.asked[1].Wrong || p.asked[1].TriesLeft != 2 || p.asked[0].Holder == "" || len(p.asked[0].Code) != 4 || p.asked[0].Service != aliasOf(s.issuer) {
+		if len(p.asked) != 2 || p.asked[1].Wrong == "" || p.asked[1].TriesLeft != 2 || p.asked[0].Holder == "" || len(p.asked[0].Code) != 4 || p.asked[0].Service != aliasOf(s.issuer) {
 			t.Errorf("asked %+v", p.asked)
 		}
 	})

@@ -142,8 +142,8 @@ func aliasOf(origin string) string {
 func asker(in *os.File, out io.Writer) prompt.Prompt {
 	if os.Getenv("DISPLAY") != "" || os.Getenv("WAYLAND_DISPLAY") != "" {
 		if program, err := exec.LookPath("pinentry"); err == nil {
-			return prompt.Pinentry{Program: program, Env: os.Environ()}
+			return prompt.Pinentry{Program: program, Env: os.Environ(), Now: time.Now}
 		}
 	}
-	return prompt.Terminal{In: in, Out: out}
+	return prompt.NewTerminal(in, out)
 }

@@ -38,7 +38,7 @@ func TestSignInWithReader(t *testing.T) {
 		if err := <-ended; err != nil {
 			t.Errorf("SignIn() = %v", err)
 		}
-		if len(p.asked) != 2 || !p.asked[1].Wrong || p.asked[1].TriesLeft != 2 {
+		if len(p.asked) != 2 || p.asked[1].Wrong == "" || p.asked[1].TriesLeft != 2 {
 			t.Errorf("asked %+v", p.asked)
 		}
 		// Nothing hangs on the card any more.
@@ -51,7 +51,7 @@ func TestSignInWithReader(t *testing.T) {
 		b := newBrowser(t)
 		link, waiting := b.begins(s)
 		takeOut := v.Insert(t, 0, inside)
-		err := s.agent(card.Readers{}, waits{takeOut}).SignIn(t.Context(), link)
+		err := s.agent(card.Readers{}, waits{&typist{}, takeOut}).SignIn(t.Context(), link)
 		if !errors.Is(err, card.ErrRemoved) {
 			t.Errorf("SignIn() = %v", err)
 		}
@@ -62,10 +62,13 @@ func TestSignInWithReader(t *testing.T) {
 }
 
 // waits is somebody who takes the card out in place of typing.
-type waits struct{ takeOut func() }
+type waits struct {
+	*typist
+	takeOut func()
+}
 
-func (w waits) Ask(ctx context.Context, _ prompt.Question) (string, error) {
+func (w waits) Ask(ctx context.Context, _ prompt.Question) ([]byte, error) {
 	w.takeOut()
 	<-ctx.Done()
-	return "", ctx.Err()
+	return nil, ctx.Err()
 }

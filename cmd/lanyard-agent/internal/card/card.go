@@ -24,7 +24,7 @@ type Card interface {
 	// Use tries the passcode, lends the key to do and resets the card. A wrong
 	// passcode is a PINError, a locked card ErrBlocked, a card that is gone
 	// ErrRemoved.
-	Use(passcode string, do func(crypto.Signer) error) error
+	Use(passcode []byte, do func(crypto.Signer) error) error
 
 	// Gone is closed when the card was taken out. It is nil for a card that
 	// nobody can take out.

@@ -69,13 +69,13 @@ func TestPCSCD(t *testing.T) {
 			if a := c.About(); a.GUID != inside.GUID() || a.ATR != inside.ATR() || a.TriesLeft != 3 || a.Reader == "" {
 				t.Errorf("About() = %+v", a)
 			}
-			if err := c.Use("111111", proves); !errors.Is(err, PINError{2}) {
+			if err := c.Use([]byte("111111"), proves); !errors.Is(err, PINError{2}) {
 				t.Errorf("a wrong passcode: %v", err)
 			}
-			if err := c.Use("123456", proves); err != nil {
+			if err := c.Use([]byte("123456"), proves); err != nil {
 				t.Errorf("the right one: %v", err)
 			}
-			if err := c.Use("123456", proves); err != nil {
+			if err := c.Use([]byte("123456"), proves); err != nil {
 				t.Errorf("and again: %v", err)
 			}
 		})
@@ -84,7 +84,7 @@ func TestPCSCD(t *testing.T) {
 		empty(t)
 		takeOut := v.Insert(t, 0, aCard(t, "Asha", nil))
 		c := wait(t)
-		err := c.Use("123456", func(k crypto.Signer) error {
+		err := c.Use([]byte("123456"), func(k crypto.Signer) error {
 			takeOut()
 			return proves(k)
 		})
@@ -96,7 +96,7 @@ func TestPCSCD(t *testing.T) {
 		case <-time.After(5 * time.Second):
 			t.Error("nobody tells")
 		}
-		if err := c.Use("123456", proves); !errors.Is(err, ErrRemoved) {
+		if err := c.Use([]byte("123456"), proves); !errors.Is(err, ErrRemoved) {
 			t.Errorf("afterwards Use() = %v", err)
 		}
 	})
@@ -107,9 +107,9 @@ func TestPCSCD(t *testing.T) {
 		inside, done := make(chan struct{}), make(chan error, 1)
 		go func() {
 			<-inside
-			done <- two.Use("123456", proves)
+			done <- two.Use([]byte("123456"), proves)
 		}()
-		err := one.Use("123456", func(k crypto.Signer) error {
+		err := one.Use([]byte("123456"), func(k crypto.Signer) error {
 			close(inside)
 			select {
 			case err := <-done:

@@ -157,7 +157,7 @@ func readTries(c connection) (int, error) {
 }
 
 // verify tries a passcode. One that no card can have costs no try.
-func verify(c connection, passcode string) error {
+func verify(c connection, passcode []byte) error {
 	if len(passcode) < 6 || len(passcode) > 8 {
 		return noTry(c)
 	}

@@ -39,7 +39,7 @@ func TestPIV(t *testing.T) {
 				if a.Reader != "Reader" || a.GUID != inside.GUID() || a.ATR != inside.ATR() || a.Holder() != "Dr Asha Smith" || a.TriesLeft != 3 {
 					t.Errorf("About() = %+v", a)
 				}
-				err := c.Use("123456", func(k crypto.Signer) error { return proves(k) })
+				err := c.Use([]byte("123456"), func(k crypto.Signer) error { return proves(k) })
 				if err != nil {
 					t.Errorf("Use() = %v", err)
 				}
@@ -77,12 +77,12 @@ func TestUse(t *testing.T) {
 	t.Run("own rule: a wrong passcode says how many tries are left, and the last locks", func(t *testing.T) {
 		c := opened(t, newRoom(with("Reader", aCard(t, "Asha", nil))))
 		for _, left := range []int{2, 1, 0} {
-			err := c.Use("111111", nothing)
+			err := c.Use([]byte("111111"), nothing)
 			if wrong, ok := errors.AsType[PINError](err); !ok || wrong.TriesLeft != left || errors.Is(err, ErrBlocked) != (left == 0) {
 				t.Errorf("Use() = %v, want %d left", err, left)
 			}
 		}
-		if err := c.Use("123456", nothing); !errors.Is(err, ErrBlocked) {
+		if err := c.Use([]byte("123456"), nothing); !errors.Is(err, ErrBlocked) {
 			t.Errorf("Use() = %v, want a locked card", err)
 		}
 	})
@@ -90,7 +90,7 @@ func TestUse(t *testing.T) {
 		inside := aCard(t, "Asha", nil)
 		c := opened(t, newRoom(with("Reader", inside)))
 		for _, passcode := range []string{"", "12345", "123456789", "abcdef", "123456\xFF"} {
-			err := c.Use(passcode, nothing)
+			err := c.Use([]byte(passcode), nothing)
 			if wrong, ok := errors.AsType[PINError](err); passcode != "123456\xFF" && (!ok || wrong.TriesLeft != 3) || inside.TriesLeft() != 3 {
 				t.Errorf("Use(%q) = %v", passcode, err)
 			}
@@ -107,7 +107,7 @@ func TestUse(t *testing.T) {
 		r := newRoom(with("Reader", inside))
 		c := opened(t, r)
 		var kept crypto.Signer
-		if err := c.Use("123456", func(k crypto.Signer) error { kept = k; return nil }); err != nil {
+		if err := c.Use([]byte("123456"), func(k crypto.Signer) error { kept = k; return nil }); err != nil {
 			t.Fatal(err)
 		}
 		sent := r.sent
@@ -134,7 +134,7 @@ func TestUse(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer func() { _ = other.Close() }()
-		if err := errors.Join(selectPIV(other), verify(other, "123456")); err != nil {
+		if err := errors.Join(selectPIV(other), verify(other, []byte("123456"))); err != nil {
 			t.Fatal(err)
 		}
 		if a := opened(t, r).About(); a.TriesLeft != 3 {
@@ -145,13 +145,13 @@ func TestUse(t *testing.T) {
 		whole := newRoom(with("Reader", ofKind(t, virtualcard.RSA2048, "Asha", nil)))
 		c := opened(t, whole)
 		read := whole.sent
-		if err := c.Use("123456", proves); err != nil {
+		if err := c.Use([]byte("123456"), proves); err != nil {
 			t.Fatal(err)
 		}
 		for at := read + 1; at <= whole.sent; at++ {
 			r := newRoom(with("Reader", ofKind(t, virtualcard.RSA2048, "Asha", nil)))
 			r.pullAt = at
-			if err := opened(t, r).Use("123456", proves); !errors.Is(err, ErrRemoved) {
+			if err := opened(t, r).Use([]byte("123456"), proves); !errors.Is(err, ErrRemoved) {
 				t.Errorf("at command %d: Use() = %v", at, err)
 			}
 		}
@@ -164,13 +164,13 @@ func TestUse(t *testing.T) {
 		in.powered = other.Power() // as if nobody had noticed
 		r.slots[0].powered = in.powered
 		r.mu.Unlock()
-		if err := c.Use("111111", nothing); !errors.Is(err, ErrRemoved) || other.TriesLeft() != 3 {
+		if err := c.Use([]byte("111111"), nothing); !errors.Is(err, ErrRemoved) || other.TriesLeft() != 3 {
 			t.Errorf("Use() = %v, tries left %d", err, other.TriesLeft())
 		}
 	})
 	t.Run("own rule: RSA signs in no other way than by PSS", func(t *testing.T) {
 		digest := sha256.Sum256(nil)
-		err := opened(t, newRoom(with("Reader", ofKind(t, virtualcard.RSA2048, "Asha", nil)))).Use("123456", func(k crypto.Signer) error {
+		err := opened(t, newRoom(with("Reader", ofKind(t, virtualcard.RSA2048, "Asha", nil)))).Use([]byte("123456"), func(k crypto.Signer) error {
 			for _, opts := range []crypto.SignerOpts{crypto.SHA256, &rsa.PSSOptions{Hash: crypto.SHA256}, crypto.Hash(0)} {
 				if _, err := k.Sign(rand.Reader, digest[:], opts); err == nil {
 					t.Errorf("signed with %#v", opts)
@@ -247,7 +247,7 @@ func FuzzAnswers(f *testing.F) {
 				t.Errorf("%X makes %+v", all, a)
 			}
 		}
-		_ = verify(&answers{left: all, t0: t0}, "123456")
+		_ = verify(&answers{left: all, t0: t0}, []byte("123456"))
 		if s, err := authenticate(&answers{left: all, t0: t0}, 0x11, make([]byte, 300)); err == nil && len(s) == 0 {
 			t.Errorf("%X makes an empty signature", all)
 		}

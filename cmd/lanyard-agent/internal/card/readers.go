@@ -226,7 +226,7 @@ func (c *inReader) Gone() <-chan struct{} { return c.gone }
 
 // Use implements Card: one transaction from the application's name to the
 // signature, and a reset, so that no other program finds the passcode tried.
-func (c *inReader) Use(passcode string, do func(crypto.Signer) error) error {
+func (c *inReader) Use(passcode []byte, do func(crypto.Signer) error) error {
 	if err := c.c.Begin(); err != nil {
 		return err
 	}

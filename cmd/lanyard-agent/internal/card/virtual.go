@@ -52,8 +52,8 @@ func (v virtual) About() About {
 }
 
 // Use implements Card.
-func (v virtual) Use(passcode string, do func(crypto.Signer) error) error {
-	err := v.card.Use(passcode, do)
+func (v virtual) Use(passcode []byte, do func(crypto.Signer) error) error {
+	err := v.card.Use(string(passcode), do) // a card in software is no place for secrets
 	if wrong, ok := errors.AsType[virtualcard.PINError](err); ok {
 		return PINError(wrong)
 	}

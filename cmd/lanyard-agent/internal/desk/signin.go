@@ -158,7 +158,7 @@ func (a Agent) sign(ctx context.Context, r *run) (jws []byte, certificate *x509.
 	p := r.question.Payload()
 	p.ClientNonce, p.AgentKey, p.Agent, p.Reader, p.PIN = random(32), r.thumb, a.self(), about.Reader, challenge.Host
 	p.Card = challenge.Card{GUID: about.GUID, ATR: about.ATR, Serial: challenge.Serial(about.Certificate)}
-	q := prompt.Question{Service: r.service.Alias, Application: r.question.ClientName, Code: r.question.DisplayCode,
+	q := prompt.Question{Language: r.question.Language, Service: r.service.Alias, Application: r.question.ClientName, Code: r.question.DisplayCode,
 		Holder: about.Holder(), TriesLeft: about.TriesLeft, Until: a.Now().Add(r.timeLeft())}
 	for {
 		r.report(ctx, "pin_prompt", nil)
@@ -171,17 +171,18 @@ func (a Agent) sign(ctx context.Context, r *run) (jws []byte, certificate *x509.
 			jws, err = challenge.Sign(p, about.Certificate, key)
 			return err
 		})
+		clear(passcode)
 		wrong, again := errors.AsType[card.PINError](err)
 		if err == nil || !again || wrong.TriesLeft == 0 {
 			return jws, about.Certificate, err
 		}
 		r.report(ctx, "pin_wrong", &wrong.TriesLeft)
-		q.Wrong, q.TriesLeft = true, wrong.TriesLeft
+		q.Wrong, q.TriesLeft = fmt.Sprintf(prompt.In(q.Language).TriesLeft, wrong.TriesLeft), wrong.TriesLeft
 	}
 }
 
 // ask asks for the passcode for as long as the card is there.
-func (a Agent) ask(ctx context.Context, c card.Card, q prompt.Question) (string, error) {
+func (a Agent) ask(ctx context.Context, c card.Card, q prompt.Question) ([]byte, error) {
 	asking, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	go func() {
@@ -193,7 +194,7 @@ func (a Agent) ask(ctx context.Context, c card.Card, q prompt.Question) (string,
 	}()
 	passcode, err := a.Prompt.Ask(asking, q)
 	if err != nil && errors.Is(context.Cause(asking), card.ErrRemoved) {
-		return "", card.ErrRemoved
+		return nil, card.ErrRemoved
 	}
 	return passcode, err
 }
