@@ -146,6 +146,17 @@ func (b *browser) returns(waiting string) {
 	b.t.Fatalf("the page does not lead back to the agent: %s", b.page)
 }
 
+// until waits until the page says something.
+func (b *browser) until(waiting, want string) {
+	b.t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		if b.open(waiting); strings.Contains(b.page, want) {
+			return
+		}
+	}
+	b.t.Fatalf("the page does not say %q: %s", want, b.page)
+}
+
 // typist answers the prompt with one passcode after the other, and then turns
 // away.
 type typist struct {
@@ -310,7 +321,7 @@ func TestSignIn(t *testing.T) {
 			t.Error("a stranger was signed in")
 		}
 		stop()
-		if err := <-ended; !errors.Is(err, context.Canceled) {
+		if err := <-ended; !errors.Is(err, desk.ErrStopped) {
 			t.Errorf("SignIn() = %v", err)
 		}
 	})

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -82,12 +83,11 @@ func (o options) agent(in *os.File, out io.Writer) desk.Agent {
 		cards = card.File(o.virtual)
 	}
 	return desk.Agent{Services: []desk.Service{{Alias: aliasOf(o.origin), Issuer: o.issuer, Origin: o.origin}}, Cards: cards,
-		Prompt: asker(in, out), HTTP: desk.NewClient(), Version: version, Peer: desk.SamePerson, Now: time.Now}
+		Prompt: asker(in, out), HTTP: desk.NewClient(), Version: version, Language: languageOf(os.Getenv), Peer: desk.SamePerson, Now: time.Now}
 }
 
 // stay waits for links until it is told to stop.
 func (o options) stay(ctx context.Context, in *os.File, out io.Writer) error {
-	a := o.agent(in, out)
 	path, err := socketPath(os.Getenv)
 	if err != nil {
 		return err
@@ -101,24 +101,29 @@ func (o options) stay(ctx context.Context, in *os.File, out io.Writer) error {
 	} else {
 		defer undo()
 	}
-	return wait(ctx, path, func(ctx context.Context, link string) {
-		l, err := desk.ParseLink(link)
-		if err == nil {
-			err = a.SignIn(ctx, l)
-		}
-		if err != nil {
+	d := desk.At(o.agent(in, out))
+	return newSession(path, func(ctx context.Context, link string) {
+		if err := opened(ctx, d, link); err != nil {
 			_, _ = fmt.Fprintln(out, "Not signed in:", err)
 			return
 		}
 		_, _ = fmt.Fprintln(out, "Signed in. The card is not needed any more.")
-	}, out)
+	}).stay(ctx, func() { _, _ = fmt.Fprintln(out, "ready: waiting for a sign-in page") })
 }
 
-// open hands a link to the agent that waits in this session, or signs in by
-// itself where none does.
-func (o options) open(ctx context.Context, in *os.File, out io.Writer, link string) error {
+// opened signs in by a link.
+func opened(ctx context.Context, d *desk.Desk, link string) error {
 	l, err := desk.ParseLink(link)
 	if err != nil {
+		return err
+	}
+	return d.Open(ctx, l)
+}
+
+// open hands a link to the agent that waits in this session, or is that agent
+// until it has signed in.
+func (o options) open(ctx context.Context, in *os.File, out io.Writer, link string) error {
+	if _, err := desk.ParseLink(link); err != nil {
 		return fmt.Errorf("%w: %w", errUsage, err)
 	}
 	path, err := socketPath(os.Getenv)
@@ -128,7 +133,28 @@ func (o options) open(ctx context.Context, in *os.File, out io.Writer, link stri
 	if there, err := handOver(ctx, path, link); there {
 		return err
 	}
-	return o.agent(in, out).SignIn(ctx, l)
+	d := desk.At(o.agent(in, out))
+	came := make(chan error, mostLinks)
+	err = newSession(path, func(ctx context.Context, link string) { came <- opened(ctx, d, link) }).once(ctx, link)
+	if errors.Is(err, errResident) { // it came in this very moment
+		_, err = handOver(ctx, path, link)
+		return err
+	}
+	select {
+	case first := <-came:
+		return errors.Join(err, first)
+	default:
+		return err
+	}
+}
+
+// languageOf is the person's language as their session says it.
+func languageOf(getenv func(string) string) string {
+	said := cmp.Or(getenv("LC_ALL"), getenv("LC_MESSAGES"), getenv("LANG"))
+	if strings.HasPrefix(said, "cy") {
+		return "cy"
+	}
+	return "en"
 }
 
 // aliasOf is what links call the service with those pages: their host.

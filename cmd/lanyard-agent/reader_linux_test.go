@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -47,28 +46,43 @@ func TestSignInWithReader(t *testing.T) {
 			t.Errorf("after the card was taken out: %s", b.page)
 		}
 	})
-	t.Run("desk-auth/1: a card that is taken out while its passcode is asked for ends the sign-in, and the page says so", func(t *testing.T) {
-		b := newBrowser(t)
+	t.Run("desk-auth/1: a card that is taken out while its passcode is asked for is put back to carry on, and the page says so", func(t *testing.T) {
+		b, p := newBrowser(t), &typist{passcodes: []string{"123456"}}
 		link, waiting := b.begins(s)
 		takeOut := v.Insert(t, 0, inside)
-		err := s.agent(card.Readers{}, waits{&typist{}, takeOut}).SignIn(t.Context(), link)
-		if !errors.Is(err, card.ErrRemoved) {
-			t.Errorf("SignIn() = %v", err)
-		}
-		if b.open(waiting); !strings.Contains(b.page, "CRD-") {
+		asked := make(chan struct{})
+		ended := make(chan error, 1)
+		go func() {
+			ended <- s.agent(card.Readers{}, &hasty{typist: p, takes: takeOut, asked: asked}).SignIn(t.Context(), link)
+		}()
+		<-asked
+		b.until(waiting, "CRD-05")
+		v.Insert(t, 0, inside)
+		b.returns(waiting)
+		if !strings.Contains(b.page, "Dr Asha Smith") {
 			t.Errorf("the page: %s", b.page)
+		}
+		if err := <-ended; err != nil {
+			t.Errorf("SignIn() = %v", err)
 		}
 	})
 }
 
-// waits is somebody who takes the card out in place of typing.
-type waits struct {
+// hasty is somebody who takes the card out in place of typing, once.
+type hasty struct {
 	*typist
-	takeOut func()
+	takes func()
+	asked chan struct{}
+	done  bool
 }
 
-func (w waits) Ask(ctx context.Context, _ prompt.Question) ([]byte, error) {
-	w.takeOut()
+func (h *hasty) Ask(ctx context.Context, q prompt.Question) ([]byte, error) {
+	if h.done {
+		return h.typist.Ask(ctx, q)
+	}
+	h.done = true
+	close(h.asked)
+	h.takes()
 	<-ctx.Done()
 	return nil, ctx.Err()
 }

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -61,25 +62,49 @@ func handOver(ctx context.Context, path, link string) (bool, error) {
 	return true, nil
 }
 
-// wait takes links until ctx is done, one sign-in after the other. One that
-// comes while another is under way is refused: a desk has one card.
-func wait(ctx context.Context, path string, signIn func(context.Context, string), out io.Writer) error {
-	if there, _ := handOver(ctx, path, ""); there {
-		return errResident
+// Bounds of an agent that waits.
+const (
+	mostLinks = 4               // at once: one that is signed in by, and some that are told to wait
+	endTime   = 4 * time.Second // that links in hand may take when the agent is told to stop
+	placeTime = 6 * time.Second // for the agent before to end
+)
+
+// session is where the agent of this session waits for links.
+type session struct {
+	path string
+	open func(ctx context.Context, link string) // signs in by a link; more than one at a time may come
+
+	mu     sync.Mutex
+	inHand int
+	ended  bool
+	last   func() // is called with mu held when no link is in hand any more
+
+	links sync.WaitGroup
+}
+
+func newSession(path string, open func(context.Context, string)) *session {
+	return &session{path: path, open: open, last: func() {}}
+}
+
+// stay takes links until ctx is done. ready is called when it does.
+func (s *session) stay(ctx context.Context, ready func()) error {
+	leave, err := s.take(ctx)
+	if err != nil {
+		return err
 	}
-	_ = os.Remove(path) // of an agent that ended without a word
-	l, err := (&net.ListenConfig{}).Listen(ctx, "unix", path)
+	defer leave()
+	l, err := (&net.ListenConfig{}).Listen(ctx, "unix", s.path)
 	if err != nil {
 		return fmt.Errorf("wait for links: %w", err)
 	}
 	defer func() { _ = l.Close() }()
-	if err := os.Chmod(path, 0o600); err != nil {
+	if err := os.Chmod(s.path, 0o600); err != nil {
 		return fmt.Errorf("wait for links: %w", err)
 	}
 	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
 	defer stop()
-	_, _ = fmt.Fprintln(out, "ready: waiting for a sign-in page")
-	busy := make(chan struct{}, 1)
+	defer s.finish()
+	ready()
 	for {
 		c, err := l.Accept()
 		if err != nil {
@@ -88,19 +113,84 @@ func wait(ctx context.Context, path string, signIn func(context.Context, string)
 			}
 			return fmt.Errorf("wait for links: %w", err)
 		}
-		link := receive(c)
-		if link == "" {
-			_ = c.Close()
-			continue
+		s.answer(ctx, c)
+	}
+}
+
+// once is stay for an agent that a link started: it ends with the last link in
+// hand. Those that come meanwhile find one agent, as they do where one stays.
+func (s *session) once(ctx context.Context, link string) error {
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	s.last = func() { s.ended = true; end() }
+	return s.stay(ctx, func() { s.start(ctx, link) })
+}
+
+// take takes the place of this session's agent. Where one has it and answers,
+// there is nothing to do; one that ends is waited for.
+func (s *session) take(ctx context.Context) (leave func(), err error) {
+	for waited := time.Duration(0); ; waited += 50 * time.Millisecond {
+		if there, _ := handOver(ctx, s.path, ""); there {
+			return nil, errResident
+		}
+		leave, held, err := hold(s.path + ".lock")
+		if err != nil {
+			return nil, fmt.Errorf("wait for links: %w", err)
+		}
+		if held {
+			_ = os.Remove(s.path) // of an agent that ended without a word
+			return leave, nil
+		}
+		if waited > placeTime {
+			return nil, errResident
 		}
 		select {
-		case busy <- struct{}{}:
-			_, _ = io.WriteString(c, "ok\n")
-			go func() { defer func() { <-busy }(); signIn(ctx, link) }()
-		default:
-			_, _ = io.WriteString(c, "busy\n")
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, ctx.Err()
 		}
-		_ = c.Close()
+	}
+}
+
+// answer takes the link that somebody hands over.
+func (s *session) answer(ctx context.Context, c net.Conn) {
+	defer func() { _ = c.Close() }()
+	switch link := receive(c); {
+	case link == "":
+		_, _ = io.WriteString(c, "\n") // somebody looks whether an agent is here
+	case s.start(ctx, link):
+		_, _ = io.WriteString(c, "ok\n")
+	default:
+		_, _ = io.WriteString(c, "busy\n")
+	}
+}
+
+// start opens a link, unless there are too many.
+func (s *session) start(ctx context.Context, link string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended || s.inHand == mostLinks {
+		return false
+	}
+	s.inHand++
+	s.links.Go(func() {
+		s.open(ctx, link)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.inHand--; s.inHand == 0 {
+			s.last()
+		}
+	})
+	return true
+}
+
+// finish waits for the links in hand, which have been told to end.
+func (s *session) finish() {
+	ended := make(chan struct{})
+	go func() { s.links.Wait(); close(ended) }()
+	select {
+	case <-ended:
+	case <-time.After(endTime):
 	}
 }
 

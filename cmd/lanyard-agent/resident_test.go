@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
-	"io"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 )
 
 func TestResident(t *testing.T) {
@@ -19,42 +21,108 @@ func TestResident(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(t.Context())
-	out, said := io.Pipe()
 	began, may := make(chan string), make(chan struct{})
-	ended := make(chan error, 1)
+	ready, ended := make(chan struct{}), make(chan error, 1)
 	go func() {
-		ended <- wait(ctx, path, func(_ context.Context, link string) { began <- link; <-may }, said)
+		ended <- newSession(path, func(_ context.Context, link string) { began <- link; <-may }).stay(ctx, func() { close(ready) })
 	}()
-	if line := make([]byte, 5); func() error { _, err := io.ReadFull(out, line); return err }() != nil || string(line) != "ready" {
-		t.Fatalf("it said %q", line)
-	}
-	go func() { _, _ = io.Copy(io.Discard, out) }()
-	t.Run("own rule: a link goes to the agent that waits in the session", func(t *testing.T) {
-		if there, err := handOver(t.Context(), path, "lanyard-desk:one"); !there || err != nil {
-			t.Errorf("handOver() = %v, %v", there, err)
-		}
-		if got := <-began; got != "lanyard-desk:one" {
-			t.Errorf("it got %q", got)
+	<-ready
+	t.Run("own rule: a link goes to the agent that waits in the session, and the next one does too", func(t *testing.T) {
+		for _, link := range []string{"lanyard-desk:one", "lanyard-desk:two"} {
+			if there, err := handOver(t.Context(), path, link); !there || err != nil {
+				t.Errorf("handOver() = %v, %v", there, err)
+			}
+			if got := <-began; got != link {
+				t.Errorf("it got %q", got)
+			}
 		}
 	})
-	t.Run("own rule: a desk signs in one person at a time", func(t *testing.T) {
-		if there, err := handOver(t.Context(), path, "lanyard-desk:two"); !there || err == nil {
+	t.Run("own rule: there are only so many links at once", func(t *testing.T) {
+		for range mostLinks - 2 {
+			if _, err := handOver(t.Context(), path, "lanyard-desk:more"); err != nil {
+				t.Error(err)
+			}
+			<-began
+		}
+		if there, err := handOver(t.Context(), path, "lanyard-desk:too-many"); !there || err == nil {
 			t.Errorf("handOver() = %v, %v", there, err)
 		}
 	})
 	t.Run("own rule: there is one agent in a session", func(t *testing.T) {
-		if err := wait(t.Context(), path, nil, io.Discard); err != errResident { //nolint:errorlint // the very same
-			t.Errorf("wait() = %v", err)
+		if err := newSession(path, nil).stay(t.Context(), nil); err != errResident { //nolint:errorlint // the very same
+			t.Errorf("stay() = %v", err)
 		}
 	})
-	close(may)
-	stop()
-	t.Run("own rule: an agent that was told to stop ends, and leaves the place to the next", func(t *testing.T) {
-		if err := <-ended; err != nil {
-			t.Errorf("wait() = %v", err)
+	t.Run("own rule: an agent that was told to stop ends what is in hand first, and leaves the place to the next", func(t *testing.T) {
+		stop()
+		next, stopNext := context.WithCancel(t.Context())
+		there, nextEnded := make(chan struct{}), make(chan error, 1)
+		go func() { nextEnded <- newSession(path, nil).stay(next, func() { close(there) }) }()
+		select {
+		case <-there:
+			t.Error("two agents were there at once")
+		case err := <-ended:
+			t.Errorf("it did not wait for the links in hand: %v", err)
+		case <-time.After(300 * time.Millisecond):
 		}
-		if there, _ := handOver(t.Context(), path, "lanyard-desk:three"); there {
-			t.Error("somebody took a link")
+		close(may)
+		if err := <-ended; err != nil {
+			t.Errorf("stay() = %v", err)
+		}
+		<-there
+		if there, _ := handOver(t.Context(), path, ""); !there {
+			t.Error("nobody is there")
+		}
+		stopNext()
+		if err := <-nextEnded; err != nil {
+			t.Errorf("the next: %v", err)
+		}
+	})
+	t.Run("own rule: of agents that are started at once one waits", func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		results := make(chan error, 10)
+		var ready atomic.Int32
+		for range cap(results) {
+			go func() { results <- newSession(path, nil).stay(ctx, func() { ready.Add(1) }) }()
+		}
+		for range cap(results) - 1 {
+			if err := <-results; !errors.Is(err, errResident) {
+				t.Errorf("stay() = %v", err)
+			}
+		}
+		if n := ready.Load(); n != 1 {
+			t.Errorf("%d agents wait", n)
+		}
+		stop()
+		if err := <-results; err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("own rule: an agent that a link started ends with the last link, and is the only one meanwhile", func(t *testing.T) {
+		began, may := make(chan string), make(chan struct{})
+		ended := make(chan error, 1)
+		go func() {
+			ended <- newSession(path, func(_ context.Context, link string) { began <- link; <-may }).once(t.Context(), "first")
+		}()
+		if got := <-began; got != "first" {
+			t.Errorf("it began with %q", got)
+		}
+		if there, err := handOver(t.Context(), path, "second"); !there || err != nil {
+			t.Errorf("handOver() = %v, %v", there, err)
+		}
+		<-began
+		may <- struct{}{}
+		select {
+		case err := <-ended:
+			t.Errorf("it ended with a link in hand: %v", err)
+		case may <- struct{}{}:
+		}
+		if err := <-ended; err != nil {
+			t.Errorf("once() = %v", err)
+		}
+		if there, _ := handOver(t.Context(), path, ""); there {
+			t.Error("it is there still")
 		}
 	})
 	t.Run("own rule: nobody waits where others could", func(t *testing.T) {

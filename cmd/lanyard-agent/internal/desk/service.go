@@ -63,12 +63,17 @@ var (
 
 	// ErrOther says that the service is another than the settings name.
 	ErrOther = errors.New("the question is not of the service that this computer knows")
+
+	// ErrOver says that the service hears no more of this sign-in: it ended at
+	// the page, or is another agent's.
+	ErrOver = errors.New("the sign-in has ended at the service")
 )
 
 // Refused is a refusal in words that the service has for people.
 type Refused struct {
-	Code  string // of the message catalogue
-	Words string
+	Code     string // of the message catalogue
+	Words    string
+	Language string // of the words; empty if the service does not say
 }
 
 // Error returns the words.
@@ -105,17 +110,12 @@ func newRun(s Service, client *http.Client, now func() time.Time) (*run, error) 
 
 // redeem shows the handle, once, and learns the question.
 func (r *run) redeem(ctx context.Context, handle string, self challenge.Agent, build string, port int) error {
-	status, body, err := r.call(ctx, "/desk/v1/redeem", false, map[string]any{
+	body, err := r.call(ctx, "/desk/v1/redeem", false, map[string]any{
 		"h": handle, "port": port, "epk": jose.JSONWebKey{Key: &r.key.PublicKey},
 		"agent": map[string]string{"name": self.Name, "version": self.Version, "os": self.OS, "build": build},
 	})
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case status == http.StatusGone:
-		return ErrGone
-	case status != http.StatusOK:
-		return refusal(status, body)
 	}
 	if err := json.Unmarshal(body, &r.question); err != nil {
 		return errors.New("the service's question cannot be read")
@@ -131,26 +131,24 @@ func (r *run) redeem(ctx context.Context, handle string, self challenge.Agent, b
 // donePath is where the browser takes the completion code.
 const donePath = "/desk/v1/done"
 
-// report tells what happens at the desk, for the page. The sign-in does not
-// hang on it.
-func (r *run) report(ctx context.Context, state string, left *int) {
-	told := map[string]any{"state": state}
-	if left != nil {
-		told["left"] = *left
+// report tells what happens at the desk, and returns what the page says of it.
+func (r *run) report(ctx context.Context, now report) (said, error) {
+	body, err := r.call(ctx, "/desk/v1/progress", true, now)
+	if err != nil {
+		return said{}, err
 	}
-	_, _, _ = r.call(ctx, "/desk/v1/progress", true, told)
+	var words said
+	if len(body) > 0 && json.Unmarshal(body, &words) != nil {
+		return said{}, errors.New("the service's words cannot be read")
+	}
+	return words, nil
 }
 
 // respond sends what the card signed and returns the completion code.
 func (r *run) respond(ctx context.Context, jws, certificate []byte) (string, error) {
-	status, body, err := r.call(ctx, "/desk/v1/response", true, map[string]any{
-		"jws": string(jws), "x5c": []string{base64.StdEncoding.EncodeToString(certificate)},
-	})
+	body, err := r.call(ctx, "/desk/v1/response", true, map[string]any{"jws": string(jws), "x5c": [][]byte{certificate}})
 	if err != nil {
 		return "", err
-	}
-	if status != http.StatusOK {
-		return "", refusal(status, body)
 	}
 	var answer struct {
 		Code string `json:"cc"`
@@ -161,48 +159,68 @@ func (r *run) respond(ctx context.Context, jws, certificate []byte) (string, err
 	return answer.Code, nil
 }
 
-// refusal reads a problem of the service (RFC 9457).
-func refusal(status int, body []byte) error {
-	var p struct {
-		Title  string `json:"title"`
-		Detail string `json:"detail"`
-		Code   string `json:"code"`
-	}
-	if json.Unmarshal(body, &p) != nil || p.Detail == "" || len(p.Detail) > 1000 {
-		return fmt.Errorf("the service answered with status %d", status)
-	}
-	return Refused{Code: p.Code, Words: p.Detail}
-}
-
-// call posts JSON to the service. Calls after redeem carry a proof of this
-// run's key.
-func (r *run) call(ctx context.Context, path string, proven bool, v any) (int, []byte, error) {
+// call posts JSON to the service and returns what a good answer says. Calls
+// after redeem carry a proof of this run's key.
+func (r *run) call(ctx context.Context, path string, proven bool, v any) ([]byte, error) {
 	body, err := json.Marshal(v)
 	if err != nil {
-		return 0, nil, err
+		return nil, err
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.service.Origin+path, bytes.NewReader(body))
 	if err != nil {
-		return 0, nil, err
+		return nil, err
 	}
 	req.Header.Set("Content-Type", "application/json")
 	if proven {
 		proof, err := r.proof(path)
 		if err != nil {
-			return 0, nil, err
+			return nil, err
 		}
 		req.Header["DPoP"] = []string{proof} // as RFC 9449 spells it
 	}
 	resp, err := r.http.Do(req)
 	if err != nil {
-		return 0, nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
+		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return 0, nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
+		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
-	return resp.StatusCode, answer, nil
+	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
+		return answer, nil
+	}
+	return nil, refusal(resp, answer)
+}
+
+// refusal says what an answer means that is not good.
+func refusal(resp *http.Response, body []byte) error {
+	words := problem(resp, body)
+	switch {
+	case resp.StatusCode == http.StatusGone:
+		return ErrGone
+	case resp.StatusCode == http.StatusUnauthorized:
+		return ErrOver
+	case resp.StatusCode >= 500: // of a server, or of what stands before it
+		return fmt.Errorf("%w: %w", ErrUnreachable, words)
+	default:
+		return words
+	}
+}
+
+// maxWords bounds what of a refusal is shown.
+const maxWords = 1000
+
+// problem reads the words of a refusal (RFC 9457).
+func problem(resp *http.Response, body []byte) error {
+	var p struct {
+		Detail string `json:"detail"`
+		Code   string `json:"code"`
+	}
+	if json.Unmarshal(body, &p) != nil || p.Detail == "" || len(p.Detail) > maxWords {
+		return fmt.Errorf("the service answered with status %d", resp.StatusCode)
+	}
+	return Refused{Code: p.Code, Words: p.Detail, Language: resp.Header.Get("Content-Language")}
 }
 
 // proof makes an RFC 9449 proof for one call, tied to the question. Its time is
@@ -233,9 +251,9 @@ func random(n int) string {
 // nothing may be sent where the settings do not say.
 func NewClient() *http.Client {
 	return &http.Client{
-		Timeout:       10 * time.Second,
+		Timeout:       callTime,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, MaxIdleConns: 2, IdleConnTimeout: time.Minute,
-			TLSHandshakeTimeout: 5 * time.Second, ResponseHeaderTimeout: 8 * time.Second},
+			TLSHandshakeTimeout: callTime},
 	}
 }

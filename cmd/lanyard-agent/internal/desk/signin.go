@@ -2,8 +2,6 @@ package desk
 
 import (
 	"context"
-	"crypto"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -22,9 +20,6 @@ import (
 // Scheme is that of the links which start a sign-in.
 const Scheme = "lanyard-desk"
 
-// returnTime is how long the browser may take to come for the completion code.
-const returnTime = 60 * time.Second
-
 // Agent signs people in at this desk.
 type Agent struct {
 	Services []Service
@@ -33,6 +28,8 @@ type Agent struct {
 	HTTP     *http.Client
 	Version  string
 	Build    string
+	Language string               // in which is spoken until the service says
+	PINTimer time.Duration        // how long card and passcode may take; 0: as long as the service says
 	Peer     func(net.Addr) error // says who may come for the completion code
 	Now      func() time.Time
 }
@@ -57,144 +54,187 @@ func ParseLink(text string) (Link, error) {
 	return l, nil
 }
 
+// How a sign-in can end beside what cards, prompts and services say.
+var (
+	// ErrStopped says that the agent was told to stop.
+	ErrStopped = errors.New("the agent was told to stop")
+
+	// ErrTimeout says that card and passcode took too long.
+	ErrTimeout = errors.New("the card or its passcode took too long")
+
+	// ErrBusy says that another sign-in is under way at this desk.
+	ErrBusy = errors.New("another sign-in is under way at this desk")
+
+	// ErrAlone says that the browser did not come for the completion code.
+	ErrAlone = errors.New("the browser did not come back")
+)
+
+// Ended says why nobody was signed in.
+type Ended struct {
+	Language string
+	Words    string // for the person; empty where they know
+	Err      error
+}
+
+// Error returns the reason.
+func (e Ended) Error() string { return e.Err.Error() }
+
+// Unwrap returns the reason.
+func (e Ended) Unwrap() error { return e.Err }
+
 // SignIn answers the question behind a link with the card of whoever sits here.
-// It returns when the browser has come for the completion code, or with the
-// reason why nobody is signed in, which the page is told too.
+// It returns when the browser has come for the completion code, or with Ended,
+// which the page is told too.
 func (a Agent) SignIn(ctx context.Context, l Link) error {
+	r, b, err := a.begin(ctx, l)
+	if err != nil {
+		return a.ended(r, "", err)
+	}
+	defer b.close() //nolint:contextcheck // it ends what it serves, whoever has gone
+
+	within, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	s := &signIn{agent: a, r: r, pulse: newPulse(within, r, end), screen: screen{prompt: a.Prompt, language: r.question.Language}}
+	defer s.pulse.stop()
+	defer s.screen.clear()
+	if err := s.run(within, b); err != nil {
+		err = because(within, err)
+		s.screen.clear()
+		words := ""
+		if last, told := lastOf(err); told {
+			words = s.pulse.finish(ctx, last)
+		}
+		return a.ended(r, words, err)
+	}
+	return nil
+}
+
+// Refuse tells the page behind a link that this desk signs in somebody already.
+func (a Agent) Refuse(ctx context.Context, l Link) error {
+	r, b, err := a.begin(ctx, l)
+	if err != nil {
+		return err
+	}
+	b.close() //nolint:contextcheck // nobody comes
+	ctx, cancel := context.WithTimeout(ctx, lastTime)
+	defer cancel()
+	_, err = r.report(ctx, report{State: agentBusy})
+	return err
+}
+
+// begin redeems a link, and waits for the browser from then on. Once it has
+// begun the agent is not stopped in the middle: a question that nobody knows of
+// could be refused by nobody.
+func (a Agent) begin(ctx context.Context, l Link) (*run, *bounce, error) {
+	if ctx.Err() != nil {
+		return nil, nil, ErrStopped
+	}
 	i := slices.IndexFunc(a.Services, func(s Service) bool { return s.Alias == l.Alias })
 	if i < 0 {
-		return fmt.Errorf("%w: %s", ErrOther, l.Alias)
+		return nil, nil, fmt.Errorf("%w: %s", ErrOther, l.Alias)
 	}
 	service := a.Services[i]
 	if err := service.Check(); err != nil {
-		return err
+		return nil, nil, err
+	}
+	r, err := newRun(service, a.HTTP, a.Now)
+	if err != nil {
+		return nil, nil, err
 	}
 	b, err := newBounce(ctx, service.Origin, a.Peer)
 	if err != nil {
-		return fmt.Errorf("listen for the browser: %w", err)
+		return nil, nil, fmt.Errorf("listen for the browser: %w", err)
 	}
-	defer b.close() //nolint:contextcheck // it ends what it serves, whoever has gone
-	r, err := newRun(service, a.HTTP, a.Now)
-	if err != nil {
-		return err
-	}
-	if err := r.redeem(ctx, l.Handle, a.self(), a.Build, b.port()); err != nil {
-		return err
+	if err := r.redeem(context.WithoutCancel(ctx), l.Handle, a.self(), a.Build, b.port()); err != nil {
+		b.close() //nolint:contextcheck // nobody comes
+		return nil, nil, err
 	}
 	b.expect(r.question.Transaction)
-
-	limited, cancel := context.WithTimeout(ctx, r.timeLeft())
-	defer cancel()
-	jws, certificate, err := a.sign(limited, r)
-	if err != nil {
-		r.tell(ctx, err)
-		return err
-	}
-	completion, err := r.respond(ctx, jws, certificate.Raw)
-	if err != nil {
-		return err
-	}
-	b.lead(service.Origin+donePath, r.question.Transaction, completion)
-	select {
-	case <-b.done:
-		return nil
-	case <-time.After(returnTime):
-		return errors.New("the browser did not come back")
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return r, b, nil
 }
 
 func (a Agent) self() challenge.Agent {
 	return challenge.Agent{Name: "lanyard-agent", Version: a.Version, OS: runtime.GOOS}
 }
 
-// timeLeft is how long the card and the passcode may take: what the service
-// gives, and never longer than its question lives.
-func (r *run) timeLeft() time.Duration {
-	left := min(time.Duration(r.question.PINTimer)*time.Second, time.Duration(r.question.Expires-r.question.Now)*time.Second)
+// timeLeft is how long the card and the passcode may take: what the service and
+// this computer give, and never longer than the question lives.
+func (a Agent) timeLeft(q challenge.Question) time.Duration {
+	left := min(time.Duration(q.PINTimer)*time.Second, time.Duration(q.Expires-q.Now)*time.Second)
+	if a.PINTimer > 0 {
+		left = min(left, a.PINTimer)
+	}
 	return max(left, time.Second)
 }
 
-// tell says why there is no signature, in the words of the protocol.
-func (r *run) tell(ctx context.Context, why error) {
-	state := ""
+// because returns why a sign-in ended: what ended it as a whole, where there is
+// something, and what went wrong last where there is not.
+func because(ctx context.Context, err error) error {
+	cause := context.Cause(ctx)
 	switch {
-	case errors.Is(why, prompt.ErrCancelled):
-		state = "cancelled"
-	case errors.Is(why, card.ErrBlocked):
-		state = "pin_blocked"
-	case errors.Is(why, card.ErrRemoved):
-		state = "card_removed"
-	case errors.Is(why, card.ErrUnsupported):
-		state = "card_unsupported"
-	case errors.Is(why, context.DeadlineExceeded):
-		state = "timeout"
+	case cause == nil && errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, ErrUnreachable):
+		return ErrTimeout
+	case cause == nil:
+		return err
+	case errors.Is(cause, context.Canceled):
+		return ErrStopped
 	default:
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-	defer cancel()
-	r.report(ctx, state, nil)
-}
-
-// sign has the card of whoever sits here sign the question.
-func (a Agent) sign(ctx context.Context, r *run) (jws []byte, certificate *x509.Certificate, err error) {
-	c, err := a.Cards.Wait(ctx, func(w card.Waiting) { r.report(ctx, string(w), nil) })
-	if err != nil {
-		return nil, nil, err
-	}
-	defer func() { _ = c.Close() }() // it has been reset
-	about := c.About()
-	r.report(ctx, "card_in", nil)
-	alg, err := challenge.AlgFor(about.Certificate.PublicKey)
-	if err != nil || !slices.Contains(r.question.Algs, alg) {
-		return nil, nil, card.ErrUnsupported
-	}
-	if about.TriesLeft == 0 {
-		return nil, nil, card.ErrBlocked
-	}
-
-	p := r.question.Payload()
-	p.ClientNonce, p.AgentKey, p.Agent, p.Reader, p.PIN = random(32), r.thumb, a.self(), about.Reader, challenge.Host
-	p.Card = challenge.Card{GUID: about.GUID, ATR: about.ATR, Serial: challenge.Serial(about.Certificate)}
-	q := prompt.Question{Language: r.question.Language, Service: r.service.Alias, Application: r.question.ClientName, Code: r.question.DisplayCode,
-		Holder: about.Holder(), TriesLeft: about.TriesLeft, Until: a.Now().Add(r.timeLeft())}
-	for {
-		r.report(ctx, "pin_prompt", nil)
-		passcode, err := a.ask(ctx, c, q)
-		if err != nil {
-			return nil, nil, err
-		}
-		err = c.Use(passcode, func(key crypto.Signer) error {
-			r.report(ctx, "signing", nil)
-			jws, err = challenge.Sign(p, about.Certificate, key)
-			return err
-		})
-		clear(passcode)
-		wrong, again := errors.AsType[card.PINError](err)
-		if err == nil || !again || wrong.TriesLeft == 0 {
-			return jws, about.Certificate, err
-		}
-		r.report(ctx, "pin_wrong", &wrong.TriesLeft)
-		q.Wrong, q.TriesLeft = fmt.Sprintf(prompt.In(q.Language).TriesLeft, wrong.TriesLeft), wrong.TriesLeft
+		return cause
 	}
 }
 
-// ask asks for the passcode for as long as the card is there.
-func (a Agent) ask(ctx context.Context, c card.Card, q prompt.Question) ([]byte, error) {
-	asking, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	go func() {
-		select {
-		case <-c.Gone():
-			stop(card.ErrRemoved)
-		case <-asking.Done():
-		}
-	}()
-	passcode, err := a.Prompt.Ask(asking, q)
-	if err != nil && errors.Is(context.Cause(asking), card.ErrRemoved) {
-		return nil, card.ErrRemoved
+// lastOf is the last that the service is told of a sign-in that ended with err,
+// if it does not know.
+func lastOf(err error) (doing, bool) {
+	_, refused := errors.AsType[Refused](err)
+	switch {
+	case refused, errors.Is(err, ErrOver), errors.Is(err, ErrUnreachable):
+		return "", false
+	case errors.Is(err, prompt.ErrCancelled):
+		return cancelled, true
+	case errors.Is(err, card.ErrBlocked):
+		return pinBlocked, true
+	case errors.Is(err, ErrTimeout):
+		return timedOut, true
+	default:
+		return agentStopped, true
 	}
-	return passcode, err
+}
+
+// ended says why nobody was signed in, in the service's words where it has some.
+func (a Agent) ended(r *run, words string, err error) error {
+	language := a.Language
+	if r != nil {
+		language = r.question.Language
+	}
+	refused, isRefused := errors.AsType[Refused](err)
+	own := prompt.In(language)
+	switch {
+	case isRefused:
+		words = refused.Words
+		if refused.Language != "" {
+			language = refused.Language
+		}
+	case errors.Is(err, prompt.ErrCancelled), errors.Is(err, ErrStopped):
+		words = ""
+	case errors.Is(err, card.ErrBlocked), errors.Is(err, ErrTimeout):
+		if words == "" {
+			words = own.Over
+		}
+	case errors.Is(err, ErrUnreachable):
+		words = own.Unreachable
+	case errors.Is(err, ErrGone):
+		words = own.Gone
+	case errors.Is(err, ErrOther):
+		words = own.Stranded
+	case errors.Is(err, ErrOver):
+		words = own.Over
+	case errors.Is(err, ErrAlone):
+		words = own.Alone
+	case errors.Is(err, card.ErrNoReaders):
+		words = own.NoReaders
+	default:
+		words = own.Failed
+	}
+	return Ended{Language: language, Words: words, Err: err}
 }

@@ -1,0 +1,62 @@
+package desk
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// explainTime is how long words about a sign-in that ended stay at the desk.
+const explainTime = 2 * time.Minute
+
+// Desk opens the links that come to a desk: it signs in one person at a time.
+type Desk struct {
+	agent Agent
+
+	mu   sync.Mutex
+	busy bool
+	hush context.CancelFunc // ends what is said about the last sign-in
+}
+
+// At returns the desk of an agent.
+func At(a Agent) *Desk { return &Desk{agent: a, hush: func() {}} }
+
+// Open signs in by a link. When nobody was signed in it says why, until that was
+// read or the next link comes, and returns the reason. While a sign-in is under
+// way it tells the page of another that it has to wait.
+func (d *Desk) Open(ctx context.Context, l Link) error {
+	until, done, ok := d.take(ctx)
+	if !ok {
+		return errors.Join(ErrBusy, d.agent.Refuse(ctx, l))
+	}
+	defer done()
+	err := d.agent.SignIn(ctx, l)
+	d.free()
+	if why, ok := errors.AsType[Ended](err); ok && why.Words != "" {
+		until, cancel := context.WithTimeout(until, explainTime)
+		defer cancel()
+		_ = d.agent.Prompt.Tell(until, why.Language, why.Words) // err is returned
+	}
+	return err
+}
+
+// take takes the desk, unless somebody is signing in there. What was said about
+// the sign-in before is said no more, and about this one until the next.
+func (d *Desk) take(ctx context.Context) (until context.Context, done context.CancelFunc, ok bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.busy {
+		return nil, nil, false
+	}
+	d.busy = true
+	d.hush()
+	until, d.hush = context.WithCancel(ctx)
+	return until, d.hush, true
+}
+
+func (d *Desk) free() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.busy = false
+}
