@@ -29,7 +29,7 @@ cmd/lanyard                           -> * + chi cobra go-jose go-redis miniredi
 cmd/lanyard/demo                      -> idp/registry/directory web + go-jose go-oidc oauth2
 cmd/lanyard-bench                     -> authenticators/passkey/testkey authenticators/smartcard/cardca authenticators/smartcard/challenge authenticators/smartcard/virtualcard idp idp/registry/directory store/conformance/servers + go-jose go-redis pgx x/net
 cmd/lanyard-agent                     -> cmd/lanyard-agent/internal/card cmd/lanyard-agent/internal/desk cmd/lanyard-agent/internal/prompt + cobra
-cmd/lanyard-agent/internal/card       -> authenticators/smartcard/virtualcard
+cmd/lanyard-agent/internal/card       -> authenticators/smartcard/virtualcard + purego
 cmd/lanyard-agent/internal/card/virtualreader -> authenticators/smartcard/virtualcard
 cmd/lanyard-agent/internal/desk       -> authenticators/smartcard/challenge cmd/lanyard-agent/internal/card cmd/lanyard-agent/internal/prompt + go-jose
 cmd/lanyard-agent/internal/prompt     -> + x/term
@@ -85,6 +85,7 @@ var others = map[string]string{
 	"pflag":        "github.com/spf13/pflag/",
 	"pgx":          "github.com/jackc/pgx/",
 	"prometheus":   "github.com/prometheus/",
+	"purego":       "github.com/ebitengine/purego",
 	"qr":           "rsc.io/qr/",
 	"tink":         "github.com/tink-crypto/tink-go/",
 	"ulid":         "github.com/oklog/ulid/",

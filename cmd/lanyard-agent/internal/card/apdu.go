@@ -1,7 +1,6 @@
 package card
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 )
@@ -29,10 +28,12 @@ type connection interface {
 type word uint16
 
 const (
-	swOK       word = 0x9000
-	swBlocked  word = 0x6983
-	swWrong    word = 0x6A80
-	swNotFound word = 0x6A82
+	swOK         word = 0x9000
+	swNoSecurity word = 0x6982
+	swBlocked    word = 0x6983
+	swNotNow     word = 0x6985
+	swWrong      word = 0x6A80
+	swNotFound   word = 0x6A82
 )
 
 // Error says what the card said, for logs: people are told what it means.
@@ -95,7 +96,7 @@ func gather(c connection, command []byte) ([]byte, word, error) {
 			return all, sw, nil
 		}
 	}
-	return nil, 0, errors.New("the card's answer has no end")
+	return nil, 0, fmt.Errorf("%w: its answer has no end", ErrUnreadable)
 }
 
 // once sends a command and forgets it: there may be a passcode in it.
@@ -107,7 +108,7 @@ func once(c connection, command []byte) ([]byte, word, error) {
 	}
 	n := len(answer) - 2
 	if n < 0 {
-		return nil, 0, errors.New("the card's answer is cut short")
+		return nil, 0, fmt.Errorf("%w: its answer is cut short", ErrUnreadable)
 	}
 	return answer[:n], word(answer[n])<<8 | word(answer[n+1]), nil
 }

@@ -58,15 +58,23 @@ type Waiting string
 
 // What a source can wait for, in the words of desk-auth/1.
 const (
-	ForReader Waiting = "no_reader"
-	ForCard   Waiting = "wait_card"
+	ForReader   Waiting = "no_reader"
+	ForCard     Waiting = "wait_card"
+	ForReadable Waiting = "card_unreadable"  // the one that is there does not answer
+	ForRelease  Waiting = "card_busy"        // another program keeps it to itself
+	ForOther    Waiting = "card_unsupported" // the one that is there cannot sign in
 )
 
 // What can be wrong with a card.
 var (
 	ErrBlocked     = errors.New("the card is locked")
 	ErrRemoved     = errors.New("the card was removed")
+	ErrUnreadable  = errors.New("the card does not answer")
 	ErrUnsupported = errors.New("this is no card that can sign in")
+
+	// ErrContactless says that a card takes no passcode through this reader,
+	// as some do not without contacts. errors.Is finds ErrUnsupported in it.
+	ErrContactless = fmt.Errorf("%w here: it takes its passcode in a reader with contacts only", ErrUnsupported)
 )
 
 // PINError says that the passcode is wrong and how many tries are left. At zero

@@ -15,10 +15,46 @@ import (
 // system is pcscd, which has the card readers on Linux. Its socket is where its
 // other clients look for it.
 func system() (service, error) {
-	if path := os.Getenv("PCSCLITE_CSOCK_NAME"); path != "" {
-		return pcscd(path), nil
+	path := "/run/pcscd/pcscd.comm"
+	if named := os.Getenv("PCSCLITE_CSOCK_NAME"); named != "" {
+		path = named
 	}
-	return pcscd("/run/pcscd/pcscd.comm"), nil
+	return spoken{pcscd(path), pcsclite}, nil
+}
+
+// spoken is pcscd, and its library for a pcscd whose version is not spoken here.
+type spoken struct {
+	pcscd
+	library func() (service, error)
+}
+
+// Readers implements service.
+func (s spoken) Readers(ctx context.Context, seen []reader) ([]reader, error) {
+	now, err := s.pcscd.Readers(ctx, seen)
+	if l := s.instead(err); l != nil {
+		return l.Readers(ctx, seen)
+	}
+	return now, err
+}
+
+// Connect implements service.
+func (s spoken) Connect(ctx context.Context, name string) (connection, error) {
+	c, err := s.pcscd.Connect(ctx, name)
+	if l := s.instead(err); l != nil {
+		return l.Connect(ctx, name)
+	}
+	return c, err
+}
+
+// instead is the library, where it is needed and is there.
+func (s spoken) instead(err error) service {
+	if !errors.Is(err, ErrNoReaders) {
+		return nil
+	}
+	if l, err := s.library(); err == nil {
+		return l
+	}
+	return nil
 }
 
 // pcscd is the path of pcscd's socket. What is said there is pcscd's own: a head
@@ -48,14 +84,6 @@ const (
 	minorWaits = 4
 )
 
-// Times.
-const (
-	answerTime = 5 * time.Second // of pcscd, and for another program to let go of a card
-	cardTime   = 30 * time.Second
-	pollTime   = 500 * time.Millisecond
-	lockTime   = 50 * time.Millisecond
-)
-
 // session is one connection to pcscd.
 type session struct {
 	conn  net.Conn
@@ -68,31 +96,40 @@ type version struct {
 }
 
 // dial connects to pcscd and agrees on a version: on another one that pcscd
-// offers, if it does not know ours.
+// offers, if it does not know ours. It may hang up on who does not speak its own.
 func (p pcscd) dial(ctx context.Context) (*session, error) {
+	v := version{Major: major, Minor: minor}
+	for try := range 2 {
+		conn, err := p.connect(ctx)
+		if err != nil {
+			return nil, err
+		}
+		s := &session{conn: conn}
+		v.Outcome = 0
+		err = s.call(cmdVersion, &v, answerTime)
+		if err == nil && v.Outcome == 0 && v.Major == major {
+			s.minor = v.Minor
+			return s, nil
+		}
+		_ = conn.Close() // it was of no use
+		if err != nil && try == 0 {
+			return nil, err
+		}
+		if err != nil || v.Major != major {
+			break
+		}
+	}
+	return nil, fmt.Errorf("the service for card readers speaks version %d.%d: %w", v.Major, v.Minor, ErrNoReaders)
+}
+
+func (p pcscd) connect(ctx context.Context) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", string(p))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errService, err)
 	}
-	s := &session{conn: conn}
-	v := version{Major: major, Minor: minor}
-	for range 2 {
-		v.Outcome = 0
-		if err = s.call(cmdVersion, &v, answerTime); err == nil && v.Outcome == 0 && v.Major == major {
-			s.minor = v.Minor
-			return s, nil
-		}
-		if err != nil || v.Major != major {
-			break
-		}
-	}
-	_ = conn.Close()
-	if err == nil {
-		err = fmt.Errorf("the service for card readers speaks version %d.%d: %w", v.Major, v.Minor, ErrNoReaders)
-	}
-	return nil, err
+	return conn, nil
 }
 
 // call sends a command with its structure, and reads the structure anew.

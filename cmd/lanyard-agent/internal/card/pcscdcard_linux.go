@@ -5,56 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
-)
-
-// outcome is what came of a command: nought, or an error of PC/SC.
-type outcome uint32
-
-// Outcomes that are told apart.
-const (
-	outSharing      outcome = 0x8010000B
-	outNoCard       outcome = 0x8010000C
-	outNoReader     outcome = 0x80100009
-	outProtocol     outcome = 0x8010000F
-	outSilent       outcome = 0x80100013
-	outNotSent      outcome = 0x80100016
-	outUnavailable  outcome = 0x80100017
-	outUnsupported  outcome = 0x80100065
-	outUnresponsive outcome = 0x80100066
-	outUnpowered    outcome = 0x80100067
-	outReset        outcome = 0x80100068
-	outRemoved      outcome = 0x80100069
-)
-
-// Error says the number, for logs.
-func (o outcome) Error() string { return fmt.Sprintf("PC/SC error %08X", uint32(o)) }
-
-// err says what an outcome means; nil is good. A card that was taken out does
-// not answer for a while before it is missed.
-func (o outcome) err() error {
-	switch o {
-	case 0:
-		return nil
-	case outNoCard, outNoReader, outUnavailable, outRemoved, outSilent, outNotSent:
-		return fmt.Errorf("%w: %w", ErrRemoved, o)
-	case outUnsupported, outUnresponsive, outProtocol:
-		return fmt.Errorf("%w: %w", ErrUnsupported, o)
-	case outSharing:
-		return fmt.Errorf("%w: %w", ErrBusy, o)
-	default:
-		return o
-	}
-}
-
-const (
-	scopeSystem = 2
-	shared      = 2
-	bothT       = 1 | 2 // T=0 and T=1
-	protocolT0  = 1
-
-	leaveCard = 0
-	resetCard = 1
 )
 
 type establishing struct {
@@ -96,21 +46,6 @@ func (p pcscd) Connect(ctx context.Context, name string) (connection, error) {
 		return nil, asRemoved(err)
 	}
 	return &pcscdCard{s: s, card: c.Card, protocol: c.Protocol}, nil
-}
-
-// patiently tries again while another program has the card, which is over soon
-// among programs that behave.
-func patiently(try func() (outcome, error)) error {
-	for waited := time.Duration(0); ; waited += lockTime {
-		o, err := try()
-		if err != nil {
-			return err
-		}
-		if o != outSharing || waited >= answerTime {
-			return o.err()
-		}
-		time.Sleep(lockTime)
-	}
 }
 
 // asRemoved says that the card is gone when pcscd is, in the middle.
@@ -177,9 +112,6 @@ type transmitting struct {
 	Outcome                  outcome
 }
 
-// maxShort is the longest answer to a short command.
-const maxShort = 258
-
 // Transmit implements connection.
 func (c *pcscdCard) Transmit(command []byte) ([]byte, error) {
 	const headers = 16                                                                                              // the size of what describes a protocol, for PC/SC
@@ -195,7 +127,7 @@ func (c *pcscdCard) Transmit(command []byte) ([]byte, error) {
 		return nil, err
 	}
 	if body.Room > maxShort {
-		return nil, errors.New("the card's answer is too long")
+		return nil, fmt.Errorf("%w: its answer is too long", ErrUnreadable)
 	}
 	if body.Room == 0 {
 		return nil, fmt.Errorf("%w: it answers nothing", ErrRemoved) // some readers tell no more

@@ -150,6 +150,8 @@ func readTries(c connection) (int, error) {
 		return 0, err
 	case sw == swBlocked:
 		return 0, nil
+	case sw == swNoSecurity || sw == swNotNow:
+		return 0, fmt.Errorf("%w: %w", ErrContactless, sw)
 	case sw&0xFFF0 == 0x63C0:
 		return int(sw & 0x0F), nil
 	}
@@ -174,6 +176,8 @@ func verify(c connection, passcode []byte) error {
 		return ErrBlocked
 	case sw == swWrong:
 		return noTry(c)
+	case sw == swNoSecurity || sw == swNotNow:
+		return fmt.Errorf("%w: %w", ErrContactless, sw)
 	case sw&0xFFF0 == 0x63C0:
 		return PINError{TriesLeft: int(sw & 0x0F)}
 	}

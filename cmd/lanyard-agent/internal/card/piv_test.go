@@ -168,6 +168,16 @@ func TestUse(t *testing.T) {
 			t.Errorf("Use() = %v, tries left %d", err, other.TriesLeft())
 		}
 	})
+	t.Run("own rule: a card that takes no passcode through the air is no card to sign in with here, and loses no try", func(t *testing.T) {
+		for _, sw := range [][]byte{{0x69, 0x82}, {0x69, 0x85}} {
+			if _, err := readTries(&answers{left: append([]byte{1}, sw...)}); !errors.Is(err, ErrContactless) || !errors.Is(err, ErrUnsupported) {
+				t.Errorf("%X: readTries() = %v", sw, err)
+			}
+			if err := verify(&answers{left: append([]byte{1}, sw...)}, []byte("123456")); !errors.Is(err, ErrContactless) {
+				t.Errorf("%X: verify() = %v", sw, err)
+			}
+		}
+	})
 	t.Run("own rule: RSA signs in no other way than by PSS", func(t *testing.T) {
 		digest := sha256.Sum256(nil)
 		err := opened(t, newRoom(with("Reader", ofKind(t, virtualcard.RSA2048, "Asha", nil)))).Use([]byte("123456"), func(k crypto.Signer) error {

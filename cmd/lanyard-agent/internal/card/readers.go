@@ -1,7 +1,6 @@
 package card
 
 import (
-	"cmp"
 	"context"
 	"crypto"
 	"encoding/hex"
@@ -9,12 +8,12 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 )
 
 // What can be wrong with card readers.
 var (
-	// ErrBusy says that another program keeps the card to itself.
+	// ErrBusy says that another program keeps the card to itself. No try was
+	// used up: it can be asked again.
 	ErrBusy = errors.New("another program is using the card")
 
 	// ErrNoReaders says that this system has no service for card readers that
@@ -44,9 +43,16 @@ type reader struct {
 	atr     string // of the card, upper-case hex
 }
 
+// answered says whether the card in it answered its reset as cards do
+// (ISO 7816-3 §8.1). One that lies upside down does not.
+func (r reader) answered() bool {
+	return strings.HasPrefix(r.atr, "3B") || strings.HasPrefix(r.atr, "3F")
+}
+
 // Chooser asks a person which of several cards they mean.
 type Chooser interface {
-	// Choose returns the place in cards of the one that is meant.
+	// Choose returns the place in cards of the one that is meant. ctx is done
+	// when other cards are there than were.
 	Choose(ctx context.Context, cards []About) (int, error)
 }
 
@@ -56,14 +62,15 @@ type Readers struct {
 	// reader that is first by name.
 	Choose Chooser
 
+	// Poll looks again and again in place of being told of changes. Some that
+	// lend readers over a network tell of none.
+	Poll bool
+
 	service service // nil: the system's own
 }
 
-// retryTime is how often a service that does not answer is asked again.
-const retryTime = time.Second
-
-// Wait implements Source. Of cards that cannot sign in it says so only where no
-// other card is there.
+// Wait implements Source. A card that cannot be used is waited for to be changed
+// for another, unless one that can be used is there too.
 func (r Readers) Wait(ctx context.Context, tell func(Waiting)) (Card, error) {
 	s := r.service
 	if s == nil {
@@ -72,97 +79,67 @@ func (r Readers) Wait(ctx context.Context, tell func(Waiting)) (Card, error) {
 			return nil, err
 		}
 	}
+	if r.Poll {
+		s = polled{s}
+	}
 	told := Waiting("")
-	var seen []reader
-	for {
-		now, err := s.Readers(ctx, seen)
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
+	say := func(w Waiting) {
+		if w != "" && w != told {
+			told = w
+			tell(w)
 		}
-		if err != nil && !errors.Is(err, errService) {
+	}
+	l := look{service: s}
+	for {
+		if err := l.again(ctx); err != nil {
 			return nil, err
 		}
-		c, waits, err := r.look(ctx, s, now)
-		silent := errors.Is(err, ErrRemoved)
-		if c != nil || err != nil && !silent {
-			return c, err
-		}
-		if waits != told {
-			told = waits
-			tell(waits)
-		}
-		if seen = now; now == nil || silent {
-			// A card that is said to be there and does not answer is looked at
-			// again: nobody may tell that it was changed for another.
-			seen = nil
-			select {
-			case <-time.After(retryTime):
-			case <-ctx.Done():
-				return nil, ctx.Err()
-			}
-		}
-	}
-}
-
-// look opens the card that is there, or says what there is to wait for. With
-// ErrRemoved there was a card that did not answer.
-func (r Readers) look(ctx context.Context, s service, now []reader) (Card, Waiting, error) {
-	if len(now) == 0 {
-		return nil, ForReader, nil
-	}
-	var found []*inReader
-	var unusable error
-	for _, at := range now {
-		if !at.present {
+		if len(l.found) == 0 {
+			say(l.waits)
 			continue
 		}
-		c, err := open(ctx, s, at)
-		switch {
-		case err == nil:
-			found = append(found, c)
-		case errors.Is(err, ErrUnsupported):
-			unusable = err
-		case errors.Is(err, ErrRemoved):
-			unusable = cmp.Or(unusable, err)
-		default:
-			closeBut(found, nil)
-			return nil, "", err
+		c, err := r.choose(ctx, l)
+		if c == nil && err == nil { // what there was to choose from has changed
+			told = ""
+			continue
 		}
+		return c, err
 	}
-	if len(found) == 0 {
-		return nil, ForCard, unusable
-	}
-	i, err := r.choose(ctx, found)
-	if err != nil {
-		closeBut(found, nil)
-		return nil, "", err
-	}
-	closeBut(found, found[i])
-	found[i].watch(ctx, s)
-	return found[i], "", nil
 }
 
-func (r Readers) choose(ctx context.Context, found []*inReader) (int, error) {
-	if len(found) == 1 || r.Choose == nil {
-		return 0, nil
-	}
-	cards := make([]About, len(found))
-	for i, c := range found {
-		cards[i] = c.about
-	}
-	i, err := r.Choose.Choose(ctx, cards)
-	if err == nil && (i < 0 || i >= len(found)) {
-		err = fmt.Errorf("choose card: there is no card %d", i)
-	}
-	return i, err
-}
+// errChanged ends a choice when what there is to choose from has changed.
+var errChanged = errors.New("other cards are there")
 
-func closeBut(cards []*inReader, kept *inReader) {
-	for _, c := range cards {
-		if c != kept {
-			_ = c.Close() // nothing was asked of it but what it shows to everybody
+// choose takes one of the cards that were found and lets go of the others. It
+// returns none when it has to be looked again.
+func (r Readers) choose(ctx context.Context, l look) (Card, error) {
+	i := 0
+	if len(l.found) > 1 && r.Choose != nil {
+		asking, stop := context.WithCancelCause(ctx)
+		defer stop(nil)
+		go func() {
+			_, _ = l.service.Readers(asking, l.now)
+			stop(errChanged)
+		}()
+		cards := make([]About, len(l.found))
+		for i, c := range l.found {
+			cards[i] = c.about
+		}
+		var err error
+		if i, err = r.Choose.Choose(asking, cards); err == nil && (i < 0 || i >= len(cards)) {
+			err = fmt.Errorf("choose card: there is no card %d", i)
+		}
+		if err != nil {
+			closeBut(l.found, nil)
+			if errors.Is(context.Cause(asking), errChanged) && ctx.Err() == nil {
+				return nil, nil
+			}
+			return nil, err
 		}
 	}
+	closeBut(l.found, l.found[i])
+	l.found[i].watch(ctx, l.service)
+	return l.found[i], nil
 }
 
 // inReader is a card in a reader.
@@ -208,7 +185,7 @@ func (c *inReader) watch(ctx context.Context, s service) {
 			if ctx.Err() != nil {
 				return
 			}
-			there := func(r reader) bool { return r.name == c.at.name && r.present && r.atr == c.at.atr }
+			there := func(r reader) bool { return r.name == c.at.name && r.present && r.events == c.at.events }
 			if err != nil || !slices.ContainsFunc(now, there) {
 				close(c.gone)
 				return

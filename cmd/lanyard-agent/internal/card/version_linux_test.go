@@ -9,8 +9,9 @@ import (
 )
 
 // fakePCSCD speaks one version, and has one reader whose card comes with the
-// second look. It returns the commands that it was sent.
-func fakePCSCD(t *testing.T, speaks version) (p pcscd, sent chan uint32) {
+// second look. It may hang up on who speaks another. It returns the commands
+// that it was sent.
+func fakePCSCD(t *testing.T, speaks version, hangsUp bool) (p pcscd, sent chan uint32) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "s")
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "unix", path)
@@ -37,6 +38,9 @@ func fakePCSCD(t *testing.T, speaks version) (p pcscd, sent chan uint32) {
 						answer.Outcome = 0x8010001E
 					}
 					_ = binary.Write(conn, binary.NativeEndian, answer)
+					if answer.Outcome != 0 && hangsUp {
+						_ = conn.Close()
+					}
 				case cmdReaders, cmdWait:
 					var states [maxReaders]readerState
 					copy(states[3].Name[:], "Reader")
@@ -59,15 +63,17 @@ func fakePCSCD(t *testing.T, speaks version) (p pcscd, sent chan uint32) {
 func TestVersion(t *testing.T) {
 	seen := []reader{{name: "Reader"}}
 	for name, tt := range map[string]struct {
-		speaks version
-		looks  uint32 // by which command
+		speaks  version
+		hangsUp bool
+		looks   uint32 // by which command
 	}{
-		"the one that is asked for": {version{Major: 4, Minor: 4}, cmdWait},
-		"a later one":               {version{Major: 4, Minor: 5}, cmdWait},
-		"one that tells nothing":    {version{Major: 4, Minor: 2}, cmdReaders},
+		"the one that is asked for": {version{Major: 4, Minor: 4}, false, cmdWait},
+		"a later one":               {version{Major: 4, Minor: 5}, false, cmdWait},
+		"one that tells nothing":    {version{Major: 4, Minor: 2}, false, cmdReaders},
+		"one that hangs up":         {version{Major: 4, Minor: 3}, true, cmdReaders},
 	} {
 		t.Run("own rule: pcscd is spoken to in its version: "+name, func(t *testing.T) {
-			p, sent := fakePCSCD(t, tt.speaks)
+			p, sent := fakePCSCD(t, tt.speaks, tt.hangsUp)
 			now, err := p.Readers(t.Context(), seen)
 			if err != nil || len(now) != 1 || !now[0].present || now[0].atr != "3B00" {
 				t.Errorf("Readers() = %v, %v", now, err)
@@ -82,9 +88,19 @@ func TestVersion(t *testing.T) {
 		})
 	}
 	t.Run("own rule: with a pcscd that is not of its kind the agent does not speak", func(t *testing.T) {
-		p, _ := fakePCSCD(t, version{Major: 5})
+		p, _ := fakePCSCD(t, version{Major: 5}, false)
 		if _, err := p.Readers(t.Context(), nil); !errors.Is(err, ErrNoReaders) {
 			t.Errorf("Readers() = %v", err)
+		}
+	})
+	t.Run("own rule: with a pcscd that is not of its kind, and no library of its own, the agent does not speak", func(t *testing.T) {
+		p, _ := fakePCSCD(t, version{Major: 5}, true)
+		s := spoken{p, func() (service, error) { return nil, errors.New("no library") }}
+		if _, err := s.Readers(t.Context(), nil); !errors.Is(err, ErrNoReaders) {
+			t.Errorf("Readers() = %v", err)
+		}
+		if _, err := s.Connect(t.Context(), "Reader"); !errors.Is(err, ErrNoReaders) {
+			t.Errorf("Connect() = %v", err)
 		}
 	})
 	t.Run("own rule: no pcscd is no reader yet", func(t *testing.T) {

@@ -53,6 +53,7 @@ type slotOf struct {
 	powered processor // nil: no card
 	atr     string
 	events  uint32
+	refuses error // of whoever connects to it
 }
 
 // processor is a card with the power on.
@@ -110,6 +111,9 @@ func (r *room) Connect(_ context.Context, name string) (connection, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, s := range r.slots {
+		if s.name == name && s.refuses != nil {
+			return nil, s.refuses
+		}
 		if s.name == name && s.powered != nil {
 			r.open++
 			return &plugged{room: r, slot: s, powered: s.powered, t0: len(s.atr) > 4 && s.atr[:4] == "3B08"}, nil
