@@ -224,7 +224,7 @@ func (d *Drawer) config(l listing) (virtualcard.Config, error) {
 	return virtualcard.Config{
 		Key: key, Certificate: certificate, GUID: [16]byte(guid[:16]), TriesLeft: &tries,
 		Passcode: orElse(l.card.Passcode, defaultPasscode), PUK: orElse(l.card.PUK, defaultPUK),
-		OnTries: func(left int) { _ = d.Registry.SetCardTries(l.card.Serial, left) }, // the card keeps count by itself
+		OnChange: func(is virtualcard.Config) { _ = d.Registry.SetCardTries(l.card.Serial, *is.TriesLeft) }, // the card keeps count by itself
 	}, nil
 }
 

@@ -23,6 +23,8 @@ const (
 // Instructions (SP 800-73-4 part 2 §3).
 const (
 	insVerify       = 0x20
+	insChange       = 0x24
+	insUnblock      = 0x2C
 	insAuthenticate = 0x87
 	insSelect       = 0xA4
 	insResponse     = 0xC0
@@ -51,7 +53,7 @@ type Powered struct {
 
 // Power puts the power on. The card speaks the protocol that its answer to
 // reset names first.
-func (c *Card) Power() *Powered { return &Powered{card: c, t0: protocol(c.atr) == 0} }
+func (c *Card) Power() *Powered { return &Powered{card: c, t0: protocol(c.is.ATR) == 0} }
 
 // Reset is what a reader does to start anew.
 func (p *Powered) Reset() { *p = Powered{card: p.card, t0: p.t0} }
@@ -178,12 +180,16 @@ func (p *Powered) do(c command) ([]byte, int) {
 	switch c.ins {
 	case insVerify:
 		return nil, p.tryPasscode(c)
+	case insChange:
+		return nil, p.changePasscode(c)
+	case insUnblock:
+		return nil, p.unblock(c)
 	case insData:
 		return p.read(c)
 	case insAuthenticate:
 		return p.sign(c)
 	}
-	return nil, swNoInstruction
+	return p.extra(c)
 }
 
 func status(data []byte, sw int) []byte {

@@ -59,11 +59,18 @@ func says(t testing.TB, p *virtualcard.Powered, commands ...string) string {
 }
 
 const (
-	selectPIV   = "00 A4 04 00 09 A00000030800001000 00"
-	right       = "00 20 00 80 08 313233343536FFFF"
-	wrong       = "00 20 00 80 08 313131313131FFFF"
-	tries       = "00 20 00 80"
-	logOut      = "00 20 FF 80"
+	selectPIV = "00 A4 04 00 09 A00000030800001000 00"
+	right     = "00 20 00 80 08 313233343536FFFF"
+	wrong     = "00 20 00 80 08 313131313131FFFF"
+	tries     = "00 20 00 80"
+	logOut    = "00 20 FF 80"
+
+	change       = "00 24 00 80 10 313233343536FFFF 363534333231FFFF"
+	changeWrong  = "00 24 00 80 10 313131313131FFFF 363534333231FFFF"
+	changePUK    = "00 24 00 81 10 3132333435363738 3837363534333231"
+	unblock      = "00 2C 00 80 10 3132333435363738 363534333231FFFF"
+	unblockWrong = "00 2C 00 80 10 3131313131313131 363534333231FFFF"
+
 	holder      = "00 CB 3F FF 05 5C035FC102 00"
 	certificate = "00 CB 3F FF 05 5C035FC105 00"
 )
@@ -89,6 +96,20 @@ func TestProcess(t *testing.T) {
 		{"SP 800-73-4 part 2 §3.2.1: three block", []string{selectPIV, wrong, wrong, wrong, right}, "6983"},
 		{"SP 800-73-4 part 2 §3.2.1: the right one is remembered", []string{selectPIV, right, tries}, "9000"},
 		{"SP 800-73-4 part 2 §3.2.1: and forgotten when asked to", []string{selectPIV, right, logOut, tries}, "63C3"},
+		{"SP 800-73-4 part 2 §3.2.2: who shows the passcode may change it, and has shown it", []string{selectPIV, change, tries}, "9000"},
+		{"SP 800-73-4 part 2 §3.2.2: then the old one is wrong", []string{selectPIV, change, right}, "63C2"},
+		{"SP 800-73-4 part 2 §3.2.2: and the new one right", []string{selectPIV, change, "00 20 00 80 08 363534333231FFFF"}, "9000"},
+		{"SP 800-73-4 part 2 §3.2.2: a wrong one counts", []string{selectPIV, changeWrong}, "63C2"},
+		{"SP 800-73-4 part 2 §3.2.2: three block", []string{selectPIV, changeWrong, changeWrong, changeWrong, change}, "6983"},
+		{"SP 800-73-4 part 2 §3.2.2: none that is no passcode comes in its place, and it costs no try", []string{selectPIV, "00 24 00 80 10 313131313131FFFF 3132333435FFFFFF", tries}, "63C3"},
+		{"SP 800-73-4 part 2 §3.2.2: the PUK is changed likewise", []string{selectPIV, changePUK, unblock}, "63C2"},
+		{"SP 800-73-4 part 2 §3.2.2: a PUK has eight digits", []string{selectPIV, "00 24 00 81 10 3132333435363738 313233343536FFFF"}, "6A80"},
+		{"SP 800-73-4 part 2 §3.2.2: nothing else is changed", []string{selectPIV, "00 24 00 9B 10 313233343536FFFF 363534333231FFFF"}, "6A88"},
+		{"SP 800-73-4 part 2 §3.2.3: the PUK unblocks, with a new passcode", []string{selectPIV, wrong, wrong, wrong, unblock, "00 20 00 80 08 363534333231FFFF"}, "9000"},
+		{"SP 800-73-4 part 2 §3.2.3: with all its tries", []string{selectPIV, wrong, wrong, wrong, unblock, tries}, "63C3"},
+		{"SP 800-73-4 part 2 §3.2.3: a wrong PUK counts", []string{selectPIV, unblockWrong}, "63C2"},
+		{"SP 800-73-4 part 2 §3.2.3: three block the unblocking", []string{selectPIV, unblockWrong, unblockWrong, unblockWrong, unblock}, "6983"},
+		{"SP 800-73-4 part 2 §3.2.3: nothing else is unblocked", []string{selectPIV, "00 2C 00 81 10 3132333435363738 363534333231FFFF"}, "6A88"},
 		{"SP 800-73-4 part 2 §3.2.4: no signature without the passcode", []string{selectPIV, "00 87 11 9A 06 7C0482008100 00"}, "6982"},
 		{"SP 800-73-4 part 2 §3.2.4: no other algorithm", []string{selectPIV, right, "00 87 14 9A 07 7C058200810101 00"}, "6A86"},
 		{"SP 800-73-4 part 2 §3.2.4: no other key", []string{selectPIV, right, "00 87 11 9C 07 7C058200810101 00"}, "6A88"},
@@ -96,7 +117,7 @@ func TestProcess(t *testing.T) {
 		{"ISO 7816-4 §5.1: no extended lengths", []string{selectPIV, "00 CB 3F FF 00 0005 5C035FC102 0000"}, "6700"},
 		{"ISO 7816-4 §5.1: no command", []string{"00 A4 04"}, "6700"},
 		{"ISO 7816-4 §5.1: another class", []string{"80 A4 04 00"}, "6E00"},
-		{"ISO 7816-4 §5.1: another instruction", []string{selectPIV, "00 24 00 80"}, "6D00"},
+		{"ISO 7816-4 §5.1: another instruction", []string{selectPIV, "00 26 00 80"}, "6D00"},
 		{"ISO 7816-4 §5.1: no rest of no answer", []string{selectPIV, "00 C0 00 00 00"}, "6985"},
 		{"ISO 7816-4 §5.1.1: a chain goes on", []string{selectPIV, "10 20 00 80 04 31323334", "00 20 00 80 04 3536FFFF"}, "9000"},
 		{"ISO 7816-4 §5.1.1: another command ends it", []string{selectPIV, "10 20 00 80 04 31323334", "00 20 00 80 04 3536FFFF", logOut, "10 20 00 80 04 31323334", holder, "00 20 00 80 04 3536FFFF"}, "6A80"},
@@ -131,6 +152,44 @@ func TestProcess(t *testing.T) {
 			t.Errorf("after a wrong one %s", got)
 		}
 	})
+	t.Run("own rule: a card that was taken out knows its counters when it is put back", func(t *testing.T) {
+		card, p := powered(t, virtualcard.P256, nil)
+		says(t, p, selectPIV, wrong, unblockWrong)
+		p = card.Power()
+		if got := says(t, p, selectPIV, tries); got != "63C2" {
+			t.Errorf("of the passcode %s", got)
+		}
+		if got := says(t, p, unblockWrong); got != "63C1" {
+			t.Errorf("of the PUK %s", got)
+		}
+	})
+}
+
+func TestProfiles(t *testing.T) {
+	version, serial := "00 FD 00 00 00", "00 F8 00 00 00"
+	for _, tt := range []struct {
+		rule     string
+		profile  virtualcard.Profile
+		commands []string
+		want     string
+	}{
+		{"own rule: a plain card knows nothing of one maker's", virtualcard.Plain, []string{selectPIV, version}, "6D00"},
+		{"own rule: a card of that maker says its version", virtualcard.Yubico, []string{selectPIV, version}, "0502049000"},
+		{"own rule: and its number", virtualcard.Yubico, []string{selectPIV, serial}, "AB0100009000"},
+		{"own rule: a card without contacts shows itself", virtualcard.Contactless, []string{selectPIV, holder}, "9000"},
+		{"own rule: and takes no passcode", virtualcard.Contactless, []string{selectPIV, right}, "6982"},
+		{"own rule: nor says how many tries there are", virtualcard.Contactless, []string{selectPIV, tries}, "6982"},
+		{"own rule: nor changes it", virtualcard.Contactless, []string{selectPIV, change}, "6982"},
+		{"own rule: nor unblocks it", virtualcard.Contactless, []string{selectPIV, unblock}, "6982"},
+		{"own rule: a card of another kind has another name", virtualcard.Foreign, []string{selectPIV}, "6A82"},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			p := aCard(t, func(c *virtualcard.Config) { c.Profile = tt.profile }).Power()
+			if got := says(t, p, tt.commands...); !strings.HasSuffix(got, tt.want) {
+				t.Errorf("%s, want %s", got, tt.want)
+			}
+		})
+	}
 }
 
 func TestProcessT0(t *testing.T) {
@@ -281,7 +340,7 @@ func TestInsert(t *testing.T) {
 }
 
 func FuzzProcess(f *testing.F) {
-	for _, seed := range []string{selectPIV, right, wrong, tries, holder, certificate, "00 87 11 9A 06 7C0482008100 00", "00 C0 00 00 00"} {
+	for _, seed := range []string{selectPIV, right, wrong, tries, holder, certificate, change, unblock, "00 87 11 9A 06 7C0482008100 00", "00 C0 00 00 00"} {
 		raw, _ := hex.DecodeString(strings.ReplaceAll(seed, " ", ""))
 		f.Add(raw, []byte{0, 0xC0, 0, 0, 0})
 	}

@@ -18,6 +18,7 @@ type file struct {
 	Passcode    string `json:"passcode"`
 	PUK         string `json:"puk"`
 	TriesLeft   int    `json:"tries_left"`
+	PUKTries    *int   `json:"puk_tries_left,omitempty"` // none: all
 }
 
 // fileVersion says what kind of file it is.
@@ -29,16 +30,13 @@ func Write(c Config) ([]byte, error) {
 	if err != nil {
 		return nil, errors.New("write card: its key cannot be written")
 	}
-	left := Tries
-	if c.TriesLeft != nil {
-		left = *c.TriesLeft
-	}
 	return json.MarshalIndent(file{Card: fileVersion, Key: key, Certificate: c.Certificate.Raw, GUID: c.GUID[:],
-		Passcode: c.Passcode, PUK: c.PUK, TriesLeft: left}, "", "  ")
+		Passcode: c.Passcode, PUK: c.PUK, TriesLeft: *copied(c.TriesLeft), PUKTries: c.PUKTries}, "", "  ")
 }
 
 // Read returns the card that Write wrote. save is given the file anew when the
-// card counts its tries: a try that cannot be kept is counted all the same.
+// card counts its tries or gets another passcode: what cannot be kept happens all
+// the same.
 func Read(raw []byte, save func([]byte) error) (*Card, error) {
 	var f file
 	if err := json.Unmarshal(raw, &f); err != nil || f.Card != fileVersion || len(f.GUID) != 16 {
@@ -53,10 +51,9 @@ func Read(raw []byte, save func([]byte) error) (*Card, error) {
 	if err != nil {
 		return nil, errors.New("its certificate cannot be read")
 	}
-	c := Config{Key: key, Certificate: certificate, GUID: [16]byte(f.GUID), Passcode: f.Passcode, PUK: f.PUK, TriesLeft: &f.TriesLeft}
-	c.OnTries = func(left int) {
-		c.TriesLeft = &left
-		if changed, err := Write(c); err == nil {
+	c := Config{Key: key, Certificate: certificate, GUID: [16]byte(f.GUID), Passcode: f.Passcode, PUK: f.PUK, TriesLeft: &f.TriesLeft, PUKTries: f.PUKTries}
+	c.OnChange = func(is Config) {
+		if changed, err := Write(is); err == nil {
 			_ = save(changed)
 		}
 	}

@@ -28,6 +28,7 @@ const (
 const (
 	slot       = 0x9A
 	passcodeID = 0x80
+	pukID      = 0x81
 )
 
 // Algorithms (SP 800-78-4 table 6-2).
@@ -41,7 +42,7 @@ func (p *Powered) selectApplication(c command) ([]byte, int) {
 	if c.p1 != 0x04 || c.p2 != 0 {
 		return nil, swParameters
 	}
-	if len(c.data) < len(provider) || !bytes.HasPrefix(application, c.data) {
+	if len(c.data) < len(provider) || !bytes.HasPrefix(application, c.data) || p.card.is.Profile == Foreign {
 		return nil, swNotFound // and what was selected stays so
 	}
 	p.selected = true
@@ -56,7 +57,7 @@ func (p *Powered) read(c command) ([]byte, int) {
 	if len(c.data) < 2 || c.data[0] != 0x5C || int(c.data[1]) != len(c.data)-2 {
 		return nil, swWrongData
 	}
-	guid := p.card.guid[:]
+	guid := p.card.is.GUID[:]
 	switch string(c.data[2:]) {
 	case objDiscovery:
 		// The passcode is the application's own, and there is no other.
@@ -64,7 +65,7 @@ func (p *Powered) read(c command) ([]byte, int) {
 	case objHolder:
 		return tlv(0x53, tlv(0x30, notFederal), tlv(0x34, guid), tlv(0x35, []byte("20991231")), tlv(0x3E), tlv(0xFE)), swOK
 	case objCertificate:
-		return tlv(0x53, tlv(0x70, p.card.certificate.Raw), tlv(0x71, []byte{0}), tlv(0xFE)), swOK
+		return tlv(0x53, tlv(0x70, p.card.is.Certificate.Raw), tlv(0x71, []byte{0}), tlv(0xFE)), swOK
 	case objCapabilities:
 		id := slices.Concat([]byte{0xA0, 0x00, 0x00, 0x01, 0x16, 0xFF, 0x02}, guid[:14])
 		return tlv(0x53, tlv(0xF0, id), tlv(0xF1, []byte{0x21}), tlv(0xF2, []byte{0x21}), tlv(0xF3), tlv(0xF4, []byte{0}), tlv(0xF5, []byte{0x10}),
@@ -76,39 +77,6 @@ func (p *Powered) read(c command) ([]byte, int) {
 // notFederal begins a FASC-N with the agency 9999: who issues is no agency, and
 // the GUID names the card (SP 800-73-4 part 1 §3.1.2).
 var notFederal = append([]byte{0xD4, 0xE7, 0x39, 0xDA, 0x73, 0x9C}, make([]byte, 19)...)
-
-// tryPasscode is VERIFY (SP 800-73-4 part 2 §3.2.1). Without a passcode it
-// reads the counter.
-func (p *Powered) tryPasscode(c command) int {
-	p.card.busy.Lock()
-	defer p.card.busy.Unlock()
-	left := p.card.TriesLeft()
-	switch {
-	case c.p2 != passcodeID:
-		return swNoReference
-	case c.p1 == 0xFF && len(c.data) == 0:
-		p.verified = false
-		return swOK
-	case c.p1 != 0:
-		return swParameters
-	case len(c.data) == 0 && p.verified:
-		return swOK
-	case left == 0:
-		return swBlocked
-	case len(c.data) == 0:
-		return swTries | left
-	case len(c.data) != 8:
-		return swWrongData
-	}
-	passcode := string(bytes.TrimRight(c.data, "\xFF"))
-	if !digits(passcode, 6, 8) {
-		return swWrongData // which costs no try
-	}
-	if p.verified = p.card.verify(passcode) == nil; p.verified {
-		return swOK
-	}
-	return swTries | p.card.TriesLeft()
-}
 
 // sign is GENERAL AUTHENTICATE with the key of slot 9A (SP 800-73-4 part 2
 // §3.2.4 and appendix A).
@@ -123,7 +91,7 @@ func (p *Powered) sign(c command) ([]byte, int) {
 	if !ok {
 		return nil, swWrongData
 	}
-	alg, signature := signed(p.card.key, block)
+	alg, signature := signed(p.card.is.Key, block)
 	if alg == 0 || alg != c.p1 {
 		return nil, swParameters
 	}

@@ -56,7 +56,7 @@ func (p *Powered) handle(message []byte) []byte {
 	case powerOff, powerOn, resetCard:
 		p.Reset()
 	case sendATR:
-		return p.card.atr
+		return p.card.is.ATR
 	}
 	return nil
 }

@@ -5,8 +5,8 @@
 // It signs only inside Use: one transaction from the right passcode to the
 // signature, after which the card has forgotten that it saw the passcode. Or it
 // is put into a virtual reader with Insert, and then speaks as a card does:
-// Process answers the commands of SP 800-73-4 that a sign-in needs. Passcodes
-// are not changed and keys not made.
+// Process answers the commands of SP 800-73-4 that a sign-in needs, and those by
+// which a holder changes the passcode. Keys are not made, and nothing is written.
 package virtualcard
 
 import (
@@ -24,8 +24,20 @@ import (
 	"sync/atomic"
 )
 
-// Tries is how many wrong passcodes in a row block a new card.
+// Tries is how many wrong passcodes in a row block a new card, and how many
+// wrong PUKs its unblocking.
 const Tries = 3
+
+// Profile says what a card is to readers beside a PIV card.
+type Profile string
+
+// The profiles of cards.
+const (
+	Plain       Profile = ""            // nothing: SP 800-73-4 alone
+	Yubico      Profile = "yubico"      // it says its version and number, as programs for keys of that maker ask
+	Contactless Profile = "contactless" // it takes no passcode, as some do not without contacts
+	Foreign     Profile = "foreign"     // it is no PIV card
+)
 
 // ErrBlocked says that too many wrong passcodes were tried. The right one does
 // not help any more.
@@ -51,14 +63,17 @@ type Config struct {
 	Key         crypto.Signer     // slot 9A; GenerateKey makes one
 	Certificate *x509.Certificate // slot 9A; of that key
 	GUID        [16]byte          // names the card (SP 800-73-4 part 1 §3.1.2)
-	ATR         []byte            // answer to reset; nil means DefaultATR
-	Passcode    string            // 6 to 8 digits
-	PUK         string            // 8 digits; kept for unblocking
-	TriesLeft   *int              // 0 to Tries; nil means Tries
+	ATR         []byte            // answer to reset; nil means DefaultATR, and one byte 00 that it gives none
+	Profile     Profile
+	Passcode    string // 6 to 8 digits
+	PUK         string // 8 digits; unblocks
+	TriesLeft   *int   // 0 to Tries; nil means Tries
+	PUKTries    *int   // likewise, of the PUK
 
-	// OnTries, if set, is told each new number of tries left, in order, so
-	// that it can be kept. The card is busy meanwhile: it must not use it.
-	OnTries func(left int)
+	// OnChange, if set, is told the card anew whenever a passcode or the number
+	// of tries has become another, in order, so that it can be kept. The card
+	// is busy meanwhile: it must not use it.
+	OnChange func(Config)
 }
 
 // LogValue hides the key, the passcode and the PUK.
@@ -103,23 +118,17 @@ func protocol(atr []byte) byte {
 // Card is a card. It is safe for concurrent use; like a real one it serves one
 // transaction at a time.
 type Card struct {
-	busy        sync.Mutex // held from the passcode to the reset
-	tries       atomic.Int32
-	key         crypto.Signer
-	certificate *x509.Certificate
-	guid        [16]byte
-	atr         []byte
-	passcode    string
-	puk         string
-	onTries     func(left int)
+	busy  sync.Mutex // held from the passcode to the reset
+	tries atomic.Int32
+
+	// What is on it. Passcodes, and how many tries they have left, change while
+	// it is busy; nothing else does.
+	is Config
 }
 
 // New makes a card, or says what about c cannot be.
 func New(c Config) (*Card, error) {
-	left := Tries
-	if c.TriesLeft != nil {
-		left = *c.TriesLeft
-	}
+	c.TriesLeft, c.PUKTries = copied(c.TriesLeft), copied(c.PUKTries)
 	switch {
 	case c.Key == nil || c.Certificate == nil || !belongs(c.Certificate, c.Key):
 		return nil, errors.New("make card: the certificate is not of the key")
@@ -127,22 +136,25 @@ func New(c Config) (*Card, error) {
 		return nil, errors.New("make card: a passcode has 6 to 8 digits")
 	case !digits(c.PUK, 8, 8):
 		return nil, errors.New("make card: a PUK has 8 digits")
-	case left < 0 || left > Tries:
+	case min(*c.TriesLeft, *c.PUKTries) < 0 || max(*c.TriesLeft, *c.PUKTries) > Tries:
 		return nil, fmt.Errorf("make card: tries left are 0 to %d", Tries)
 	}
-	if c.ATR == nil {
+	if c.ATR = slices.Clone(c.ATR); c.ATR == nil {
 		c.ATR = DefaultATR()
 	}
-	if c.OnTries == nil {
-		c.OnTries = func(int) {}
+	if c.OnChange == nil {
+		c.OnChange = func(Config) {}
 	}
-
-	card := &Card{
-		key: c.Key, certificate: c.Certificate, guid: c.GUID, atr: slices.Clone(c.ATR),
-		passcode: c.Passcode, puk: c.PUK, onTries: c.OnTries,
-	}
-	card.setTries(left)
+	card := &Card{is: c}
+	card.tries.Store(int32(*c.TriesLeft)) //nolint:gosec // 0 to Tries
 	return card, nil
+}
+
+func copied(tries *int) *int {
+	if tries == nil {
+		return new(Tries)
+	}
+	return new(*tries)
 }
 
 // LogValue hides the key, the passcode and the PUK.
@@ -152,13 +164,13 @@ func (*Card) LogValue() slog.Value { return slog.StringValue("[hidden]") }
 func (*Card) Format(out fmt.State, _ rune) { _, _ = io.WriteString(out, "[hidden]") }
 
 // Certificate returns the certificate in slot 9A. It needs no passcode.
-func (c *Card) Certificate() *x509.Certificate { return c.certificate }
+func (c *Card) Certificate() *x509.Certificate { return c.is.Certificate }
 
 // GUID returns the card's GUID in upper-case hex.
-func (c *Card) GUID() string { return strings.ToUpper(hex.EncodeToString(c.guid[:])) }
+func (c *Card) GUID() string { return strings.ToUpper(hex.EncodeToString(c.is.GUID[:])) }
 
 // ATR returns the answer to reset in upper-case hex.
-func (c *Card) ATR() string { return strings.ToUpper(hex.EncodeToString(c.atr)) }
+func (c *Card) ATR() string { return strings.ToUpper(hex.EncodeToString(c.is.ATR)) }
 
 // TriesLeft returns how many wrong passcodes are left before the card blocks.
 func (c *Card) TriesLeft() int { return int(c.tries.Load()) }
@@ -180,32 +192,63 @@ func (c *Card) Use(passcode string, do func(crypto.Signer) error) error {
 		return err
 	}
 
-	lent := &lentKey{key: c.key}
+	lent := &lentKey{key: c.is.Key}
 	defer lent.takeBack()
 	return do(lent)
 }
 
 func (c *Card) verify(passcode string) error {
-	left := c.TriesLeft()
-	if left == 0 {
+	return c.try(c.is.Passcode, passcode, c.is.TriesLeft)
+}
+
+// try compares a guess with what is right, and counts.
+func (c *Card) try(right, guess string, left *int) error {
+	switch {
+	case *left == 0:
 		return ErrBlocked
+	case !same(right, guess):
+		c.count(left, *left-1)
+		return PINError{TriesLeft: *left}
 	}
-	if !same(c.passcode, passcode) {
-		c.count(left - 1)
-		return PINError{TriesLeft: left - 1}
-	}
-	c.count(Tries)
+	c.count(left, Tries)
 	return nil
 }
 
-func (c *Card) count(left int) {
-	if left != c.TriesLeft() {
-		c.setTries(left)
-		c.onTries(left)
+func (c *Card) count(tries *int, left int) {
+	if *tries != left {
+		*tries = left
+		c.changed()
 	}
 }
 
-func (c *Card) setTries(left int) { c.tries.Store(int32(left)) } //nolint:gosec // 0 to Tries
+// changed tells of a change.
+func (c *Card) changed() {
+	c.tries.Store(int32(*c.is.TriesLeft)) //nolint:gosec // 0 to Tries
+	told := c.is
+	told.TriesLeft, told.PUKTries = copied(told.TriesLeft), copied(told.PUKTries)
+	c.is.OnChange(told)
+}
+
+// change puts another passcode in the place of the right one. An error says that
+// the one given was not it.
+func (c *Card) change(passcode *string, given, instead string, tries *int) error {
+	if err := c.try(*passcode, given, tries); err != nil {
+		return err
+	}
+	*passcode = instead
+	c.changed()
+	return nil
+}
+
+// unblock gives the card a new passcode, with all its tries, for its PUK.
+func (c *Card) unblock(puk, passcode string) error {
+	if err := c.try(c.is.PUK, puk, c.is.PUKTries); err != nil {
+		return err
+	}
+	c.is.Passcode, *c.is.TriesLeft = passcode, Tries
+	c.changed()
+	return nil
+}
 
 // lentKey is the card's key for as long as one transaction lasts.
 type lentKey struct {

@@ -53,7 +53,9 @@ func aCard(t *testing.T, change func(*virtualcard.Config)) *virtualcard.Card {
 func TestTries(t *testing.T) {
 	t.Run("SP 800-73-4 part 2 §3.2.1: three wrong passcodes block", func(t *testing.T) {
 		var told []int
-		card := aCard(t, func(c *virtualcard.Config) { c.OnTries = func(left int) { told = append(told, left) } })
+		card := aCard(t, func(c *virtualcard.Config) {
+			c.OnChange = func(is virtualcard.Config) { told = append(told, *is.TriesLeft) }
+		})
 		for _, left := range []int{2, 1, 0} {
 			err := card.Verify("000000")
 			var wrong virtualcard.PINError
@@ -75,7 +77,9 @@ func TestTries(t *testing.T) {
 	})
 	t.Run("SP 800-73-4 part 2 §3.2.1: the right one sets the counter back", func(t *testing.T) {
 		var told []int
-		card := aCard(t, func(c *virtualcard.Config) { c.OnTries = func(left int) { told = append(told, left) } })
+		card := aCard(t, func(c *virtualcard.Config) {
+			c.OnChange = func(is virtualcard.Config) { told = append(told, *is.TriesLeft) }
+		})
 		for _, passcode := range []string{"000000", "000000", "123456", "123456", "000000"} {
 			_ = card.Verify(passcode) // the counter is what is looked at
 		}
