@@ -34,7 +34,7 @@ web: $(FRONT_END) ## make the front end ready, so that `go build` includes it
 
 # What the tests need is not what their runs need: see deploy/check/needs.sh.
 .PHONY: test
-test: needs vet test-go test-faults test-pkcs11 test-fuzz test-web ## run every test, after installing what they need
+test: needs vet test-go test-faults test-pkcs11 test-witness test-fuzz test-web ## run every test, after installing what they need
 
 .PHONY: needs
 needs: ## install what the tests need and this machine lacks (Debian, Ubuntu)
@@ -60,6 +60,12 @@ test-pkcs11: $(FRONT_END) ## run the tests of keys in a PKCS#11 token; see that 
 	CGO_ENABLED=0 $(GO) build -o /dev/null ./cmd/lanyard
 	CGO_ENABLED=1 $(GO) vet -tags pkcs11 ./store/vault/... ./cmd/lanyard
 	CGO_ENABLED=1 $(GO) test -tags pkcs11 ./store/vault/...
+
+# That library is built against PC/SC in C, as nothing of ours is.
+.PHONY: test-witness
+test-witness: $(FRONT_END) ## have another library for PIV cards use the virtual card
+	@if pkg-config --exists libpcsclite; then CGO_ENABLED=1 $(GO) test -tags witness -run PivGo ./cmd/lanyard-agent/internal/card; \
+	else echo "piv-go does not look at the virtual card: libpcsclite-dev is not installed"; fi
 
 .PHONY: test-fuzz
 test-fuzz: $(FRONT_END) ## give every parser of outside bytes some thousand inputs

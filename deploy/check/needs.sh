@@ -1,8 +1,9 @@
 #!/bin/sh
 # Installs what the tests need and this machine lacks: a C compiler for the
 # race detector, Redis, PostgreSQL, a token in software, a card reader in
-# software, and a browser. Debian and Ubuntu only;
-# elsewhere it says what to install. Nothing that it installs is started.
+# software, other people's programs for cards, and a browser that opens links.
+# Debian and Ubuntu only; elsewhere it says what to install. Nothing that it
+# installs is started.
 set -eu
 
 have() { command -v "$1" >/dev/null 2>&1; }
@@ -17,6 +18,10 @@ have postgres || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || packag
 have softhsm2-util || packages="$packages softhsm2"
 [ -x /usr/sbin/pcscd ] || packages="$packages pcscd"
 have pkcs11-tool || packages="$packages opensc opensc-pkcs11"
+have yubico-piv-tool || packages="$packages yubico-piv-tool"
+have openssl || packages="$packages openssl"
+pkg-config --exists libpcsclite 2>/dev/null || packages="$packages pkg-config libpcsclite-dev"
+have xdg-open || packages="$packages xdg-utils"
 [ -e /etc/reader.conf.d/vpcd ] || packages="$packages vsmartcard-vpcd"
 [ -x /sbin/ip ] || packages="$packages iproute2"
 have chromium || have chromium-browser || have google-chrome || [ -n "${CHROMIUM:-}" ] ||

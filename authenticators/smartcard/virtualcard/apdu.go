@@ -74,6 +74,9 @@ func (p *Powered) Process(raw []byte) []byte {
 	if c.class&^chained != 0 {
 		return status(nil, swNoClass)
 	}
+	if p.card.is.Profile == Yubico && c.expects == 0 && !p.t0 {
+		c.expects = 256 // such keys answer in full, and their programs count on it
+	}
 	if c.ins == insResponse {
 		return p.answer(c)
 	}

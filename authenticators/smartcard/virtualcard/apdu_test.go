@@ -175,6 +175,8 @@ func TestProfiles(t *testing.T) {
 	}{
 		{"own rule: a plain card knows nothing of one maker's", virtualcard.Plain, []string{selectPIV, version}, "6D00"},
 		{"own rule: a card of that maker says its version", virtualcard.Yubico, []string{selectPIV, version}, "0502049000"},
+		{"own rule: and all it has to say, asked for or not", virtualcard.Yubico, []string{"00 A4 04 00 05 A000000308"}, "9000"},
+		{"own rule: as a plain card does not", virtualcard.Plain, []string{"00 A4 04 00 05 A000000308"}, "6113"},
 		{"own rule: and its number", virtualcard.Yubico, []string{selectPIV, serial}, "AB0100009000"},
 		{"own rule: a card without contacts shows itself", virtualcard.Contactless, []string{selectPIV, holder}, "9000"},
 		{"own rule: and takes no passcode", virtualcard.Contactless, []string{selectPIV, right}, "6982"},

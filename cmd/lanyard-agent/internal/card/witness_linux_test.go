@@ -1,10 +1,8 @@
 package card
 
 import (
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/rsa"
-	"crypto/sha256"
+	"crypto/x509"
+	"encoding/pem"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -40,7 +38,18 @@ func TestWitnesses(t *testing.T) {
 	if err := os.WriteFile(message, []byte("message"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	digest := sha256.Sum256([]byte("message"))
+	verified := func(t *testing.T, of *virtualcard.Card) string {
+		t.Helper()
+		der, err := x509.MarshalPKIXPublicKey(of.Certificate().PublicKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		key := filepath.Join(dir, "key")
+		if err := os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return says(t, "openssl", "dgst", "-sha256", "-verify", key, "-signature", signature, message)
+	}
 
 	elliptic := ofKind(t, virtualcard.P256, "Asha", nil)
 	takeOut := v.Insert(t, 0, elliptic)
@@ -49,29 +58,63 @@ func TestWitnesses(t *testing.T) {
 			t.Errorf("it says %s", out)
 		}
 	})
-	t.Run("own rule: pkcs11-tool signs with P-256, T=1", func(t *testing.T) {
+	t.Run("own rule: pkcs11-tool signs with P-256, T=1, and openssl agrees", func(t *testing.T) {
 		out := says(t, "pkcs11-tool", "--module", modules[0], "--login", "--pin", "123456", "--sign", "--id", "01", "-m", "ECDSA-SHA256",
 			"--signature-format", "openssl", "-i", message, "-o", signature)
-		signed, _ := os.ReadFile(signature)
-		if key := elliptic.Certificate().PublicKey.(*ecdsa.PublicKey); !ecdsa.VerifyASN1(key, digest[:], signed) { //nolint:forcetypeassert // it was made so
-			t.Errorf("no signature; it says %s", out)
+		if by := verified(t, elliptic); !strings.Contains(by, "Verified OK") {
+			t.Errorf("openssl says %s, pkcs11-tool %s", by, out)
 		}
 	})
 	takeOut()
-	gone := func(r []reader) bool { return !r[0].present }
-	for now := []reader(nil); now == nil || !gone(now); {
+	noticed(t, v, false)
+	arithmetic := ofKind(t, virtualcard.RSA2048, "Asha", func(c *virtualcard.Config) { c.ATR = virtualcard.T0ATR() })
+	takeOut = v.Insert(t, 0, arithmetic)
+	t.Run("own rule: pkcs11-tool signs with RSA, T=0, and openssl agrees", func(t *testing.T) {
+		out := says(t, "opensc-tool", "-w", "-n") + says(t, "pkcs11-tool", "--module", modules[0], "--login", "--pin", "123456", "--sign", "--id", "01",
+			"-m", "SHA256-RSA-PKCS", "-i", message, "-o", signature)
+		if by := verified(t, arithmetic); !strings.Contains(by, "Verified OK") {
+			t.Errorf("openssl says %s, pkcs11-tool %s", by, out)
+		}
+	})
+	takeOut()
+	noticed(t, v, false)
+	makers := ofKind(t, virtualcard.RSA2048, "Asha", func(c *virtualcard.Config) { c.Profile = virtualcard.Yubico })
+	v.Insert(t, 0, makers)
+	noticed(t, v, true)
+	t.Run("own rule: yubico-piv-tool knows whose card it is, and its tries", func(t *testing.T) {
+		out := says(t, "yubico-piv-tool", "-r", "Virtual", "-a", "status")
+		for _, want := range []string{"Slot 9a:", "RSA2048", "CN=Asha", "PIN tries left:\t3"} {
+			if !strings.Contains(out, want) {
+				t.Errorf("it says nothing of %s: %s", want, out)
+			}
+		}
+	})
+	t.Run("own rule: yubico-piv-tool tries, changes and unblocks the passcode", func(t *testing.T) {
+		tool := []string{"-r", "Virtual", "-a"}
+		for _, step := range [][]string{
+			{"verify-pin", "-P", "123456"},
+			{"change-pin", "-P", "123456", "-N", "654321"},
+			{"verify-pin", "-P", "654321"},
+			{"unblock-pin", "-P", "12345678", "-N", "123456"},
+			{"change-puk", "-P", "12345678", "-N", "87654321"},
+			{"unblock-pin", "-P", "87654321", "-N", "123456"},
+		} {
+			says(t, "yubico-piv-tool", append(tool, step...)...)
+		}
+		if err := makers.Verify("123456"); err != nil {
+			t.Errorf("afterwards Verify() = %v", err)
+		}
+	})
+}
+
+// noticed waits until pcscd has noticed that there is a card in the first slot,
+// or none.
+func noticed(t *testing.T, v *virtualreader.Reader, present bool) {
+	t.Helper()
+	for now := []reader(nil); now == nil || now[0].present != present; {
+		var err error
 		if now, err = pcscd(v.Socket).Readers(t.Context(), now); err != nil {
 			t.Fatal(err)
 		}
 	}
-	arithmetic := ofKind(t, virtualcard.RSA2048, "Asha", func(c *virtualcard.Config) { c.ATR = virtualcard.T0ATR() })
-	v.Insert(t, 0, arithmetic)
-	t.Run("own rule: pkcs11-tool signs with RSA, T=0", func(t *testing.T) {
-		out := says(t, "opensc-tool", "-w", "-n") + says(t, "pkcs11-tool", "--module", modules[0], "--login", "--pin", "123456", "--sign", "--id", "01",
-			"-m", "SHA256-RSA-PKCS", "-i", message, "-o", signature)
-		signed, _ := os.ReadFile(signature)
-		if key := arithmetic.Certificate().PublicKey.(*rsa.PublicKey); rsa.VerifyPKCS1v15(key, crypto.SHA256, digest[:], signed) != nil { //nolint:forcetypeassert // it was made so
-			t.Errorf("no signature; it says %s", out)
-		}
-	})
 }
