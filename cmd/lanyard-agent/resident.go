@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -204,6 +205,8 @@ func receive(c net.Conn) string {
 	return strings.TrimSpace(line)
 }
 
+var plain = regexp.MustCompile(`^[A-Za-z0-9/._+@:-]+$`)
+
 // desktopEntry says to the desktop who opens our links.
 const desktopEntry = `[Desktop Entry]
 Type=Application
@@ -243,7 +246,11 @@ func register(ctx context.Context, getenv func(string) string, program string) (
 	return undo, nil
 }
 
-// quoted writes a path as the Exec line of a desktop entry wants it.
+// quoted writes a path as the Exec line of a desktop entry wants it. A plain one
+// stays as it is: where no desktop runs, xdg-open knows no quotes.
 func quoted(path string) string {
+	if plain.MatchString(path) {
+		return path
+	}
 	return `"` + strings.NewReplacer(`\`, `\\\\`, `"`, `\\"`, "`", "\\\\`", `$`, `\\$`, `%`, `%%`).Replace(path) + `"`
 }

@@ -33,7 +33,7 @@ func main() {
 	}
 }
 
-var errUsage = errors.New("usage: lanyard-bench measure|faults [options]")
+var errUsage = errors.New("usage: lanyard-bench measure|faults|insert [options]")
 
 func run(ctx context.Context, args []string, out, errs io.Writer) error {
 	if len(args) == 0 {
@@ -47,6 +47,8 @@ func run(ctx context.Context, args []string, out, errs io.Writer) error {
 		return runFaults(ctx, args[1:], out, errs)
 	case "bare":
 		return runBare(ctx)
+	case "insert":
+		return runInsert(ctx, args[1:], out, errs)
 	}
 	_, _ = fmt.Fprintln(errs, errUsage)
 	return errUsage

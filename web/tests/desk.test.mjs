@@ -2,6 +2,7 @@
 // card: what a card signs is tested in Go.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { ask } from "./desk.mjs";
 import { patience } from "./harness.mjs";
 import { Person, setUp, world } from "./person.mjs";
 
@@ -45,21 +46,6 @@ class Agent {
       json64({ jti: crypto.randomUUID(), htm: "POST", htu: url, iat: Math.floor(Date.now() / 1000), tx: this.question.tx });
     return `${said}.${url64(await crypto.subtle.sign({ name: "ECDSA", hash: "SHA-256" }, this.pair.privateKey, Buffer.from(said)))}`;
   }
-}
-
-// ask comes to the page as in production, where no virtual cards are offered.
-async function ask(person) {
-  await person.signIn();
-  const id = new URL(person.page.url()).searchParams.get("id");
-  await person.page.evaluate((id) => {
-    const form = Object.assign(document.createElement("form"), { method: "post", action: "/login/smartcard/begin" });
-    form.append(Object.assign(document.createElement("input"), { name: "id", value: id }));
-    document.body.append(form);
-    form.submit();
-  }, id);
-  const start = person.page.locator('a[href^="lanyard-desk:start?"]');
-  await start.waitFor();
-  return start.getAttribute("href");
 }
 
 for (const scripts of [true, false]) {

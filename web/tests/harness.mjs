@@ -8,19 +8,23 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const program = process.env.LANYARD_BIN ?? fileURLToPath(new URL("../../bin/lanyard", import.meta.url));
+// built is a program that make has built.
+export const built = (name) => fileURLToPath(new URL(`../../bin/${name}`, import.meta.url));
+
+const program = process.env.LANYARD_BIN ?? built("lanyard");
 
 export const patience = 15_000; // for anything that another program does, in ms
 
 // No setting of whoever runs the tests may reach the program.
-const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("LANYARD_")));
+const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^LANYARD_|^NODE_TEST/.test(name)));
 
 // A program does not keep its test process waiting: a test that fails halfway
 // just ends, and takes its programs with it.
 const running = new Set();
 process.on("exit", () => running.forEach((child) => child.kill("SIGKILL")));
 
-function launch(args, env) {
+// launch starts a program. What it says can be read, and its end waited for.
+export function launch(program, args, env = {}) {
   const child = spawn(program, args, { env: { ...environment, ...env }, stdio: ["ignore", "pipe", "pipe"] });
   running.add(child);
   for (const held of [child, child.stdout, child.stderr]) held.unref();
@@ -50,7 +54,7 @@ export async function within(promise, what, ms = patience) {
 
 // run runs the program to its end and returns its status and what it said.
 export async function run(args, env = {}) {
-  const { child, ended } = launch(args, env);
+  const { child, ended } = launch(program, args, env);
   try {
     return await within(ended, `lanyard ${args.join(" ")}`);
   } finally {
@@ -61,7 +65,7 @@ export async function run(args, env = {}) {
 // start starts `lanyard dev` on free ports. stop sends it a signal and holds
 // it to its promise: it ends by itself, with status 0.
 export async function start(args = [], env = {}) {
-  const { child, said, ended } = launch(
+  const { child, said, ended } = launch(program,
     ["dev", "--listen", "localhost:0", "--rp-listen", "localhost:0", "--ops-listen", "localhost:0", ...args], env);
 
   const ready = new Promise((resolve, reject) => {

@@ -29,15 +29,18 @@ function browserProgram() {
 // world is where people live: a service and a browser, from setUp on.
 export const world = {};
 
-// setUp starts both before the tests of a file, and ends them afterwards.
-export function setUp() {
+// setUp starts both before the tests of a file, and ends them afterwards. Once
+// there is a service, ready may say what else the browser is started with.
+export function setUp(ready = () => ({})) {
   before(async () => {
     world.lanyard = await start();
+    const { args = [], env } = await ready();
     world.program = await chromium.launch({
       executablePath: browserProgram(),
       timeout: 60_000,
       args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-        "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+        "--disable-background-networking", "--disable-component-update", "--disable-sync", ...args],
+      env,
     });
   });
   after(async () => {
@@ -65,7 +68,8 @@ export class Person {
     return person;
   }
 
-  // watch notes what no page may do: complain, break, or talk to anybody else.
+  // watch notes what no page may do: complain, break, or talk to anybody else
+  // than the agent of this desk.
   #watch() {
     this.page.on("console", (said) => {
       // The browser complains of every page with a status of 400 and more,
@@ -75,8 +79,9 @@ export class Person {
     });
     this.page.on("pageerror", (error) => this.#faults.push(`script: ${error.message}`));
     this.page.on("request", (request) => {
-      const { origin, protocol } = new URL(request.url());
-      if (protocol !== "data:" && origin !== world.lanyard.origin && origin !== world.lanyard.rp) this.#faults.push(`off site: ${request.url()}`);
+      const { origin, protocol, href } = new URL(request.url());
+      const agent = protocol === "lanyard-desk:" || /^http:\/\/127\.0\.0\.1:\d+\/v1\/done$/.test(href) && request.isNavigationRequest();
+      if (protocol !== "data:" && origin !== world.lanyard.origin && origin !== world.lanyard.rp && !agent) this.#faults.push(`off site: ${href}`);
     });
     this.page.on("requestfailed", (request) => {
       const why = request.failure()?.errorText;

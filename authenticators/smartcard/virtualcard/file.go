@@ -3,9 +3,11 @@ package virtualcard
 import (
 	"crypto"
 	"crypto/x509"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // file is a card as it stands in a file: for development, since whoever reads
@@ -19,6 +21,10 @@ type file struct {
 	PUK         string `json:"puk"`
 	TriesLeft   int    `json:"tries_left"`
 	PUKTries    *int   `json:"puk_tries_left,omitempty"` // none: all
+
+	// What else a reader meets; a card has none of it.
+	ATR     string  `json:"atr,omitempty"` // hex
+	Profile Profile `json:"profile,omitempty"`
 }
 
 // fileVersion says what kind of file it is.
@@ -30,8 +36,12 @@ func Write(c Config) ([]byte, error) {
 	if err != nil {
 		return nil, errors.New("write card: its key cannot be written")
 	}
+	atr := ""
+	if !slices.Equal(c.ATR, DefaultATR()) {
+		atr = hex.EncodeToString(c.ATR)
+	}
 	return json.MarshalIndent(file{Card: fileVersion, Key: key, Certificate: c.Certificate.Raw, GUID: c.GUID[:],
-		Passcode: c.Passcode, PUK: c.PUK, TriesLeft: *copied(c.TriesLeft), PUKTries: c.PUKTries}, "", "  ")
+		Passcode: c.Passcode, PUK: c.PUK, TriesLeft: *copied(c.TriesLeft), PUKTries: c.PUKTries, ATR: atr, Profile: c.Profile}, "", "  ")
 }
 
 // Read returns the card that Write wrote. save is given the file anew when the
@@ -51,7 +61,14 @@ func Read(raw []byte, save func([]byte) error) (*Card, error) {
 	if err != nil {
 		return nil, errors.New("its certificate cannot be read")
 	}
-	c := Config{Key: key, Certificate: certificate, GUID: [16]byte(f.GUID), Passcode: f.Passcode, PUK: f.PUK, TriesLeft: &f.TriesLeft, PUKTries: f.PUKTries}
+	atr, err := hex.DecodeString(f.ATR)
+	if err != nil {
+		return nil, errors.New("its answer to reset cannot be read")
+	}
+	if f.ATR == "" {
+		atr = nil
+	}
+	c := Config{Key: key, Certificate: certificate, GUID: [16]byte(f.GUID), Passcode: f.Passcode, PUK: f.PUK, TriesLeft: &f.TriesLeft, PUKTries: f.PUKTries, ATR: atr, Profile: f.Profile}
 	c.OnChange = func(is Config) {
 		if changed, err := Write(is); err == nil {
 			_ = save(changed)

@@ -32,12 +32,27 @@ func TestFile(t *testing.T) {
 			t.Errorf("Verify() = %v", err)
 		}
 	})
+	t.Run("own rule: a file may say what a reader meets beside a card", func(t *testing.T) {
+		c := aConfig(t)
+		c.ATR, c.Profile = virtualcard.T0ATR(), virtualcard.Contactless
+		raw, err := virtualcard.Write(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		card, err := virtualcard.Read(raw, nil)
+		if err != nil || card.ATR() != "3B084C414E5941524431" {
+			t.Fatalf("Read() = %v", err)
+		}
+		if got := says(t, card.Power(), "00 A4 04 00 05 A000000308", tries); got != "6982" {
+			t.Errorf("of the passcode %s", got)
+		}
+	})
 	t.Run("own rule: what is no card file is none, and nothing of it is repeated", func(t *testing.T) {
 		raw, err := virtualcard.Write(aConfig(t))
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, text := range []string{"", "123456", strings.Replace(string(raw), "card 1", "card 2", 1), strings.Replace(string(raw), `"key": "`, `"key": "AAAA`, 1)} {
+		for _, text := range []string{"", strings.Replace(string(raw), `"tries_left"`, `"atr": "123456x", "tries_left"`, 1), "123456", strings.Replace(string(raw), "card 1", "card 2", 1), strings.Replace(string(raw), `"key": "`, `"key": "AAAA`, 1)} {
 			if _, err := virtualcard.Read([]byte(text), nil); err == nil || strings.Contains(err.Error(), "123456") {
 				t.Errorf("Read() = %v", err)
 			}
