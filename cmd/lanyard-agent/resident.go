@@ -63,6 +63,22 @@ func handOver(ctx context.Context, path, link string) (bool, error) {
 	return true, nil
 }
 
+// answers says whether an agent waits there: one that just ends has a socket, and
+// says nothing.
+func answers(ctx context.Context, path string) bool {
+	c, err := (&net.Dialer{Timeout: 2 * time.Second}).DialContext(ctx, "unix", path)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = c.Close() }()
+	_ = c.SetDeadline(time.Now().Add(5 * time.Second))
+	if _, err := io.WriteString(c, "\n"); err != nil {
+		return false
+	}
+	_, err = bufio.NewReader(c).ReadString('\n')
+	return err == nil
+}
+
 // Bounds of an agent that waits.
 const (
 	mostLinks = 4               // at once: one that is signed in by, and some that are told to wait
@@ -131,7 +147,7 @@ func (s *session) once(ctx context.Context, link string) error {
 // there is nothing to do; one that ends is waited for.
 func (s *session) take(ctx context.Context) (leave func(), err error) {
 	for waited := time.Duration(0); ; waited += 50 * time.Millisecond {
-		if there, _ := handOver(ctx, s.path, ""); there {
+		if answers(ctx, s.path) {
 			return nil, errResident
 		}
 		leave, held, err := hold(s.path + ".lock")
