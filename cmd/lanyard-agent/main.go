@@ -20,6 +20,7 @@ import (
 	"github.com/lanyard-id/lanyard/cmd/lanyard-agent/internal/card"
 	"github.com/lanyard-id/lanyard/cmd/lanyard-agent/internal/desk"
 	"github.com/lanyard-id/lanyard/cmd/lanyard-agent/internal/prompt"
+	"github.com/lanyard-id/lanyard/cmd/lanyard-agent/internal/settings"
 )
 
 // version is that of the agent, which services may ask for at least.
@@ -47,8 +48,20 @@ func main() {
 
 var errUsage = errors.New("usage")
 
-// options are the settings of a run.
+// options are what the command line says.
 type options struct{ issuer, origin, virtual string }
+
+// settings reads what counts on this computer.
+func (o options) settings() (settings.Settings, error) {
+	layers, err := settings.Layers(os.Getenv)
+	if err != nil {
+		return settings.Settings{}, err
+	}
+	given := map[string]string{"Issuer": o.issuer, "Origin": o.origin}
+	return settings.Read(append(layers, settings.LayerOf(settings.CommandLine, func(name string) settings.Value {
+		return settings.Value{Text: given[name], From: "option --" + strings.ToLower(name)}
+	}))...)
+}
 
 func command(in *os.File, out io.Writer) *cobra.Command {
 	var o options
@@ -69,25 +82,33 @@ func command(in *os.File, out io.Writer) *cobra.Command {
 		RunE:  func(cmd *cobra.Command, args []string) error { return o.open(cmd.Context(), in, out, args[0]) },
 	}
 	f := root.PersistentFlags()
-	f.StringVar(&o.issuer, "issuer", "http://localhost:8080", "the sign-in service, to the letter as its configuration has it")
-	f.StringVar(&o.origin, "origin", "http://localhost:8080", "where its pages are")
+	f.StringVar(&o.issuer, "issuer", "", "the sign-in service, where the settings of this computer name none (development); without both http://localhost:8080")
+	f.StringVar(&o.origin, "origin", "", "where its pages are, if the issuer's address does not say it (development)")
 	f.StringVar(&o.virtual, "virtual-card", "", "`file` of a card in software, in place of a reader (development)")
 	root.AddCommand(open)
 	return root
 }
 
 // agent is what signs in at this desk.
-func (o options) agent(in *os.File, out io.Writer) desk.Agent {
+func (o options) agent(in *os.File, out io.Writer) (desk.Agent, error) {
+	s, err := o.settings()
+	if err != nil {
+		return desk.Agent{}, err
+	}
 	var cards card.Source = card.Readers{}
 	if o.virtual != "" {
 		cards = card.File(o.virtual)
 	}
-	return desk.Agent{Services: []desk.Service{{Alias: aliasOf(o.origin), Issuer: o.issuer, Origin: o.origin}}, Cards: cards,
-		Prompt: asker(in, out), HTTP: desk.NewClient(), Version: version, Language: languageOf(os.Getenv), Peer: desk.SamePerson, Now: time.Now}
+	return desk.Agent{Services: s.Services, Cards: cards, Prompt: asker(in, out), HTTP: desk.NewClient(), PINTimer: s.PINTimer,
+		Version: version, Language: languageOf(os.Getenv), Peer: desk.SamePerson, Now: time.Now}, nil
 }
 
 // stay waits for links until it is told to stop.
 func (o options) stay(ctx context.Context, in *os.File, out io.Writer) error {
+	a, err := o.agent(in, out)
+	if err != nil {
+		return err
+	}
 	path, err := socketPath(os.Getenv)
 	if err != nil {
 		return err
@@ -101,7 +122,7 @@ func (o options) stay(ctx context.Context, in *os.File, out io.Writer) error {
 	} else {
 		defer undo()
 	}
-	d := desk.At(o.agent(in, out))
+	d := desk.At(a)
 	return newSession(path, func(ctx context.Context, link string) {
 		if err := opened(ctx, d, link); err != nil {
 			_, _ = fmt.Fprintln(out, "Not signed in:", err)
@@ -133,7 +154,11 @@ func (o options) open(ctx context.Context, in *os.File, out io.Writer, link stri
 	if there, err := handOver(ctx, path, link); there {
 		return err
 	}
-	d := desk.At(o.agent(in, out))
+	a, err := o.agent(in, out)
+	if err != nil {
+		return err
+	}
+	d := desk.At(a)
 	came := make(chan error, mostLinks)
 	err = newSession(path, func(ctx context.Context, link string) { came <- opened(ctx, d, link) }).once(ctx, link)
 	if errors.Is(err, errResident) { // it came in this very moment
@@ -155,12 +180,6 @@ func languageOf(getenv func(string) string) string {
 		return "cy"
 	}
 	return "en"
-}
-
-// aliasOf is what links call the service with those pages: their host.
-func aliasOf(origin string) string {
-	_, host, _ := strings.Cut(origin, "://")
-	return host
 }
 
 // asker is the desktop's own window where there is one, and the terminal where
