@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"os/signal"
 	"strings"
 	"syscall"
@@ -85,7 +84,7 @@ func command(in *os.File, out io.Writer) *cobra.Command {
 	f.StringVar(&o.issuer, "issuer", "", "the sign-in service, where the settings of this computer name none (development); without both http://localhost:8080")
 	f.StringVar(&o.origin, "origin", "", "where its pages are, if the issuer's address does not say it (development)")
 	f.StringVar(&o.virtual, "virtual-card", "", "`file` of a card in software, in place of a reader (development)")
-	root.AddCommand(open)
+	root.AddCommand(open, doctorCommand(&o))
 	return root
 }
 
@@ -186,7 +185,7 @@ func languageOf(getenv func(string) string) string {
 // there is none.
 func asker(in *os.File, out io.Writer) prompt.Prompt {
 	if os.Getenv("DISPLAY") != "" || os.Getenv("WAYLAND_DISPLAY") != "" {
-		if program, err := exec.LookPath("pinentry"); err == nil {
+		if program, _ := windowProgram(); program != "" {
 			return prompt.Pinentry{Program: program, Env: os.Environ(), Now: time.Now}
 		}
 	}

@@ -223,6 +223,13 @@ func receive(c net.Conn) string {
 
 var plain = regexp.MustCompile(`^[A-Za-z0-9/._+@:-]+$`)
 
+// The desktop entries that open our links: of the package, and of an agent that
+// runs without one.
+const (
+	installedEntry = "lanyard-agent.desktop"
+	sessionEntry   = "lanyard-agent-session.desktop"
+)
+
 // desktopEntry says to the desktop who opens our links.
 const desktopEntry = `[Desktop Entry]
 Type=Application
@@ -245,7 +252,7 @@ func register(ctx context.Context, getenv func(string) string, program string) (
 	if err := os.MkdirAll(folder, 0o755); err != nil { //nolint:gosec // desktops read it as others do
 		return nil, fmt.Errorf("register links: %w", err)
 	}
-	entry := filepath.Join(folder, "lanyard-agent-session.desktop")
+	entry := filepath.Join(folder, sessionEntry)
 	if err := os.WriteFile(entry, fmt.Appendf(nil, desktopEntry, quoted(program)), 0o644); err != nil { //nolint:gosec // likewise
 		return nil, fmt.Errorf("register links: %w", err)
 	}

@@ -36,7 +36,7 @@ func services(s *Settings, layers []Layer) (map[string]Said, error) {
 	chosen := map[string]Said{}
 	for _, n := range names {
 		chosen[n] = Said{Name: n, Text: from.Values[n].Text, From: from.Values[n].From, Rank: from.Rank}
-		if chosen[n].Text == "" {
+		if chosen[n].Text == "" { // whoever names one service has said that there are no others
 			chosen[n] = Said{Name: n, From: "default", Rank: Default}
 		}
 	}

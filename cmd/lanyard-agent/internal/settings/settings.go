@@ -171,7 +171,17 @@ func (s Settings) Named(name string) Said {
 
 // Assumed says whether nobody named a service, so that the development service
 // of this computer is meant.
-func (s Settings) Assumed() bool { return s.Named(nameIssuer).Rank == Default }
+func (s Settings) Assumed() bool { return s.NamedBy() == "default" }
+
+// NamedBy is where the services that count are named.
+func (s Settings) NamedBy() string {
+	for _, name := range []string{nameIssuer, nameOthers} {
+		if said := s.Named(name); said.Rank != Default {
+			return said.From
+		}
+	}
+	return "default"
+}
 
 // counting finds what counts for one setting.
 func counting(k Setting, layers []Layer) Said {

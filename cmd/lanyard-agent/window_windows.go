@@ -1,0 +1,4 @@
+package main
+
+// windowProgram says that the passcode window is no program of its own.
+func windowProgram() (path, why string) { return "", "" }
