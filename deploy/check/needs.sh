@@ -1,9 +1,9 @@
 #!/bin/sh
 # Installs what the tests need and this machine lacks: a C compiler for the
 # race detector, Redis, PostgreSQL, a token in software, a card reader in
-# software, other people's programs for cards, and a browser that opens links.
-# Debian and Ubuntu only; elsewhere it says what to install. Nothing that it
-# installs is started.
+# software, other people's programs for cards, what a desktop has for the agent,
+# and a browser that opens links. Debian and Ubuntu only; elsewhere it says what
+# to install. Nothing that it installs is started.
 set -eu
 
 have() { command -v "$1" >/dev/null 2>&1; }
@@ -23,6 +23,7 @@ have openssl || packages="$packages openssl"
 pkg-config --exists libpcsclite 2>/dev/null || packages="$packages pkg-config libpcsclite-dev"
 have xdg-open || packages="$packages xdg-utils"
 [ -e /etc/reader.conf.d/vpcd ] || packages="$packages vsmartcard-vpcd"
+have desktop-file-validate || packages="$packages desktop-file-utils"
 [ -x /sbin/ip ] || packages="$packages iproute2"
 have chromium || have chromium-browser || have google-chrome || [ -n "${CHROMIUM:-}" ] ||
   packages="$packages $browser fonts-liberation"
