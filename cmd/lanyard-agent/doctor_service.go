@@ -37,7 +37,7 @@ func (e *examination) service(ctx context.Context, s desk.Service) {
 	}
 	e.note(fine, of, "it answers, and under its name", "")
 	if !strings.HasPrefix(s.Issuer+"/", s.Origin+"/") {
-		if _, err := ask(ctx, by, s.Origin+"/"); err != nil {
+		if err := answers(ctx, by, s.Origin+"/"); err != nil {
 			e.note(fail, of, "its pages do not answer: "+firstLine(err), "see that this computer reaches "+s.Origin)
 		}
 	}
@@ -53,17 +53,17 @@ func (e *examination) service(ctx context.Context, s desk.Service) {
 	}
 }
 
-// ask gets an address, and follows no redirect.
-func ask(ctx context.Context, by *http.Client, address string) (*http.Response, error) {
+// answers asks for an address, and follows no redirect. Any answer will do.
+func answers(ctx context.Context, by *http.Client, address string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	resp, err := by.Do(req)
-	if err == nil {
-		_ = resp.Body.Close()
+	if err != nil {
+		return err
 	}
-	return resp, err
+	return resp.Body.Close()
 }
 
 // discovered is the issuer that a discovery document names, and when the

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"strings"
@@ -27,8 +28,9 @@ const version = "0.1.0"
 
 // What the command ends with.
 const (
-	exitFailed = 1
-	exitUsage  = 2
+	exitFailed   = 1
+	exitUsage    = 2
+	exitNotFound = 3
 )
 
 func main() {
@@ -39,8 +41,11 @@ func main() {
 		return
 	}
 	fmt.Fprintln(os.Stderr, "lanyard-agent:", err)
-	if errors.Is(err, errUsage) {
+	switch {
+	case errors.Is(err, errUsage), errors.Is(err, settings.ErrOverruled):
 		os.Exit(exitUsage)
+	case errors.Is(err, errNobody):
+		os.Exit(exitNotFound)
 	}
 	os.Exit(exitFailed)
 }
@@ -84,29 +89,37 @@ func command(in *os.File, out io.Writer) *cobra.Command {
 	f.StringVar(&o.issuer, "issuer", "", "the sign-in service, where the settings of this computer name none (development); without both http://localhost:8080")
 	f.StringVar(&o.origin, "origin", "", "where its pages are, if the issuer's address does not say it (development)")
 	f.StringVar(&o.virtual, "virtual-card", "", "`file` of a card in software, in place of a reader (development)")
-	root.AddCommand(open, doctorCommand(&o))
+	root.AddCommand(open, statusCommand(&o), doctorCommand(&o), settingsCommand(&o))
 	return root
 }
 
-// agent is what signs in at this desk.
-func (o options) agent(in *os.File, out io.Writer) (desk.Agent, error) {
+// begin makes what signs in at this desk ready.
+func (o options) begin(in *os.File, out io.Writer) (*run, error) {
 	s, err := o.settings()
 	if err != nil {
-		return desk.Agent{}, err
+		return nil, err
 	}
-	var cards card.Source = card.Readers{}
+	var cards card.Source = card.Readers{Poll: s.PollReaders}
 	if o.virtual != "" {
 		cards = card.File(o.virtual)
 	}
-	return desk.Agent{Services: s.Services, Cards: cards, Prompt: asker(in, out), HTTP: desk.NewClient(), PINTimer: s.PINTimer,
-		Version: version, Language: languageOf(os.Getenv), Peer: desk.SamePerson, Now: time.Now}, nil
+	r := &run{settings: s, standing: newStanding(s.Services, time.Now), now: time.Now}
+	r.agent = desk.Agent{Services: s.Services, Cards: cards, Prompt: asker(in, out), HTTP: desk.NewClient(), PINTimer: s.PINTimer,
+		Version: version, Language: languageOf(os.Getenv), Peer: desk.SamePerson, Follow: r.follow, Now: time.Now}
+	r.desk = desk.At(r.agent)
+	r.log, r.close = newLog(s.LogLevel, os.Getenv, os.Stderr)
+	return r, nil
 }
 
 // stay waits for links until it is told to stop.
 func (o options) stay(ctx context.Context, in *os.File, out io.Writer) error {
-	a, err := o.agent(in, out)
+	r, err := o.begin(in, out)
 	if err != nil {
 		return err
+	}
+	defer r.close()
+	if journalListens(os.Getenv, os.Stderr) { // the log is there, and says what may be kept
+		out = io.Discard
 	}
 	path, err := socketPath(os.Getenv)
 	if err != nil {
@@ -121,23 +134,27 @@ func (o options) stay(ctx context.Context, in *os.File, out io.Writer) error {
 	} else {
 		defer undo()
 	}
-	d := desk.At(a)
-	return newSession(path, func(ctx context.Context, link string) {
-		if err := opened(ctx, d, link); err != nil {
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	s := newSession(path, func(ctx context.Context, link string) {
+		if err := r.open(ctx, link); err != nil {
 			_, _ = fmt.Fprintln(out, "Not signed in:", err)
 			return
 		}
 		_, _ = fmt.Fprintln(out, "Signed in. The card is not needed any more.")
-	}).stay(ctx, func() { _, _ = fmt.Fprintln(out, "ready: waiting for a sign-in page") })
-}
-
-// opened signs in by a link.
-func opened(ctx context.Context, d *desk.Desk, link string) error {
-	l, err := desk.ParseLink(link)
-	if err != nil {
-		return err
+	})
+	s.says = r.standing.line
+	err = s.stay(ctx, func() {
+		r.tray(ctx, end)
+		r.log.InfoContext(ctx, "waiting for sign-in pages", slog.String("version", version))
+		_, _ = fmt.Fprintln(out, "ready: waiting for a sign-in page")
+	})
+	if errors.Is(err, errResident) { // that one waits is what was wanted
+		_, _ = fmt.Fprintln(out, "An agent waits in this session already.")
+		return nil
 	}
-	return d.Open(ctx, l)
+	r.log.InfoContext(ctx, "ended")
+	return err
 }
 
 // open hands a link to the agent that waits in this session, or is that agent
@@ -153,13 +170,15 @@ func (o options) open(ctx context.Context, in *os.File, out io.Writer, link stri
 	if there, err := handOver(ctx, path, link); there {
 		return err
 	}
-	a, err := o.agent(in, out)
+	r, err := o.begin(in, out)
 	if err != nil {
 		return err
 	}
-	d := desk.At(a)
+	defer r.close()
 	came := make(chan error, mostLinks)
-	err = newSession(path, func(ctx context.Context, link string) { came <- opened(ctx, d, link) }).once(ctx, link)
+	s := newSession(path, func(ctx context.Context, link string) { came <- r.open(ctx, link) })
+	s.says = r.standing.line
+	err = s.once(ctx, link)
 	if errors.Is(err, errResident) { // it came in this very moment
 		_, err = handOver(ctx, path, link)
 		return err

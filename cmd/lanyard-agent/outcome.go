@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"regexp"
@@ -24,6 +23,11 @@ var outcomes = []struct {
 	err  error
 	word string
 }{
+	{desk.ErrBusy, "busy"},
+	{desk.ErrStopped, "stopped"},
+	{desk.ErrTimeout, "timeout"},
+	{desk.ErrOver, "ended_at_page"},
+	{desk.ErrAlone, "browser_missing"},
 	{prompt.ErrCancelled, "cancelled"},
 	{card.ErrBlocked, "card_locked"},
 	{card.ErrRemoved, "card_removed"},
@@ -33,8 +37,6 @@ var outcomes = []struct {
 	{desk.ErrGone, "link_used"},
 	{desk.ErrOther, "other_service"},
 	{desk.ErrUnreachable, "unreachable"},
-	{context.DeadlineExceeded, "timeout"},
-	{context.Canceled, "stopped"},
 }
 
 // catalogued are the codes that are shown: what a service says is its own.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -90,6 +92,7 @@ const (
 type session struct {
 	path string
 	open func(ctx context.Context, link string) // signs in by a link; more than one at a time may come
+	says func() string                          // how the agent stands, for who asks; a line
 
 	mu     sync.Mutex
 	inHand int
@@ -100,7 +103,7 @@ type session struct {
 }
 
 func newSession(path string, open func(context.Context, string)) *session {
-	return &session{path: path, open: open, last: func() {}}
+	return &session{path: path, open: open, says: func() string { return "{}\n" }, last: func() {}}
 }
 
 // stay takes links until ctx is done. ready is called when it does.
@@ -175,6 +178,8 @@ func (s *session) answer(ctx context.Context, c net.Conn) {
 	switch link := receive(c); {
 	case link == "":
 		_, _ = io.WriteString(c, "\n") // somebody looks whether an agent is here
+	case link == askStatus:
+		_, _ = io.WriteString(c, s.says())
 	case s.start(ctx, link):
 		_, _ = io.WriteString(c, "ok\n")
 	default:
@@ -242,8 +247,12 @@ MimeType=x-scheme-handler/lanyard-desk;
 `
 
 // register makes this program the one that opens our links, for this person,
-// and returns what undoes it. Where there is no desktop nothing is registered.
+// and returns what undoes it. Where there is no desktop nothing is registered,
+// and with the package installed its entry is left: it hands links to this agent.
 func register(ctx context.Context, getenv func(string) string, program string) (undo func(), err error) {
+	if installedIn(cmp.Or(getenv("XDG_DATA_DIRS"), "/usr/local/share:/usr/share")) {
+		return func() {}, nil
+	}
 	folder := getenv("XDG_DATA_HOME")
 	if folder == "" {
 		folder = filepath.Join(getenv("HOME"), ".local", "share")
@@ -267,6 +276,15 @@ func register(ctx context.Context, getenv func(string) string, program string) (
 		return nil, fmt.Errorf("register links: %w", err)
 	}
 	return undo, nil
+}
+
+// installedIn says whether the package's entry is in one of the folders that
+// the computer's programs are in.
+func installedIn(folders string) bool {
+	return slices.ContainsFunc(filepath.SplitList(folders), func(folder string) bool {
+		_, err := os.Stat(filepath.Join(folder, "applications", installedEntry))
+		return err == nil
+	})
 }
 
 // quoted writes a path as the Exec line of a desktop entry wants it. A plain one

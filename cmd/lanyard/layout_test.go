@@ -28,7 +28,7 @@ const mayImport = `
 cmd/lanyard                           -> * + chi cobra go-jose go-redis miniredis otel otelpgx pflag pgx yaml
 cmd/lanyard/demo                      -> idp/registry/directory web + go-jose go-oidc oauth2
 cmd/lanyard-bench                     -> authenticators/passkey/testkey authenticators/smartcard/cardca authenticators/smartcard/challenge authenticators/smartcard/virtualcard idp idp/registry/directory store/conformance/servers + go-jose go-redis pgx x/net
-cmd/lanyard-agent                     -> cmd/lanyard-agent/internal/card cmd/lanyard-agent/internal/desk cmd/lanyard-agent/internal/prompt cmd/lanyard-agent/internal/settings + cobra
+cmd/lanyard-agent                     -> cmd/lanyard-agent/internal/card cmd/lanyard-agent/internal/desk cmd/lanyard-agent/internal/prompt cmd/lanyard-agent/internal/settings + cobra systray
 cmd/lanyard-agent/internal/card       -> authenticators/smartcard/virtualcard + purego
 cmd/lanyard-agent/internal/card/virtualreader -> authenticators/smartcard/virtualcard
 cmd/lanyard-agent/internal/desk       -> authenticators/smartcard/challenge cmd/lanyard-agent/internal/card cmd/lanyard-agent/internal/prompt + go-jose
@@ -88,6 +88,7 @@ var others = map[string]string{
 	"prometheus":   "github.com/prometheus/",
 	"purego":       "github.com/ebitengine/purego",
 	"qr":           "rsc.io/qr/",
+	"systray":      "fyne.io/systray",
 	"tink":         "github.com/tink-crypto/tink-go/",
 	"ulid":         "github.com/oklog/ulid/",
 	"x/crypto":     "golang.org/x/crypto/",

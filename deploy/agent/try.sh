@@ -41,6 +41,9 @@ sed -i 's/^Version: .*/&+next/' "$place/next/DEBIAN/control"
 dpkg-deb -b "$place/next" "$place/root/tmp/next.deb" >/dev/null
 
 inside() { chroot "$place/root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root "$@"; }
+as_nobody() {
+  chroot --userspec=nobody:nogroup "$place/root" env -i PATH=/usr/bin:/bin HOME=/tmp/session XDG_RUNTIME_DIR=/tmp/session "$@"
+}
 # What the copy has that this file system has not, or has otherwise. What dpkg and
 # its triggers write down of themselves is not the package's.
 differs() {
@@ -68,8 +71,7 @@ fi
 # A person's agent runs, and the administrator has written a setting.
 echo 'LogLevel = warn' >>"$place/root/etc/lanyard-agent/agent.conf"
 inside install -d -o nobody -m 700 /tmp/session
-chroot --userspec=nobody:nogroup "$place/root" env -i PATH=/usr/bin:/bin HOME=/tmp/session XDG_RUNTIME_DIR=/tmp/session \
-  lanyard-agent >"$place/agent" 2>&1 &
+as_nobody lanyard-agent >"$place/agent" 2>&1 &
 agent=$!
 waited=0
 until grep -q '^ready' "$place/agent"; do
@@ -77,6 +79,13 @@ until grep -q '^ready' "$place/agent"; do
   waited=$((waited + 1))
   sleep 0.1
 done
+
+as_nobody lanyard-agent status --json >"$place/stands" || fail "its status says $?"
+grep -q '"version"' "$place/stands" || fail "its status does not say which one it is"
+inside mkdir -m 700 /tmp/other
+status=0
+inside env XDG_RUNTIME_DIR=/tmp/other lanyard-agent status >/dev/null 2>&1 || status=$?
+[ $status -eq 3 ] || fail "in a session without an agent its status says $status"
 
 dpkg --force-confold -i /tmp/next.deb
 grep -q '^LogLevel = warn$' "$place/root/etc/lanyard-agent/agent.conf" || fail "an upgrade has lost a setting"

@@ -23,6 +23,7 @@ have openssl || packages="$packages openssl"
 pkg-config --exists libpcsclite 2>/dev/null || packages="$packages pkg-config libpcsclite-dev"
 have xdg-open || packages="$packages xdg-utils"
 [ -e /etc/reader.conf.d/vpcd ] || packages="$packages vsmartcard-vpcd"
+have dbus-daemon || packages="$packages dbus-daemon"
 have desktop-file-validate || packages="$packages desktop-file-utils"
 [ -x /sbin/ip ] || packages="$packages iproute2"
 have chromium || have chromium-browser || have google-chrome || [ -n "${CHROMIUM:-}" ] ||

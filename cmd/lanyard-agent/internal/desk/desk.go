@@ -26,13 +26,20 @@ func At(a Agent) *Desk { return &Desk{agent: a, hush: func() {}} }
 // read or the next link comes, and returns the reason. While a sign-in is under
 // way it tells the page of another that it has to wait.
 func (d *Desk) Open(ctx context.Context, l Link) error {
+	ended := func(error) {}
+	if d.agent.Follow != nil {
+		ended = d.agent.Follow(l)
+	}
 	until, done, ok := d.take(ctx)
 	if !ok {
-		return errors.Join(ErrBusy, d.agent.Refuse(ctx, l))
+		err := errors.Join(ErrBusy, d.agent.Refuse(ctx, l))
+		ended(err)
+		return err
 	}
 	defer done()
 	err := d.agent.SignIn(ctx, l)
 	d.free()
+	ended(err)
 	if why, ok := errors.AsType[Ended](err); ok && why.Words != "" {
 		until, cancel := context.WithTimeout(until, explainTime)
 		defer cancel()

@@ -32,6 +32,10 @@ type Agent struct {
 	PINTimer time.Duration        // how long card and passcode may take; 0: as long as the service says
 	Peer     func(net.Addr) error // says who may come for the completion code
 	Now      func() time.Time
+
+	// Follow is told of each link that comes to the desk. What it returns is told
+	// what came of it, before the person is. It may be nil.
+	Follow func(Link) func(error)
 }
 
 // Link is what a link says: a handle, and for which service.
