@@ -65,9 +65,9 @@ func handOver(ctx context.Context, path, link string) (bool, error) {
 	return true, nil
 }
 
-// answers says whether an agent waits there: one that just ends has a socket, and
+// occupied says whether an agent waits there: one that just ends has a socket, and
 // says nothing.
-func answers(ctx context.Context, path string) bool {
+func occupied(ctx context.Context, path string) bool {
 	c, err := (&net.Dialer{Timeout: 2 * time.Second}).DialContext(ctx, "unix", path)
 	if err != nil {
 		return false
@@ -150,7 +150,7 @@ func (s *session) once(ctx context.Context, link string) error {
 // there is nothing to do; one that ends is waited for.
 func (s *session) take(ctx context.Context) (leave func(), err error) {
 	for waited := time.Duration(0); ; waited += 50 * time.Millisecond {
-		if answers(ctx, s.path) {
+		if occupied(ctx, s.path) {
 			return nil, errResident
 		}
 		leave, held, err := hold(s.path + ".lock")
