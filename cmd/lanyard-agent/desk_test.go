@@ -25,14 +25,11 @@ import (
 // service is a development service in a process of its own.
 type service struct{ issuer, program string }
 
-// startService builds and starts one for all tests of a function.
-func startService(t *testing.T) service {
+// startService starts one for all tests of a function, with more options.
+func startService(t *testing.T, options ...string) service {
 	t.Helper()
-	program := filepath.Join(t.TempDir(), "lanyard")
-	if out, err := exec.Command("go", "build", "-o", program, "../lanyard").CombinedOutput(); err != nil {
-		t.Fatalf("build the service: %v\n%s", err, out)
-	}
-	cmd := exec.Command(program, "dev", "--listen", "localhost:0", "--rp-listen", "localhost:0", "--ops-listen", "localhost:0")
+	program := filepath.Join(programs(t), "lanyard")
+	cmd := exec.Command(program, append([]string{"dev", "--listen", "localhost:0", "--rp-listen", "localhost:0", "--ops-listen", "localhost:0"}, options...)...)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -64,6 +61,7 @@ type browser struct {
 	http *http.Client
 	page string
 	at   *url.URL
+	link string // that starts the agent
 }
 
 func newBrowser(t *testing.T) *browser {
@@ -126,7 +124,8 @@ func (b *browser) begins(s service) (link desk.Link, waiting string) {
 	if m == nil || again == nil {
 		b.t.Fatalf("the page starts no agent: %s", b.page)
 	}
-	link, err := desk.ParseLink(strings.ReplaceAll(m[1], "&amp;", "&"))
+	b.link = strings.ReplaceAll(m[1], "&amp;", "&")
+	link, err := desk.ParseLink(b.link)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -312,7 +311,7 @@ func TestSignIn(t *testing.T) {
 		b := newBrowser(t)
 		link, waiting := b.begins(s)
 		a := s.agent(s.cardFile(t, "555000000101"), &typist{passcodes: []string{"123456"}})
-		a.Peer = func(net.Addr) error { return errors.New("a stranger") }
+		a.Peer = func(net.Addr, net.Addr) error { return errors.New("a stranger") }
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- a.SignIn(ctx, link) }()

@@ -22,7 +22,7 @@ type bounce struct {
 	listener net.Listener
 	server   *http.Server
 	origin   string // whose page may come
-	peer     func(net.Addr) error
+	peer     func(peer, here net.Addr) error
 
 	mu   sync.Mutex
 	tx   string // of this question; "" until it is known
@@ -31,7 +31,7 @@ type bounce struct {
 }
 
 // newBounce listens on a free port of this computer.
-func newBounce(ctx context.Context, origin string, peer func(net.Addr) error) (*bounce, error) {
+func newBounce(ctx context.Context, origin string, peer func(peer, here net.Addr) error) (*bounce, error) {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp4", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -39,13 +39,13 @@ func newBounce(ctx context.Context, origin string, peer func(net.Addr) error) (*
 	b := &bounce{listener: l, origin: origin, peer: peer, done: make(chan struct{})}
 	b.server = &http.Server{Handler: b, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second, MaxHeaderBytes: 16 << 10,
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			return context.WithValue(ctx, peerKey{}, c.RemoteAddr())
+			return context.WithValue(ctx, connKey{}, c)
 		}}
 	go func() { _ = b.server.Serve(l) }() // ends with close
 	return b, nil
 }
 
-type peerKey struct{}
+type connKey struct{}
 
 func (b *bounce) port() int { return b.listener.Addr().(*net.TCPAddr).Port } //nolint:forcetypeassert // it listens on TCP
 
@@ -123,8 +123,8 @@ func (b *bounce) right(r *http.Request) error {
 	if !b.fromService(r.Header) {
 		return errors.New("the page is another's")
 	}
-	addr, _ := r.Context().Value(peerKey{}).(net.Addr)
-	if err := b.peer(addr); err != nil {
+	c, ok := r.Context().Value(connKey{}).(net.Conn)
+	if !ok || b.peer(c.RemoteAddr(), c.LocalAddr()) != nil {
 		return errors.New("the program is not of this person's session")
 	}
 	return nil

@@ -2,7 +2,6 @@ package desk
 
 import (
 	"bufio"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -22,46 +21,41 @@ const maxTable = 16 << 20
 
 // SamePerson says nil if the other end of a loopback connection is a program of
 // this person in this session. It asks the kernel, which nobody can mislead.
-func SamePerson(peer net.Addr) error {
-	a, ok := peer.(*net.TCPAddr)
-	if !ok || a.IP.To4() == nil {
+func SamePerson(peer, here net.Addr) error {
+	theirs, ok1 := peer.(*net.TCPAddr)
+	own, ok2 := here.(*net.TCPAddr)
+	if !ok1 || !ok2 || theirs.IP.To4() == nil || own.IP.To4() == nil {
 		return errStranger
 	}
-	uid, inode, err := ownerOf(a)
+	uid, inode, err := ownerOf(theirs, own)
 	if err != nil {
 		return err
 	}
 	if uid != os.Getuid() {
 		return errStranger
 	}
-	pid, err := holderOf(inode)
+	ours, err := sessionOf("self")
 	if err != nil {
 		return err
 	}
-	theirs, err1 := sessionOf(strconv.Itoa(pid))
-	ours, err2 := sessionOf("self")
-	if err := errors.Join(err1, err2); err != nil {
-		return err
-	}
-	if theirs != ours {
-		return errStranger
-	}
-	return nil
+	return holdersOf(inode, func(pid string) bool {
+		theirs, err := sessionOf(pid)
+		return err == nil && theirs == ours
+	})
 }
 
-// ownerOf finds the socket that is bound to a local address.
-func ownerOf(a *net.TCPAddr) (uid int, inode string, err error) {
+// ownerOf finds the socket at the other end of a connection. One address alone
+// does not tell: many connections, of many people, can begin at the same port.
+func ownerOf(theirs, own *net.TCPAddr) (uid int, inode string, err error) {
 	f, err := os.Open("/proc/net/tcp")
 	if err != nil {
 		return 0, "", fmt.Errorf("find the other end: %w", err)
 	}
 	defer func() { _ = f.Close() }() // it was only read
-	ip := a.IP.To4()
-	want := strings.ToUpper(hex.EncodeToString([]byte{ip[3], ip[2], ip[1], ip[0]})) + fmt.Sprintf(":%04X", a.Port)
 	lines := bufio.NewScanner(io.LimitReader(f, maxTable))
 	for lines.Scan() {
 		fields := strings.Fields(lines.Text())
-		if len(fields) < 10 || fields[1] != want {
+		if len(fields) < 10 || fields[1] != inTable(theirs) || fields[2] != inTable(own) {
 			continue
 		}
 		uid, err := strconv.Atoi(fields[7])
@@ -70,18 +64,26 @@ func ownerOf(a *net.TCPAddr) (uid int, inode string, err error) {
 	return 0, "", errStranger
 }
 
-// holderOf finds a process of this person that holds a socket.
-func holderOf(inode string) (int, error) {
+// inTable is an address as the kernel's table writes it.
+func inTable(a *net.TCPAddr) string {
+	ip := a.IP.To4()
+	return fmt.Sprintf("%02X%02X%02X%02X:%04X", ip[3], ip[2], ip[1], ip[0], a.Port)
+}
+
+// holdersOf looks for a process of this person that holds a socket and is the
+// right one. There may be several: whoever starts a program shares its own for
+// a moment.
+func holdersOf(inode string, right func(pid string) bool) error {
 	links, err := filepath.Glob("/proc/[0-9]*/fd/*")
 	if err != nil {
-		return 0, fmt.Errorf("find the other end: %w", err)
+		return fmt.Errorf("find the other end: %w", err)
 	}
 	for _, link := range links {
-		if to, err := os.Readlink(link); err == nil && to == "socket:["+inode+"]" {
-			return strconv.Atoi(strings.Split(link, "/")[2])
+		if to, err := os.Readlink(link); err == nil && to == "socket:["+inode+"]" && right(strings.Split(link, "/")[2]) {
+			return nil
 		}
 	}
-	return 0, errStranger
+	return errStranger
 }
 
 // sessionOf returns the login session of a process, as the kernel's audit

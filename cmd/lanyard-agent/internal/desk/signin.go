@@ -28,14 +28,16 @@ type Agent struct {
 	HTTP     *http.Client
 	Version  string
 	Build    string
-	Language string               // in which is spoken until the service says
-	PINTimer time.Duration        // how long card and passcode may take; 0: as long as the service says
-	Peer     func(net.Addr) error // says who may come for the completion code
+	Language string        // in which is spoken until the service says
+	PINTimer time.Duration // how long card and passcode may take; 0: as long as the service says
 	Now      func() time.Time
 
 	// Follow is told of each link that comes to the desk. What it returns is told
 	// what came of it, before the person is. It may be nil.
 	Follow func(Link) func(error)
+	// Peer says who may come for the completion code, by the two ends of their
+	// connection.
+	Peer func(peer, here net.Addr) error
 }
 
 // Link is what a link says: a handle, and for which service.

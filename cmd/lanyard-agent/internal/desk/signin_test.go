@@ -405,7 +405,7 @@ func TestDesk(t *testing.T) {
 		}
 	})
 	t.Run("own rule: a desk serves its own computer alone", func(t *testing.T) {
-		b, err := newBounce(t.Context(), origin, func(net.Addr) error { return nil })
+		b, err := newBounce(t.Context(), origin, func(net.Addr, net.Addr) error { return nil })
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -261,7 +261,7 @@ func (p *person) Tell(ctx context.Context, language, words string) error {
 
 func (s *aService) agent(cards card.Source, p prompt.Prompt) Agent {
 	return Agent{Services: []Service{{Alias: "id.example", Issuer: origin, Origin: origin}}, Cards: cards, Prompt: p,
-		HTTP: &http.Client{Transport: s}, Version: "0.1.0", Language: "en", Peer: func(net.Addr) error { return nil }, Now: time.Now}
+		HTTP: &http.Client{Transport: s}, Version: "0.1.0", Language: "en", Peer: func(net.Addr, net.Addr) error { return nil }, Now: time.Now}
 }
 
 var aLink = Link{Handle: digestOf('h'), Alias: "id.example"}

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// windowSocket is where this program, run as a window of an agent under test,
+// finds who looks at it.
+const windowSocket = "LANYARD_TEST_WINDOW"
+
+// TestMain runs the tests, or is a window.
+func TestMain(m *testing.M) {
+	if socket := os.Getenv(windowSocket); socket != "" {
+		window(socket, os.Stdin, os.Stdout)
+		os.Exit(0)
+	}
+	code := m.Run()
+	if folder, err := built(); err == nil {
+		_ = os.RemoveAll(folder)
+	}
+	os.Exit(code)
+}
+
+var (
+	build   sync.Once
+	folder  string
+	unbuilt error
+)
+
+func built() (string, error) { return folder, unbuilt }
+
+// programs returns a folder with the server and the agent, built once.
+func programs(t *testing.T) string {
+	t.Helper()
+	build.Do(func() {
+		if folder, unbuilt = os.MkdirTemp("", "lanyard-agent-test"); unbuilt != nil {
+			return
+		}
+		for name, source := range map[string]string{"lanyard": "../lanyard", "lanyard-agent": "."} {
+			if out, err := exec.Command("go", "build", "-o", filepath.Join(folder, name), source).CombinedOutput(); err != nil {
+				unbuilt = fmt.Errorf("build %s: %w\n%s", name, err, out)
+			}
+		}
+	})
+	if unbuilt != nil {
+		t.Fatal(unbuilt)
+	}
+	return folder
+}
+
+// shown is what a window shows: a question, words to read, or a choice.
+type shown struct{ Kind, Text string }
+
+// window speaks as pinentry does, and does what the test says at the other end
+// of a socket. It is open until that answers or the program is ended.
+func window(socket string, in io.Reader, out io.Writer) {
+	var text string
+	_, _ = fmt.Fprintln(out, "OK")
+	lines := bufio.NewScanner(in)
+	for lines.Scan() {
+		command, rest, _ := strings.Cut(lines.Text(), " ")
+		answer := "OK"
+		switch command {
+		case "SETDESC":
+			text, _ = url.PathUnescape(rest)
+		case "SETERROR":
+			wrong, _ := url.PathUnescape(rest)
+			text += "\n" + wrong
+		case "GETPIN":
+			answer = looked(socket, shown{"passcode", text})
+		case "CONFIRM":
+			answer = looked(socket, shown{"choice", text})
+		case "MESSAGE":
+			answer = looked(socket, shown{"words", text})
+		case "BYE":
+			return
+		}
+		_, _ = fmt.Fprintln(out, answer)
+	}
+}
+
+// looked shows a window to the test, and returns what the program says then.
+func looked(socket string, s shown) string {
+	const cancelled = "ERR 83886179 cancelled"
+	c, err := net.Dial("unix", socket)
+	if err != nil {
+		return cancelled
+	}
+	defer c.Close()
+	if json.NewEncoder(c).Encode(s) != nil {
+		return cancelled
+	}
+	answer, err := io.ReadAll(c)
+	if err != nil || len(answer) == 0 {
+		return cancelled
+	}
+	return strings.TrimSpace(string(answer))
+}
+
+// person looks at the windows of an agent under test.
+type person struct {
+	socket  string
+	windows chan *openWindow
+}
+
+// openWindow is a window that is open until closed is closed.
+type openWindow struct {
+	shown
+	conn   net.Conn
+	closed chan struct{}
+}
+
+// newPerson sits down before windows whose programs are given env.
+func newPerson(t *testing.T, folder string) *person {
+	t.Helper()
+	p := &person{socket: filepath.Join(folder, "windows"), windows: make(chan *openWindow, 100)}
+	l, err := net.Listen("unix", p.socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			w := &openWindow{conn: c, closed: make(chan struct{})}
+			d := json.NewDecoder(c)
+			if d.Decode(&w.shown) != nil {
+				_ = c.Close()
+				continue
+			}
+			go func() {
+				_, _ = io.Copy(io.Discard, c)
+				close(w.closed)
+			}()
+			p.windows <- w
+		}
+	}()
+	return p
+}
+
+// types answers a window with a passcode.
+func (w *openWindow) types(passcode string) {
+	_, _ = fmt.Fprintf(w.conn, "D %s\nOK\n", passcode)
+	_ = w.conn.(*net.UnixConn).CloseWrite()
+}
