@@ -34,8 +34,9 @@ const (
 	maxForOne = 2
 
 	// silence is how long an agent at a desk may say nothing until it is taken
-	// for stopped. One that waits says every two seconds that it is there.
-	silence = 5 * time.Second
+	// for stopped. One that waits says more often than every two seconds that it
+	// is there, and people learn within five why nothing goes on.
+	silence = 4 * time.Second
 )
 
 // streams counts the pages that listen.

@@ -99,7 +99,8 @@ type Desks interface {
 	// the transaction. It is authenticators.ErrAnswer if c did not redeem the
 	// transaction, if c.Once came before or too many came, and at another stage
 	// than r belongs to: Answered for Refused, Redeemed for everything else, and
-	// Settled too for Signing: the agent still waits for the browser.
+	// Settled too for Signing and AgentStopped: the agent still waits for the
+	// browser, or does not any more.
 	Report(ctx context.Context, c Caller, r Report, now time.Time) (Transaction, error)
 
 	// End ends the transaction, wherever it stands.

@@ -335,13 +335,19 @@ func TestDeskNews(t *testing.T) {
 		}
 		a.respond(a.answer(nil)).wantOK(t)
 	})
+	t.Run("own rule: an agent that stops before the browser comes is not gone to", func(t *testing.T) {
+		p, a := s.signed()
+		a.report("agent_stopped")
+		p.again()
+		p.wantPage(http.StatusOK, "The card reader program stopped before sign-in finished.")
+	})
 	t.Run("own rule: an agent that is not heard of has stopped", func(t *testing.T) {
 		p, a := s.redeemed()
-		s.clock.Advance(4 * time.Second)
+		s.clock.Advance(3 * time.Second)
 		a.report("pin_prompt")
-		s.clock.Advance(4 * time.Second)
+		s.clock.Advance(3 * time.Second)
 		if got := p.news(s, a.question.Transaction); got["state"] != "pin_prompt" {
-			t.Errorf("an agent that was heard of four seconds ago: %v", got)
+			t.Errorf("an agent that was heard of three seconds ago: %v", got)
 		}
 		s.clock.Advance(2 * time.Second)
 		if got := p.news(s, a.question.Transaction); got["code"] != "AGT-05" || got["ended"] != true {

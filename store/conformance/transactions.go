@@ -181,6 +181,8 @@ func reports(t *testing.T, redeemed func(*testing.T, time.Time) (TransactionStor
 	report(another, wait, now, refused)
 	report(another, smartcard.Report{Doing: smartcard.Signing}, now, nil) // the agent waits for the browser
 	another.Once = "5"
+	report(another, smartcard.Report{Doing: smartcard.AgentStopped}, now, nil) // it does not any more
+	another.Once = "6"
 	report(another, no, now, refused)
 	s, _ = redeemed(t, now)
 	kept := 0

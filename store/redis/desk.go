@@ -175,7 +175,7 @@ func desk(answered *goredis.SliceCmd, now time.Time) (smartcard.Desk, error) {
 // Report implements smartcard.Desks.
 func (s *Store) Report(ctx context.Context, c smartcard.Caller, r smartcard.Report, now time.Time) (smartcard.Transaction, error) {
 	stage, also := smartcard.Redeemed, smartcard.Redeemed
-	if r.Doing == smartcard.Signing {
+	if r.Doing == smartcard.Signing || r.Doing == smartcard.AgentStopped {
 		also = smartcard.Settled
 	} else if r.Doing == smartcard.Refused {
 		stage, also = smartcard.Answered, smartcard.Answered

@@ -10,11 +10,12 @@ import (
 	"github.com/lanyard-id/lanyard/authenticators/smartcard/challenge"
 )
 
-// Times of a sign-in. A page takes five seconds of silence for an agent that is
-// gone, and people learn as soon why nothing goes on.
+// Times of a sign-in. A page takes four seconds of silence for an agent that is
+// gone, and so does the agent of a service: people learn within five why nothing
+// goes on.
 const (
-	beatTime    = 1500 * time.Millisecond // between two reports, where nothing changes
-	silenceTime = 4500 * time.Millisecond // of the service, after which it does not answer any more
+	beatTime    = 1250 * time.Millisecond // between two reports, where nothing changes
+	silenceTime = 4 * time.Second         // of the service, after which it does not answer any more
 	callTime    = 4 * time.Second         // the longest call
 	lastTime    = 2 * time.Second         // what the last report may take
 	againTime   = 200 * time.Millisecond  // until a call that met nobody is tried again

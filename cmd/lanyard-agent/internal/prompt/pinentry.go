@@ -152,7 +152,7 @@ func (d *dialog) passcode(q Question) ([]byte, error) {
 // about is the question in words.
 func about(q Question) string {
 	w := In(q.Language)
-	lines := []string{fmt.Sprintf(w.SignIn, q.Service, q.Application), "", fmt.Sprintf(w.Number, q.Code), w.Stranger, "",
+	lines := []string{w.Asks(q), "", fmt.Sprintf(w.Number, q.Code), w.Stranger, "",
 		fmt.Sprintf(w.Holder, q.Holder), fmt.Sprintf(w.TriesLeft, q.TriesLeft), fmt.Sprintf(w.Until, q.Until.Local().Format("15:04"))}
 	for _, notice := range q.Notices {
 		lines = append(lines, "", notice)

@@ -64,6 +64,13 @@ func TestPinentryAsk(t *testing.T) {
 			}
 		}
 	})
+	t.Run("own rule: a service that names no application is named alone", func(t *testing.T) {
+		q := aQuestion()
+		q.Application = ""
+		if got := about(q); !strings.Contains(got, "id.example asks you to sign in.") {
+			t.Error(got)
+		}
+	})
 	t.Run("own rule: the window speaks Welsh", func(t *testing.T) {
 		p, told := program(t, `GETPIN) echo "D 123456"; echo OK ;;`)
 		q := aQuestion()

@@ -38,7 +38,7 @@ func (t *Terminal) Ask(ctx context.Context, q Question) ([]byte, error) {
 	for _, said := range append([]string{q.Wrong}, q.Notices...) {
 		t.print(said)
 	}
-	t.print(fmt.Sprintf(w.SignIn, q.Service, q.Application))
+	t.print(w.Asks(q))
 	t.print(fmt.Sprintf(w.Number, q.Code))
 	if q.TriesLeft == lastTry {
 		t.print(w.LastTry)

@@ -1,18 +1,21 @@
 package prompt
 
+import "fmt"
+
 // Words are the labels of windows, and what the agent says by itself because no
 // service can: that none answers, and that there are no readers. Those with %
 // are formats.
 type Words struct {
-	Title     string
-	SignIn    string // %s the service, %s the application
-	Number    string // %s the number on the page
-	Stranger  string // what to do if the page shows another number
-	Holder    string // %s the name on the card
-	Passcode  string
-	TriesLeft string // %d
-	Until     string // %s the time of day
-	TimeLeft  string // %s minutes and seconds
+	Title      string
+	SignIn     string // %s the service, %s the application
+	SignInHere string // %s the service, where it names no application
+	Number     string // %s the number on the page
+	Stranger   string // what to do if the page shows another number
+	Holder     string // %s the name on the card
+	Passcode   string
+	TriesLeft  string // %d
+	Until      string // %s the time of day
+	TimeLeft   string // %s minutes and seconds
 
 	OK, Cancel, Close string
 
@@ -42,17 +45,26 @@ func In(language string) Words {
 	return words["en"]
 }
 
+// Asks says who asks for what.
+func (w Words) Asks(q Question) string {
+	if q.Application == "" {
+		return fmt.Sprintf(w.SignInHere, q.Service)
+	}
+	return fmt.Sprintf(w.SignIn, q.Service, q.Application)
+}
+
 var words = map[string]Words{
 	"en": {
-		Title:     "Lanyard",
-		SignIn:    "%s asks you to sign in to %s.",
-		Number:    "Check that the sign-in page shows this number: %s",
-		Stranger:  "If it shows another number, choose Cancel.",
-		Holder:    "Card of %s",
-		Passcode:  "Passcode",
-		TriesLeft: "Tries left: %d",
-		Until:     "You have until %s.",
-		TimeLeft:  "Time left: %s",
+		Title:      "Lanyard",
+		SignIn:     "%s asks you to sign in to %s.",
+		SignInHere: "%s asks you to sign in.",
+		Number:     "Check that the sign-in page shows this number: %s",
+		Stranger:   "If it shows another number, choose Cancel.",
+		Holder:     "Card of %s",
+		Passcode:   "Passcode",
+		TriesLeft:  "Tries left: %d",
+		Until:      "You have until %s.",
+		TimeLeft:   "Time left: %s",
 
 		OK: "OK", Cancel: "Cancel", Close: "Close",
 
@@ -74,15 +86,16 @@ var words = map[string]Words{
 		Failed:      "Something went wrong with the card reader program. Start again from the sign-in page.",
 	},
 	"cy": {
-		Title:     "Lanyard",
-		SignIn:    "Mae %s yn gofyn i chi fewngofnodi i %s.",
-		Number:    "Gwiriwch fod y dudalen fewngofnodi yn dangos y rhif hwn: %s",
-		Stranger:  "Os yw'n dangos rhif arall, dewiswch Canslo.",
-		Holder:    "Cerdyn %s",
-		Passcode:  "Cod pas",
-		TriesLeft: "Nifer yr ymgeisiau ar ôl: %d",
-		Until:     "Mae gennych tan %s.",
-		TimeLeft:  "Amser ar ôl: %s",
+		Title:      "Lanyard",
+		SignIn:     "Mae %s yn gofyn i chi fewngofnodi i %s.",
+		SignInHere: "Mae %s yn gofyn i chi fewngofnodi.",
+		Number:     "Gwiriwch fod y dudalen fewngofnodi yn dangos y rhif hwn: %s",
+		Stranger:   "Os yw'n dangos rhif arall, dewiswch Canslo.",
+		Holder:     "Cerdyn %s",
+		Passcode:   "Cod pas",
+		TriesLeft:  "Nifer yr ymgeisiau ar ôl: %d",
+		Until:      "Mae gennych tan %s.",
+		TimeLeft:   "Amser ar ôl: %s",
 
 		OK: "Iawn", Cancel: "Canslo", Close: "Cau",
 

@@ -43,7 +43,12 @@ type Reader struct {
 	// Socket is that of its pcscd.
 	Socket string
 
-	pid string
+	place string
+	pid   string
+	pull  func()
+
+	mu      sync.Mutex
+	trusted map[int]bool // slots whose card has seen its passcode, and no reset since
 }
 
 // Start starts a pcscd for t alone.
@@ -67,24 +72,39 @@ func Start(t testing.TB) *Reader {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(place) })
 
+	r := &Reader{Socket: filepath.Join(place, "pcscd.comm"), place: place, trusted: map[int]bool{}}
+	r.Plug(t)
+	return r
+}
+
+// Plug plugs the reader in again, after Pull.
+func (r *Reader) Plug(t testing.TB) {
+	t.Helper()
+	_ = os.Remove(r.Socket) // of one that had no time to
 	var said bytes.Buffer
-	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), "unshare", append([]string{"-Urmn", "sh", "-c", begin, "sh", place}, options(t)...)...) //nolint:gosec // of this file
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), "unshare", append([]string{"-Urmn", "sh", "-c", begin, "sh", r.place}, options(t)...)...) //nolint:gosec // of this file
 	cmd.Stdout, cmd.Stderr = &said, &said
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	r.pid = strconv.Itoa(cmd.Process.Pid)
+	r.pull = sync.OnceFunc(func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
+	})
+	t.Cleanup(func() {
+		r.pull()
 		if t.Failed() {
 			t.Logf("pcscd said: %s", said.String())
 		}
 	})
-	r := &Reader{Socket: filepath.Join(place, "pcscd.comm"), pid: strconv.Itoa(cmd.Process.Pid)}
 	r.await(t, firstPort)
-	return r
 }
+
+// Pull takes the reader away from the computer, with its service, and with the
+// cards in it.
+func (r *Reader) Pull() { r.pull() }
 
 // options are what pcscd has to be told here: one that asks another service who
 // may use cards would find none.
@@ -120,15 +140,31 @@ func (r *Reader) Insert(t testing.TB, slot int, card *virtualcard.Card) (takeOut
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.trust(slot, false)
+	heard := &listener{cable: cable, trust: func(is bool) { r.trust(slot, is) }}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_ = card.Insert(ctx, cable) // a reader that goes away takes its card along
+		_ = card.Insert(ctx, heard) // a reader that goes away takes its card along
 	}()
 	takeOut = sync.OnceFunc(func() { cancel(); <-ended })
 	t.Cleanup(takeOut)
 	return takeOut
+}
+
+// Trusted says whether the card in a slot has seen its passcode and was not
+// reset since: whoever asks it next could sign.
+func (r *Reader) Trusted(slot int) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.trusted[slot]
+}
+
+func (r *Reader) trust(slot int, is bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.trusted[slot] = is
 }
 
 // cable is a connection from inside the namespaces, which a shell makes there.
