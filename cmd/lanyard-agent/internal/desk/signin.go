@@ -35,6 +35,7 @@ type Agent struct {
 	// Follow is told of each link that comes to the desk. What it returns is told
 	// what came of it, before the person is. It may be nil.
 	Follow func(Link) func(error)
+
 	// Peer says who may come for the completion code, by the two ends of their
 	// connection.
 	Peer func(peer, here net.Addr) error
