@@ -1,6 +1,7 @@
 package card
 
 import (
+	"errors"
 	"fmt"
 	"time"
 )
@@ -90,4 +91,12 @@ func patiently(try func() (outcome, error)) error {
 		}
 		time.Sleep(lockTime)
 	}
+}
+
+// asRemoved says that the card is gone when the service is, in the middle.
+func asRemoved(err error) error {
+	if errors.Is(err, errService) {
+		return fmt.Errorf("%w: %w", ErrRemoved, err)
+	}
+	return err
 }

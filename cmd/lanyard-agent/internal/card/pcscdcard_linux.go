@@ -48,14 +48,6 @@ func (p pcscd) Connect(ctx context.Context, name string) (connection, error) {
 	return &pcscdCard{s: s, card: c.Card, protocol: c.Protocol}, nil
 }
 
-// asRemoved says that the card is gone when pcscd is, in the middle.
-func asRemoved(err error) error {
-	if errors.Is(err, errService) {
-		return fmt.Errorf("%w: %w", ErrRemoved, err)
-	}
-	return err
-}
-
 // pcscdCard is a card that pcscd lends.
 type pcscdCard struct {
 	s        *session

@@ -1,7 +1,7 @@
-//go:build !linux
+//go:build !linux && !windows
 
 package card
 
 // system would be the service for card readers of this system, which the agent
-// does not speak to yet.
+// does not speak to.
 func system() (service, error) { return nil, ErrNoReaders }

@@ -1,0 +1,571 @@
+package card
+
+import (
+	"context"
+	"crypto"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+	"unicode/utf16"
+	"unsafe"
+
+	"github.com/lanyard-id/lanyard/authenticators/smartcard/virtualcard"
+)
+
+// box is a winscard.dll in the test's process, with the readers of a room. Its
+// contexts and cards are numbers that it counts up.
+type box struct {
+	*room
+
+	mu       sync.Mutex
+	last     handle
+	contexts map[handle]chan struct{} // of one that waits; else nil
+	lent     map[handle]*lentCard
+	waits    int         // calls of Change that waited
+	deaf     bool        // to Cancel
+	hangs    func() bool // whether Begin does not come back
+	hung     chan struct{}
+	says     map[string][]outcome // of the next calls
+}
+
+type lentCard struct {
+	plugged *plugged
+	leaving []uint32
+}
+
+func newBox(slots ...*slotOf) *box {
+	return &box{room: newRoom(slots...), contexts: map[handle]chan struct{}{}, lent: map[handle]*lentCard{}, hung: make(chan struct{}), says: map[string][]outcome{}}
+}
+
+// will makes the next calls say so.
+func (b *box) will(call string, says ...outcome) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.says[call] = says
+}
+
+// next is what the test wants a call to say, if anything.
+func (b *box) next(call string) outcome {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.says[call]) == 0 {
+		return 0
+	}
+	o := b.says[call][0]
+	b.says[call] = b.says[call][1:]
+	return o
+}
+
+func (b *box) Establish() (handle, outcome) {
+	if o := b.next("establish"); o != 0 {
+		return 0, o
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.last++
+	b.contexts[b.last] = nil
+	return b.last, 0
+}
+
+func (b *box) Release(in handle) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.contexts, in)
+}
+
+func (b *box) left() (contexts, cards int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.contexts), len(b.lent)
+}
+
+func (b *box) Cancel(in handle) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if c := b.contexts[in]; c != nil && !b.deaf {
+		close(c)
+		b.contexts[in] = nil
+	}
+}
+
+func (b *box) List(_ handle, room []uint16) (int, outcome) {
+	if o := b.next("list"); o != 0 {
+		return 0, o
+	}
+	now, _ := b.Readers(context.Background(), nil)
+	if len(now) == 0 {
+		return 0, outNone
+	}
+	var all []uint16
+	for _, r := range now {
+		all = append(all, ended(r.name)...)
+	}
+	all = append(all, 0)
+	if len(all) > len(room) {
+		return len(all), outShort
+	}
+	return copy(room, all), 0
+}
+
+func nameAt(p *uint16) string {
+	n := 0
+	for *(*uint16)(unsafe.Add(unsafe.Pointer(p), 2*n)) != 0 {
+		n++
+	}
+	return string(utf16.Decode(unsafe.Slice(p, n)))
+}
+
+func (b *box) Change(in handle, limit time.Duration, states []placeState) outcome {
+	if o := b.next("change"); o != 0 {
+		return o
+	}
+	if len(states) > maxWatched {
+		return 0x80100004
+	}
+	ctx, stop := context.WithTimeout(context.Background(), limit)
+	defer stop()
+	if limit > 0 {
+		cancelled := make(chan struct{})
+		b.mu.Lock()
+		b.waits++
+		b.contexts[in] = cancelled
+		b.mu.Unlock()
+		defer func() { b.mu.Lock(); b.contexts[in] = nil; b.mu.Unlock() }()
+		go func() {
+			select {
+			case <-cancelled:
+				stop()
+			case <-ctx.Done():
+			}
+		}()
+	}
+	for {
+		b.room.mu.Lock()
+		again, differs := b.changed, b.fill(states)
+		b.room.mu.Unlock()
+		if differs {
+			return 0
+		}
+		select {
+		case <-again:
+		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.Canceled) {
+				return outCancelled
+			}
+			return outTimeout
+		}
+	}
+}
+
+// fill says how the readers stand, and whether one is not what it was thought
+// to be.
+func (b *box) fill(states []placeState) (differs bool) {
+	for i := range states {
+		s := &states[i]
+		s.Event, s.ATRLength = placeUnknown, 0
+		if nameAt(s.Name) == arrivals {
+			s.Event = uint32(len(b.slots)) << 16
+		}
+		for _, slot := range b.slots {
+			if slot.name != nameAt(s.Name) {
+				continue
+			}
+			s.Event = 0x10 | slot.events<<16
+			if slot.powered != nil {
+				s.Event = placePresent | slot.events<<16
+				for j := range len(slot.atr) / 2 {
+					s.ATR[j] = unhex(slot.atr[2*j])<<4 | unhex(slot.atr[2*j+1])
+				}
+				s.ATRLength = uint32(len(slot.atr) / 2)
+			}
+		}
+		if s.Event&^placeChanged != s.Current {
+			s.Event |= placeChanged
+			differs = true
+		}
+	}
+	return differs
+}
+
+func unhex(c byte) byte {
+	if c >= 'A' {
+		return c - 'A' + 10
+	}
+	return c - '0'
+}
+
+func (b *box) Connect(_ handle, name []uint16) (handle, uint32, outcome) {
+	if o := b.next("connect"); o != 0 {
+		return 0, 0, o
+	}
+	c, err := b.room.Connect(context.Background(), nameAt(&name[0]))
+	if err != nil {
+		return 0, 0, outNoCard
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.last++
+	p := c.(*plugged)
+	b.lent[b.last] = &lentCard{plugged: p}
+	if p.t0 {
+		return b.last, 1, 0
+	}
+	return b.last, 2, 0
+}
+
+func (b *box) card(h handle) *lentCard {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.lent[h]
+}
+
+func (b *box) Reconnect(card handle) (uint32, outcome) {
+	o := b.next("reconnect")
+	if b.card(card).plugged.t0 {
+		return 1, o
+	}
+	return 2, o
+}
+
+func (b *box) Disconnect(card handle, leaving uint32) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c := b.lent[card]
+	if c == nil {
+		return
+	}
+	if leaving == resetCard {
+		_ = c.plugged.End(true)
+	}
+	delete(b.lent, card)
+	_ = c.plugged.Close()
+}
+
+func (b *box) Begin(card handle) outcome {
+	if o := b.next("begin"); o != 0 {
+		return o
+	}
+	if b.hangs != nil && b.hangs() {
+		<-b.hung
+	}
+	if b.card(card).plugged.Begin() != nil {
+		return outRemoved
+	}
+	return 0
+}
+
+func (b *box) End(card handle, leaving uint32) outcome {
+	c := b.card(card)
+	c.leaving = append(c.leaving, leaving)
+	if c.plugged.End(leaving == resetCard) != nil {
+		return outRemoved
+	}
+	return 0
+}
+
+func (b *box) Transmit(card handle, protocol uint32, command, room []byte) (int, outcome) {
+	if o := b.next("transmit"); o != 0 {
+		return 0, o
+	}
+	c := b.card(card).plugged
+	if (protocol == protocolT0) != c.t0 {
+		return 0, outProtocol
+	}
+	answer, err := c.Transmit(command)
+	if err != nil {
+		return 0, 22 // as Windows says it of some readers
+	}
+	return copy(room, answer), 0
+}
+
+func TestWinscard(t *testing.T) {
+	for protocol, atr := range map[string][]byte{"T=0": virtualcard.T0ATR(), "T=1": virtualcard.DefaultATR()} {
+		t.Run("own rule: winscard lends a card that speaks "+protocol+", and leaves it reset", func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBox()
+				var told []Waiting
+				found := make(chan Card, 1)
+				go func() {
+					c, err := Readers{service: winscard{b}}.Wait(t.Context(), func(w Waiting) { told = append(told, w) })
+					if err != nil {
+						t.Error(err)
+					}
+					found <- c
+				}()
+				synctest.Wait()
+				b.alter(func() { b.slots = []*slotOf{{name: "Réader 0"}} })
+				time.Sleep(time.Second)
+				synctest.Wait()
+				inside := ofKind(t, virtualcard.RSA2048, "Dr Asha Smith", func(c *virtualcard.Config) { c.ATR = atr })
+				b.alter(func() { b.slots[0] = with("Réader 0", inside) })
+				c := <-found
+				if c == nil {
+					return
+				}
+				if !slices.Equal(told, []Waiting{ForReader, ForCard}) {
+					t.Errorf("told %v", told)
+				}
+				if a := c.About(); a.GUID != inside.GUID() || a.ATR != inside.ATR() || a.TriesLeft != 3 || a.Reader != "Réader 0" {
+					t.Errorf("About() = %+v", a)
+				}
+				if err := c.Use([]byte("111111"), proves); !errors.Is(err, PINError{2}) {
+					t.Errorf("a wrong passcode: %v", err)
+				}
+				if err := c.Use([]byte("123456"), proves); err != nil {
+					t.Errorf("the right one: %v", err)
+				}
+				for _, l := range b.lent {
+					if want := []uint32{leaveCard, resetCard, resetCard}; !slices.Equal(l.leaving, want) {
+						t.Errorf("transactions ended with %v, want %v", l.leaving, want)
+					}
+				}
+				_ = c.Close()
+				synctest.Wait()
+				time.Sleep(watchTime)
+				if contexts, cards := b.left(); contexts != 0 || cards != 0 {
+					t.Errorf("left: %d contexts, %d cards", contexts, cards)
+				}
+			})
+		})
+	}
+	t.Run("own rule: winscard tells that a card or its reader was taken out", func(t *testing.T) {
+		for name, take := range map[string]func(*box){
+			"the card":   func(b *box) { b.slots[0].powered, b.slots[0].atr = nil, ""; b.slots[0].events++ },
+			"the reader": func(b *box) { b.slots = nil },
+		} {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBox(with("A", aCard(t, "Asha", nil)))
+				c := openedIn(t, b)
+				synctest.Wait()
+				before := time.Now()
+				b.alter(func() { take(b) })
+				<-c.Gone()
+				if late := time.Since(before); late > watchTime/2 {
+					t.Errorf("%s: told after %v", name, late)
+				}
+				if err := c.Use([]byte("123456"), proves); name == "the card" && !errors.Is(err, ErrRemoved) {
+					t.Errorf("%s: Use() = %v", name, err)
+				}
+				_ = c.Close()
+			})
+		}
+	})
+	t.Run("own rule: a card that is taken out while it signs is said to be", func(t *testing.T) {
+		b := newBox(with("A", aCard(t, "Asha", nil)))
+		c := openedIn(t, b)
+		err := c.Use([]byte("123456"), func(k crypto.Signer) error {
+			b.alter(func() { b.slots[0].powered = nil })
+			return proves(k)
+		})
+		if !errors.Is(err, ErrRemoved) {
+			t.Errorf("Use() = %v", err)
+		}
+	})
+	t.Run("own rule: a card that another program has reset is connected to anew", func(t *testing.T) {
+		b := newBox(with("A", aCard(t, "Asha", nil)))
+		c := openedIn(t, b)
+		b.will("begin", outReset)
+		if err := c.Use([]byte("123456"), proves); err != nil {
+			t.Errorf("Use() = %v", err)
+		}
+		b.will("begin", outReset)
+		b.will("reconnect", outRemoved)
+		if err := c.Use([]byte("123456"), proves); !errors.Is(err, ErrRemoved) {
+			t.Errorf("Use() = %v", err)
+		}
+	})
+}
+
+// openedIn is the card in the only reader of a box.
+func openedIn(t *testing.T, b *box) Card {
+	t.Helper()
+	c, err := Readers{service: winscard{b}}.Wait(t.Context(), func(w Waiting) { t.Errorf("waits for %s", w) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+func TestWinscardWaits(t *testing.T) {
+	t.Run("own rule: a wait ends with who waits, whether winscard waits already or not", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBox(with("A", aCard(t, "Asha", nil)))
+			seen, err := winscard{b}.Readers(t.Context(), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, after := range []time.Duration{0, lockTime / 2, time.Minute} {
+				ctx, stop := context.WithTimeout(t.Context(), after)
+				before := time.Now()
+				if _, err := (winscard{b}).Readers(ctx, seen); !errors.Is(err, context.DeadlineExceeded) || time.Since(before) > after+2*lockTime {
+					t.Errorf("after %v: Readers() = %v, after %v", after, err, time.Since(before))
+				}
+				stop()
+			}
+			// Once for each time that a wait lasts at most, and not again and again.
+			if contexts, _ := b.left(); contexts != 0 || b.waits == 0 || b.waits > int(time.Minute/watchTime)+4 {
+				t.Errorf("left: %d contexts; waited %d times", contexts, b.waits)
+			}
+		})
+	})
+	t.Run("own rule: a winscard that hears nothing is left behind, and let go when it comes back", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBox(with("A", aCard(t, "Asha", nil)))
+			b.deaf = true
+			seen, _ := winscard{b}.Readers(t.Context(), nil)
+			ctx, stop := context.WithTimeout(t.Context(), time.Second)
+			defer stop()
+			if _, err := (winscard{b}).Readers(ctx, seen); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("Readers() = %v", err)
+			}
+			time.Sleep(2 * watchTime)
+			synctest.Wait()
+			if contexts, _ := b.left(); contexts != 0 {
+				t.Errorf("left: %d contexts", contexts)
+			}
+		})
+	})
+	t.Run("own rule: readers that tell of no change are looked at again and again", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBox(&slotOf{name: "A"})
+			seen, _ := winscard{b}.Readers(t.Context(), nil)
+			go func() {
+				time.Sleep(10 * time.Second)
+				b.alter(func() { b.slots[0] = with("A", aCard(t, "Asha", nil)) })
+			}()
+			before := time.Now()
+			now, err := polled{winscard{b}}.Readers(t.Context(), seen)
+			if err != nil || !now[0].present || b.waits != 0 || time.Since(before) > 10*time.Second+2*pollTime {
+				t.Errorf("Readers() = %v, %v; waited %d times", now, err, b.waits)
+			}
+		})
+	})
+	t.Run("own rule: more readers than winscard looks at in one call are all seen", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBox()
+			for i := range 23 {
+				b.slots = append(b.slots, &slotOf{name: string(rune('a' + i))})
+			}
+			seen, err := winscard{b}.Readers(t.Context(), nil)
+			if err != nil || len(seen) != 23 {
+				t.Fatalf("Readers() = %d, %v", len(seen), err)
+			}
+			go func() {
+				time.Sleep(time.Minute)
+				b.alter(func() { b.slots[20].events++ })
+			}()
+			if now, err := (winscard{b}).Readers(t.Context(), seen); err != nil || now[20].events != 1 {
+				t.Errorf("Readers() = %v, %v", now, err)
+			}
+		})
+	})
+	t.Run("own rule: a service that Windows has not started is no reader yet", func(t *testing.T) {
+		for call, o := range map[string]outcome{"establish": 0x8010001D, "list": 0x8010001E, "change": 0x8010001E} {
+			b := newBox(with("A", aCard(t, "Asha", nil)))
+			b.will(call, o)
+			if _, err := (winscard{b}).Readers(t.Context(), nil); !errors.Is(err, errService) {
+				t.Errorf("%s: Readers() = %v", call, err)
+			}
+			if contexts, _ := b.left(); contexts != 0 {
+				t.Errorf("%s left %d contexts", call, contexts)
+			}
+		}
+	})
+}
+
+func TestWinscardBusy(t *testing.T) {
+	t.Run("own rule: a card waits for another program to let go of it, for a while", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBox(with("A", aCard(t, "Asha", nil)))
+			b.will("connect", slices.Repeat([]outcome{outSharing}, 20)...)
+			c, err := winscard{b}.Connect(t.Context(), "A")
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = c.Close()
+			b.will("connect", slices.Repeat([]outcome{outSharing}, 1000)...)
+			if _, err := (winscard{b}).Connect(t.Context(), "A"); !errors.Is(err, ErrBusy) {
+				t.Errorf("Connect() = %v", err)
+			}
+			if contexts, cards := b.left(); contexts != 0 || cards != 0 {
+				t.Errorf("left: %d contexts, %d cards", contexts, cards)
+			}
+		})
+	})
+	t.Run("own rule: nobody waits for a call that does not come back, and what it got is let go", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBox(with("A", aCard(t, "Asha", nil)))
+			c, err := winscard{b}.Connect(t.Context(), "A")
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.hangs = func() bool { return true }
+			before := time.Now()
+			if err := c.Begin(); !errors.Is(err, ErrBusy) || time.Since(before) > 2*lendTime {
+				t.Errorf("Begin() = %v after %v", err, time.Since(before))
+			}
+			if err := c.Begin(); !errors.Is(err, ErrBusy) {
+				t.Errorf("again Begin() = %v", err)
+			}
+			if _, err := c.Transmit([]byte{0, 0xA4, 0, 0}); !errors.Is(err, ErrRemoved) {
+				t.Errorf("Transmit() = %v", err)
+			}
+			_ = c.Close()
+			if _, cards := b.left(); cards != 1 {
+				t.Errorf("it was let go in the midst of a call")
+			}
+			close(b.hung)
+			synctest.Wait()
+			if contexts, cards := b.left(); contexts != 0 || cards != 0 {
+				t.Errorf("left: %d contexts, %d cards", contexts, cards)
+			}
+		})
+	})
+}
+
+func TestWinscardLayout(t *testing.T) {
+	t.Run("own rule: what winscard fills in has the layout that it knows", func(t *testing.T) {
+		var s placeState
+		p := unsafe.Sizeof(uintptr(0))
+		for field, at := range map[string][2]uintptr{
+			"szReader": {unsafe.Offsetof(s.Name), 0}, "dwCurrentState": {unsafe.Offsetof(s.Current), 2 * p}, "dwEventState": {unsafe.Offsetof(s.Event), 2*p + 4},
+			"cbAtr": {unsafe.Offsetof(s.ATRLength), 2*p + 8}, "rgbAtr": {unsafe.Offsetof(s.ATR), 2*p + 12}, "the end": {unsafe.Sizeof(s), 2*p + 48},
+		} {
+			if at[0] != at[1] {
+				t.Errorf("%s is at %d, want %d", field, at[0], at[1])
+			}
+		}
+	})
+	t.Run("own rule: an ATR that is longer than there is room for is none", func(t *testing.T) {
+		now := placesIn([][]uint16{ended("A"), ended("B")}, []placeState{{Event: placePresent, ATRLength: 37}, {Event: placeUnknown}})
+		if len(now) != 1 || now[0].atr != "" || !now[0].present {
+			t.Errorf("%+v", now)
+		}
+	})
+}
+
+func FuzzNamesIn(f *testing.F) {
+	for _, names := range []string{"", "\x00", "A\x00\x00", "A\x00B\x00\x00", "A", "A\x00B"} {
+		f.Add(names)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		list := utf16.Encode([]rune(text))
+		total := 0
+		for _, name := range namesIn(list) {
+			if len(name) < 2 || name[len(name)-1] != 0 || slices.Index(name, 0) != len(name)-1 {
+				t.Errorf("%q has the name %q", text, string(utf16.Decode(name)))
+			}
+			total += len(name)
+		}
+		if total > len(list) {
+			t.Errorf("%q has more names than units", text)
+		}
+		if names := namesIn(list); len(names) > 0 {
+			placesIn(names, make([]placeState, len(names)))
+		}
+	})
+}
