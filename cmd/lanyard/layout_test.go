@@ -28,11 +28,11 @@ const mayImport = `
 cmd/lanyard                           -> * + chi cobra go-jose go-redis miniredis otel otelpgx pflag pgx yaml
 cmd/lanyard/demo                      -> idp/registry/directory web + go-jose go-oidc oauth2
 cmd/lanyard-bench                     -> authenticators/passkey/testkey authenticators/smartcard/cardca authenticators/smartcard/challenge authenticators/smartcard/virtualcard idp idp/registry/directory store/conformance/servers + go-jose go-redis pgx x/net
-cmd/lanyard-agent                     -> cmd/lanyard-agent/internal/card cmd/lanyard-agent/internal/desk cmd/lanyard-agent/internal/prompt cmd/lanyard-agent/internal/settings + cobra systray
+cmd/lanyard-agent                     -> cmd/lanyard-agent/internal/card cmd/lanyard-agent/internal/desk cmd/lanyard-agent/internal/prompt cmd/lanyard-agent/internal/settings + cobra systray x/sys
 cmd/lanyard-agent/internal/card       -> authenticators/smartcard/virtualcard + purego x/sys
 cmd/lanyard-agent/internal/card/virtualreader -> authenticators/smartcard/virtualcard
-cmd/lanyard-agent/internal/desk       -> authenticators/smartcard/challenge cmd/lanyard-agent/internal/card cmd/lanyard-agent/internal/prompt + go-jose
-cmd/lanyard-agent/internal/prompt     -> + x/term
+cmd/lanyard-agent/internal/desk       -> authenticators/smartcard/challenge cmd/lanyard-agent/internal/card cmd/lanyard-agent/internal/prompt + go-jose x/sys
+cmd/lanyard-agent/internal/prompt     -> + x/sys x/term
 cmd/lanyard-agent/internal/settings   -> cmd/lanyard-agent/internal/desk
 api                                   -> api/ops authenticators authenticators/federated authenticators/passkey authenticators/smartcard authenticators/totp idp web + chi ulid x/time
 api/account                           -> api authenticators authenticators/passkey authenticators/totp idp web + chi
