@@ -8,7 +8,8 @@
 // text under one name, in a file as in a registry, and each value knows where it
 // came from.
 //
-// The files are in files_unix.go; another system says its own Layers.
+// On Linux they stand in files (files_unix.go), on Windows in the registry
+// (registry.go).
 package settings
 
 import (
@@ -98,6 +99,12 @@ const (
 	nameOthers = "OtherServices"
 )
 
+// The names that older products have, too.
+const (
+	nameTimer   = "TimeToShowPinForm"
+	namePolling = "UseCardReaderPolling"
+)
+
 // developmentIssuer is where a development service is unless it was told
 // otherwise.
 const developmentIssuer = "http://localhost:8080"
@@ -117,9 +124,9 @@ var All = []Setting{
 		Help: "where its pages are, such as https://id.example; empty: where the issuer's address says"},
 	{Name: nameOthers,
 		Help: "more services, parted by commas: an issuer each, and after a space where its pages are if that differs"},
-	{Name: "TimeToShowPinForm", Default: "300", take: takeTimer, near: nearTimer,
+	{Name: nameTimer, Default: "300", take: takeTimer, near: nearTimer,
 		Help: "seconds that a person has for card and passcode, 30 to 300; the service may give fewer"},
-	{Name: "UseCardReaderPolling", Default: "false", take: onOff(func(s *Settings) *bool { return &s.PollReaders }), near: nearOnOff,
+	{Name: namePolling, Default: "false", take: onOff(func(s *Settings) *bool { return &s.PollReaders }), near: nearOnOff,
 		Help: "true looks at the card readers twice a second, for those that do not tell of changes (remote desktops)"},
 	{Name: "Tray", Default: "true", take: onOff(func(s *Settings) *bool { return &s.Tray }),
 		Help: "whether an icon stands in the tray, where the desktop has one"},
