@@ -20,16 +20,6 @@ const (
 	menuFace    = "com.canonical.dbusmenu"
 )
 
-// built is the agent as a program of its own.
-func built(t *testing.T) string {
-	t.Helper()
-	program := filepath.Join(t.TempDir(), "lanyard-agent")
-	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%s", out)
-	}
-	return program
-}
-
 // desktop is a session with a bus of its own: folders that nobody
 // else has, and what programs find in their environment.
 type desktop struct {
@@ -228,7 +218,7 @@ func (w watcher) click(of dbus.Sender, item int32) {
 }
 
 func TestTray(t *testing.T) {
-	program := built(t)
+	program := filepath.Join(programs(t), "lanyard-agent")
 	t.Run("own rule: where the desktop has a tray the agent has an icon, and Close ends it", func(t *testing.T) {
 		s := aDesktop(t)
 		w := s.watch(t)

@@ -16,13 +16,14 @@ var errStranger = errors.New("the other end is not of this session")
 
 // SamePerson says nil if the other end of a loopback connection is a program of
 // this person in this session. It asks Windows, which nobody can mislead.
-func SamePerson(peer net.Addr) error {
-	a, ok := peer.(*net.TCPAddr)
-	if !ok || a.IP.To4() == nil {
+func SamePerson(peer, here net.Addr) error {
+	from, ok1 := endOf(peer)
+	to, ok2 := endOf(here)
+	if !ok1 || !ok2 || !to.Addr().IsLoopback() {
 		return errStranger
 	}
 	asked := now()
-	pids, err := holdersOf(netip.AddrPortFrom(netip.AddrFrom4([4]byte(a.IP.To4())), uint16(a.Port)))
+	pids, err := holdersOf(from, to)
 	if err != nil {
 		return err
 	}
@@ -35,6 +36,15 @@ func SamePerson(peer net.Addr) error {
 		}
 	}
 	return nil
+}
+
+// endOf is one end of a connection by IPv4.
+func endOf(a net.Addr) (netip.AddrPort, bool) {
+	t, ok := a.(*net.TCPAddr)
+	if !ok || t.IP.To4() == nil {
+		return netip.AddrPort{}, false
+	}
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte(t.IP.To4())), uint16(t.Port)), true
 }
 
 // SameProgram says nil if a process is a program of this person in this session.
@@ -95,14 +105,14 @@ const (
 
 var procConnections = windows.NewLazySystemDLL("iphlpapi.dll").NewProc("GetExtendedTcpTable")
 
-// holdersOf asks for the processes at a local address.
-func holdersOf(from netip.AddrPort) ([]uint32, error) {
+// holdersOf asks for the processes at the other end of a connection.
+func holdersOf(from, to netip.AddrPort) ([]uint32, error) {
 	for size := uint32(64 << 10); size <= maxTable; {
 		table, room := make([]byte, size), size
 		code, _, _ := procConnections.Call(uintptr(unsafe.Pointer(unsafe.SliceData(table))), uintptr(unsafe.Pointer(&room)), 0, familyIPv4, allWithHolder, 0)
 		switch windows.Errno(code) {
 		case windows.ERROR_SUCCESS:
-			return holdersIn(table, from)
+			return holdersIn(table, from, to)
 		case windows.ERROR_INSUFFICIENT_BUFFER:
 			size = max(2*size, room) // it grows while we ask
 		default:

@@ -20,7 +20,7 @@ func TestSamePersonOnWindows(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Run("own rule: a program of this person in this session is known for one", func(t *testing.T) {
-		if err := SamePerson(caller.LocalAddr()); err != nil {
+		if err := SamePerson(caller.LocalAddr(), l.Addr()); err != nil {
 			t.Errorf("SamePerson() = %v", err)
 		}
 		if err := SameProgram(windows.GetCurrentProcessId()); err != nil {
@@ -29,7 +29,7 @@ func TestSamePersonOnWindows(t *testing.T) {
 	})
 	t.Run("own rule: an address that nobody of this computer has is a stranger's", func(t *testing.T) {
 		for _, a := range []net.Addr{&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1}, &net.TCPAddr{IP: net.IPv6loopback, Port: 1}, &net.UnixAddr{Name: "x"}, nil} {
-			if SamePerson(a) == nil {
+			if SamePerson(a, l.Addr()) == nil {
 				t.Errorf("%v is not", a)
 			}
 		}
@@ -41,7 +41,7 @@ func TestSamePersonOnWindows(t *testing.T) {
 	})
 	t.Run("own rule: who is not there any more is a stranger", func(t *testing.T) {
 		_ = caller.Close()
-		if SamePerson(caller.LocalAddr()) == nil || SameProgram(0) == nil || SameProgram(0xFFFFFFF0) == nil {
+		if SamePerson(caller.LocalAddr(), l.Addr()) == nil || SameProgram(0) == nil || SameProgram(0xFFFFFFF0) == nil {
 			t.Error("they are not")
 		}
 	})

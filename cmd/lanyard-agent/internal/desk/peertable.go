@@ -14,10 +14,10 @@ const rowSize = 24
 // established is the state of a connection that both ends have made.
 const established = 5
 
-// holdersIn returns the processes that hold connections from a local address to
-// this computer. Another program may have bound the same port, so there can be
-// several: whoever asks must trust them all.
-func holdersIn(table []byte, from netip.AddrPort) ([]uint32, error) {
+// holdersIn returns the processes that hold a connection, by its two ends.
+// Another program may have bound the same port, so there can be several: whoever
+// asks must trust them all.
+func holdersIn(table []byte, from, to netip.AddrPort) ([]uint32, error) {
 	if len(table) < 4 {
 		return nil, errors.New("the table of connections is cut short")
 	}
@@ -28,7 +28,7 @@ func holdersIn(table []byte, from netip.AddrPort) ([]uint32, error) {
 	var all []uint32
 	for row := range slices.Chunk(rows[:n*rowSize], rowSize) {
 		local, remote := addressIn(row[4:]), addressIn(row[12:])
-		if binary.LittleEndian.Uint32(row) == established && local == from && remote.Addr().IsLoopback() {
+		if binary.LittleEndian.Uint32(row) == established && local == from && remote == to {
 			all = append(all, binary.LittleEndian.Uint32(row[20:]))
 		}
 	}

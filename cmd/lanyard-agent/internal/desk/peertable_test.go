@@ -36,13 +36,13 @@ func TestHoldersIn(t *testing.T) {
 		want []uint32
 	}{
 		{"own rule: the other end of a connection is found by its address", []tableRow{{5, agent, browser, 1}, {5, browser, agent, 2}, {2, "0.0.0.0:40000", "0.0.0.0:0", 1}}, []uint32{2}},
-		{"own rule: all who use the address are found, in whichever order", []tableRow{{5, browser, other, 9}, {5, browser, agent, 2}, {5, browser, agent, 9}}, []uint32{2, 9}},
+		{"own rule: all who hold the connection are found, in whichever order", []tableRow{{5, browser, agent, 9}, {5, browser, agent, 2}, {5, browser, other, 7}}, []uint32{2, 9}},
 		{"own rule: another address, or one of another computer, is not the other end", []tableRow{{5, "127.0.0.2:50000", agent, 3}, {5, "127.0.0.1:50001", agent, 4}, {5, browser, "192.0.2.1:443", 5}}, nil},
 		{"own rule: a connection that is not made, or over, has no other end", []tableRow{{2, browser, agent, 3}, {3, browser, agent, 4}, {11, browser, agent, 5}}, nil},
 		{"own rule: an empty table has nobody", nil, nil},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
-			got, err := holdersIn(append(tableOf(tt.rows...), 1, 2, 3), netip.MustParseAddrPort(browser))
+			got, err := holdersIn(append(tableOf(tt.rows...), 1, 2, 3), netip.MustParseAddrPort(browser), netip.MustParseAddrPort(agent))
 			if err != nil || !slices.Equal(got, tt.want) {
 				t.Errorf("holdersIn() = %v, %v; want %v", got, err, tt.want)
 			}
@@ -51,7 +51,7 @@ func TestHoldersIn(t *testing.T) {
 	t.Run("own rule: a table that is cut short says nothing", func(t *testing.T) {
 		whole := tableOf(tableRow{5, browser, agent, 2})
 		for n := range whole {
-			if got, err := holdersIn(whole[:n], netip.MustParseAddrPort(browser)); err == nil || got != nil {
+			if got, err := holdersIn(whole[:n], netip.MustParseAddrPort(browser), netip.MustParseAddrPort(agent)); err == nil || got != nil {
 				t.Errorf("of %d bytes: %v", n, got)
 			}
 		}
@@ -62,7 +62,7 @@ func FuzzHoldersIn(f *testing.F) {
 	f.Add(tableOf(tableRow{5, "127.0.0.1:1", "127.0.0.1:2", 3}), uint16(1))
 	f.Add([]byte{0xFF, 0xFF, 0xFF, 0xFF, 0}, uint16(0))
 	f.Fuzz(func(t *testing.T, table []byte, port uint16) {
-		found, err := holdersIn(table, netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port))
+		found, err := holdersIn(table, netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port), netip.MustParseAddrPort("127.0.0.1:2"))
 		if len(found)*rowSize > len(table) || err != nil && found != nil {
 			t.Errorf("%v, %v", found, err)
 		}
