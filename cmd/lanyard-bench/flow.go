@@ -15,6 +15,7 @@ import (
 type holder struct {
 	uid      string
 	card     *virtualcard.Card
+	file     []byte // the card, for a program of its own
 	passcode string
 	key      *testkey.Key // may be nil; it counts, so it is used by one flow at a time
 	app      *app         // may be nil; the same

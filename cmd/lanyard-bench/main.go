@@ -58,13 +58,14 @@ func runMeasure(ctx context.Context, args []string, out, errs io.Writer) error {
 	flags := flag.NewFlagSet("measure", flag.ContinueOnError)
 	flags.SetOutput(errs)
 	program := flags.String("lanyard", beside("lanyard"), "the server's `program`")
+	agent := flags.String("agent", beside("lanyard-agent"), "the `program` at the desk")
 	asJSON := flags.Bool("json", false, "write JSON")
 	round := flags.Duration("round", 4*time.Second, "how long one measurement lasts")
 	again := flags.Int("rounds", 3, "of how many measurements the middle one counts")
 	if err := flags.Parse(args); err != nil {
 		return errors.Join(errUsage, err)
 	}
-	all, err := measure(ctx, *program, *round, *again, func(what string) { _, _ = fmt.Fprintln(errs, "..", what) })
+	all, err := measure(ctx, *program, *agent, *round, *again, func(what string) { _, _ = fmt.Fprintln(errs, "..", what) })
 	if err != nil {
 		return err
 	}

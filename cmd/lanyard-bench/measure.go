@@ -126,6 +126,7 @@ type figures struct {
 	IdleBytes int64         `json:"idle_bytes"`   // of the server's memory
 	LoadBytes int64         `json:"loaded_bytes"` // at 16 at once, the most
 	HashBytes int64         `json:"hash_bytes"`   // while passwords are hashed, the most
+	Desk      deskFigures   `json:"desk"`
 }
 
 // bench is a run of measurements.
@@ -137,8 +138,8 @@ type bench struct {
 	say   func(string)
 }
 
-// measure takes every figure.
-func measure(ctx context.Context, program string, round time.Duration, again int, say func(string)) (figures, error) {
+// measure takes every figure, of the server's program and the agent's.
+func measure(ctx context.Context, program, agent string, round time.Duration, again int, say func(string)) (figures, error) {
 	var all figures
 	say("timing the bare costs")
 	if err := all.Bare.signatures(); err != nil {
@@ -176,7 +177,8 @@ func measure(ctx context.Context, program string, round time.Duration, again int
 			all.Figures = append(all.Figures, f)
 		}
 	}
-	return all, nil
+	all.Desk, err = b.desk(ctx, agent)
+	return all, err
 }
 
 // middle measures one operation several times and returns the middle one by

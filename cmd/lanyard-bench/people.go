@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -72,8 +73,10 @@ func newHolder(number, positions int, kind virtualcard.KeyType, ca *cardca.Autho
 	if err != nil {
 		return holder{}, directory.Person{}, err
 	}
-	card, err := virtualcard.New(virtualcard.Config{Key: key, Certificate: certificate, Passcode: passcode, PUK: "12345678"})
-	if err != nil {
+	made := virtualcard.Config{Key: key, Certificate: certificate, Passcode: passcode, PUK: "12345678"}
+	card, err1 := virtualcard.New(made)
+	file, err2 := virtualcard.Write(made)
+	if err := errors.Join(err1, err2); err != nil {
 		return holder{}, directory.Person{}, err
 	}
 	p := directory.Person{
@@ -88,7 +91,7 @@ func newHolder(number, positions int, kind virtualcard.KeyType, ca *cardca.Autho
 			Activities: []directory.Coded{{Code: "B0360", Name: "View Detailed Health Records"}},
 		})
 	}
-	return holder{uid: uid, card: card, passcode: passcode}, p, nil
+	return holder{uid: uid, card: card, file: file, passcode: passcode}, p, nil
 }
 
 func (c *crowd) addClients() error {
