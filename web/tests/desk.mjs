@@ -34,7 +34,8 @@ export async function until(what, look) {
 }
 
 // The program that opens a passcode window, as the agent asks it: it writes down
-// what it was told, and types the lines of a file one after the other.
+// what it was told, and types the lines of a file one after the other. It waits
+// for them, as for a decision.
 const pinentry = `#!/bin/sh
 cd "$(dirname "$0")"
 echo "OK at your service"
@@ -42,9 +43,13 @@ while read -r word rest; do
   echo "$word $rest" >> told
   case $word in
     GETPIN)
-      read -r typed < typed || { echo "ERR 83886179 cancelled"; continue; }
+      while [ ! -s typed ]; do sleep 0.1; done
+      read -r typed < typed
       sed -i 1d typed
       echo "D $typed"; echo OK ;;
+    CONFIRM)
+      while [ -e undecided ]; do sleep 0.1; done
+      echo OK ;;
     BYE) echo OK; exit ;;
     *) echo OK ;;
   esac
@@ -71,6 +76,11 @@ export class Desk {
     writeFileSync(join(this.home, "bin/told"), "");
   }
 
+  // hesitates leaves every other question open.
+  hesitates() {
+    writeFileSync(join(this.home, "bin/undecided"), "");
+  }
+
   // told is what the passcode window was told to show.
   get told() {
     const told = join(this.home, "bin/told");
@@ -89,6 +99,16 @@ export class Desk {
     assert.equal(status, 0, err);
     writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, "utf8")), ...beside }));
     return file;
+  }
+
+  // inserts puts a card into a slot of the reader, and returns what takes it out.
+  inserts(t, file, slot = 0) {
+    const card = launch(built("lanyard-bench"), ["insert", "--card", file, "--reader", `127.0.0.1:${35963 + slot}`]);
+    t.after(() => card.child.kill("SIGKILL"));
+    return async () => {
+      card.child.kill("SIGTERM");
+      await card.ended;
+    };
   }
 
   // agent starts the agent, which is ended with the test.

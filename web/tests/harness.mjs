@@ -101,11 +101,13 @@ export async function start(args = [], env = {}) {
   };
 }
 
+const folders = [];
+process.on("exit", () => folders.forEach((path) => rmSync(path, { recursive: true, force: true })));
+
 // folder returns a new folder, which goes when the tests of this process end.
 export function folder() {
-  const path = mkdtempSync(join(tmpdir(), "lanyard-test-"));
-  process.on("exit", () => rmSync(path, { recursive: true, force: true }));
-  return path;
+  folders.push(mkdtempSync(join(tmpdir(), "lanyard-test-")));
+  return folders.at(-1);
 }
 
 const entities = { amp: "&", lt: "<", gt: ">", quot: '"', "#34": '"', "#39": "'", "#43": "+" };

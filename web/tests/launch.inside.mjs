@@ -1,17 +1,14 @@
 // A computer with a card reader, a desktop that opens links, and a browser under
 // an organisation's policy: launch.test.mjs makes one, and runs this in it.
 import assert from "node:assert/strict";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
-import { after, test } from "node:test";
-import { Desk, ask, until } from "./desk.mjs";
-import { built, launch } from "./harness.mjs";
+import { test } from "node:test";
+import { endWith, plugIn } from "./computer.mjs";
+import { Desk, ask } from "./desk.mjs";
 import { Person, setUp, world } from "./person.mjs";
 
 const desk = new Desk();
-
-const ends = []; // of what was started
-after(() => ends.forEach((end) => end()));
 
 // serve answers everything with a page on this computer, which any page may read.
 async function serve() {
@@ -20,7 +17,7 @@ async function serve() {
     answer.end("<!doctype html><title>A page</title>");
   });
   await new Promise((resolve) => server.listen(0, "localhost", resolve));
-  ends.push(() => server.close());
+  endWith(() => server.close());
   return new URL(`http://localhost:${server.address().port}`);
 }
 
@@ -30,10 +27,7 @@ const places = {};
 
 setUp(async () => {
   Object.assign(places, { far: await serve(), near: await serve() });
-  const pcscd = launch("pcscd", ["--foreground", ...polkit()], desk.env);
-  ends.push(() => pcscd.child.kill("SIGKILL"));
-  await until("pcscd's being there", () => existsSync("/run/pcscd/pcscd.comm"));
-
+  await plugIn();
   const policy = { AutoLaunchProtocolsFromOrigins: [{ protocol: "lanyard-desk", allowed_origins: [world.lanyard.origin] }] };
   for (const folder of ["/etc/chromium/policies/managed", "/etc/opt/chrome/policies/managed"]) {
     if (existsSync(folder)) writeFileSync(`${folder}/lanyard.json`, JSON.stringify(policy));
@@ -41,12 +35,6 @@ setUp(async () => {
   const far = [new URL(world.lanyard.origin), places.far].flatMap(({ port }) => [`127.0.0.1:${port}=public`, `[::1]:${port}=public`]);
   return { env: { ...process.env, ...desk.env }, args: [`--ip-address-space-overrides=${far.join(",")}`] };
 });
-
-// polkit is what pcscd has to be told where it asks another service who may use
-// cards: here is none.
-function polkit() {
-  return readFileSync("/usr/sbin/pcscd").includes("disable-polkit") ? ["--disable-polkit"] : [];
-}
 
 test("this browser lets no page on the internet reach into this computer", async (t) => {
   const person = await Person.arrive(t);
@@ -75,17 +63,15 @@ for (const [protocol, beside, waits] of [["T=0", { atr: "3b084c414e5941524431" }
     await person.click(person.page.getByRole("button", { name: "Open the card reader program" }));
     await status.filter({ hasText: "Insert your smartcard." }).waitFor();
     await person.inspect("a card is waited for");
-    const card = launch(built("lanyard-bench"), ["insert", "--card", await desk.card("555000000101", beside)]);
-    t.after(() => card.child.kill("SIGKILL"));
+    const takeOut = desk.inserts(t, await desk.card("555000000101", beside));
 
     assert.match(await person.isBack(), /You are signed in as Dr Asha Smith/);
     await person.inspect("signed in");
     assert.ok(desk.told.includes(code), `the window shows the page's number: ${desk.told}`);
-    assert.match(desk.told, /SETERROR .*(2 tries left|Tries left: 2)/);
+    assert.match(desk.told, /SETERROR .*You have 2 tries left/, "the window says what the page says");
 
     // Nothing hangs on the card any more.
-    card.child.kill("SIGTERM");
-    await card.ended;
+    await takeOut();
     await person.open(`${world.lanyard.origin}/account`);
     await person.page.getByText("Dr Asha Smith").first().waitFor();
   });
