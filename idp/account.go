@@ -284,7 +284,7 @@ func (as *Accounts) End(ctx context.Context, o Owner, sid string) error {
 		}
 		event := Event{At: as.Now(), Kind: SessionEnded, Request: o.Request, Subject: o.Person.UID, Client: AccountClient, Session: s.ID}
 		// The journal first: Redis may bring back what it has forgotten to end.
-		if err := as.Journal.Record(ctx, event, Fence{Kind: SessionFence, Hash: s.Key}); err != nil {
+		if err := as.Journal.Record(ctx, event, s.Over()...); err != nil {
 			return fmt.Errorf("record end of session: %w", err)
 		}
 		return as.Sessions.EndSession(ctx, s.Key)

@@ -93,11 +93,11 @@ func (o *office) signedInWith(uid, called string) (idp.Session, string) {
 	if err := o.live.SaveCode(o.t.Context(), code, g, o.now.Add(idp.CodeLife)); err != nil {
 		o.t.Fatal(err)
 	}
-	_, _, token, err := o.grants.Redeem(o.t.Context(), idp.Redemption{Code: code, ClientID: "ward"}, "request")
+	_, _, tokens, err := o.grants.Redeem(o.t.Context(), idp.Redemption{Code: code, ClientID: "ward"}, "request")
 	if err != nil {
 		o.t.Fatal(err)
 	}
-	return s, token
+	return s, tokens.Access
 }
 
 // told are the words of the mails that were written, with whom to.

@@ -41,6 +41,11 @@ const (
 	TokenIssued Kind = "token_issued"
 	CodeReused  Kind = "code_reused"
 
+	TokenRefreshed Kind = "token_refreshed"
+	RefreshReused  Kind = "refresh_reused"
+	TokenRevoked   Kind = "token_revoked"
+	TokenInspected Kind = "token_inspected" // by a client that proves itself with an assertion, which is good for once
+
 	// What people change of what they sign in with, and what they end.
 	AuthenticatorAdded     Kind = "authenticator_added"
 	AuthenticatorRenamed   Kind = "authenticator_renamed"
@@ -81,12 +86,16 @@ const (
 	LoginFence     = "login"   // a login makes one session
 	SessionFence   = "session" // by the session's key
 	FamilyFence    = "family"  // by the family's name
+	SIDFence       = "sid"     // by the name that clients know a session by: what came of it has ended too
+	RefreshFence   = "refresh"
 	RecheckFence   = "recheck" // all keys are judged once a night
 )
 
 // Ends says whether f tells that something has ended. That may be told again:
 // raising such a fence where it stands is no error.
-func (f Fence) Ends() bool { return f.Kind == SessionFence || f.Kind == FamilyFence }
+func (f Fence) Ends() bool {
+	return f.Kind == SessionFence || f.Kind == FamilyFence || f.Kind == SIDFence
+}
 
 // FenceLife is how long a fence stands. What it guards is worth nothing after a
 // session's longest life, 12 hours, so nothing can get past it.

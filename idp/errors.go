@@ -48,4 +48,7 @@ const (
 	ErrCode  Refusal = "the code is unknown, too old or of another client" // RFC 6749 §5.2
 	ErrUsed  Refusal = "this was used before"
 	ErrToken Refusal = "the access token is unknown, too old or revoked" // RFC 6750 §3.1
+
+	ErrNotYours Refusal = "the token is another client's"                                       // RFC 7009 §2.1
+	ErrRefresh  Refusal = "the refresh token is unknown, too old, revoked or of another client" // RFC 6749 §5.2
 )

@@ -176,12 +176,16 @@ func (ls *Logins) SignIn(ctx context.Context, l Login, request string, e authent
 	s := Session{ID: random(16), Key: Hash(secret), Subject: p.UID, Method: e.Method, Level: e.Level,
 		AuthTime: e.At, LastAct: ls.Now(), Login: l.ID, Ends: e.Ends, EndsWith: e.EndsWith, Timers: ls.Timers[e.Level],
 		Authenticator: e.Authenticator}
-	event.Session, event.Use = s.ID, e.Use
 	// Of many cards that are shown to one login at once, one signs in.
 	fences := []Fence{{Kind: ChallengeFence, Hash: e.Once}, {Kind: LoginFence, Hash: Hash(l.ID)}}
 	if old != "" {
-		fences = append(fences, Fence{Kind: SessionFence, Hash: old})
+		ended, err := ls.follow(ctx, &s, old)
+		if err != nil {
+			return Session{}, "", err
+		}
+		fences = append(fences, ended...)
 	}
+	event.Session, event.Use = s.ID, e.Use
 	err = ls.Journal.Record(ctx, event, fences...)
 	if used, ok := errors.AsType[Used](err); ok && used.Fence.Kind == LoginFence {
 		return Session{}, "", ls.refused(ctx, event, ErrLoginGone) // another try at it would find the same
@@ -204,6 +208,30 @@ func (ls *Logins) SignIn(ctx context.Context, l Login, request string, e authent
 		}
 	}
 	return s, secret, nil
+}
+
+// follow puts s in the place of the session with key old and returns the fences
+// of what has ended with that. To clients it is the same session if it is the
+// same person's: who shows their card once more is not signed out of what they
+// work in.
+func (ls *Logins) follow(ctx context.Context, s *Session, old string) ([]Fence, error) {
+	ended := []Fence{{Kind: SessionFence, Hash: old}}
+	before, err := ls.Sessions.Session(ctx, old, ls.Now())
+	if errors.Is(err, ErrNotFound) {
+		return ended, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	over, err := ls.Fences.Stands(ctx, Fence{Kind: SIDFence, Hash: before.ID}) // Redis may have brought it back
+	if err != nil {
+		return nil, fmt.Errorf("fence of session: %w", err)
+	}
+	if before.Subject == s.Subject && !over {
+		s.ID = before.ID
+		return ended, nil
+	}
+	return append(ended, Fence{Kind: SIDFence, Hash: before.ID}), nil
 }
 
 // forgive forgets the wrong tries at what p could have guessed with, now that
@@ -379,8 +407,7 @@ func (ls *Logins) Leave(ctx context.Context, key, request string) error {
 	if err != nil {
 		return err
 	}
-	if err := ls.Journal.Record(ctx, Event{At: ls.Now(), Kind: SessionEnded, Request: request, Subject: s.Subject, Session: s.ID},
-		Fence{Kind: SessionFence, Hash: key}); err != nil {
+	if err := ls.Journal.Record(ctx, Event{At: ls.Now(), Kind: SessionEnded, Request: request, Subject: s.Subject, Session: s.ID}, s.Over()...); err != nil {
 		return fmt.Errorf("record end of session: %w", err)
 	}
 	return ls.Sessions.EndSession(ctx, key)

@@ -41,7 +41,8 @@ type Redemption struct {
 	ClientID    string
 	RedirectURI string
 	Verifier    string // RFC 7636 §4.1; empty if the client sent none
-	Token       string // the access token that it will get
+	Renews      bool   // the client may refresh
+	Next        Issued // what it will get
 }
 
 // Codes is what the token endpoint asks of storage, and no more.
@@ -54,8 +55,9 @@ type Codes interface {
 	// to nobody then.
 	EndLogin(ctx context.Context, id string, now time.Time, code string, g Grant, expires time.Time) (Login, error)
 
-	// RedeemCode returns the grant the first time and lets r.Token stand for
-	// it until tokenExpires. It compares first: another client, redirect or
+	// RedeemCode returns the grant the first time and lets r.Next stand for it,
+	// the access token until tokenExpires and the refresh token, if there is
+	// one, for RefreshLife. It compares first: another client, redirect or
 	// verifier gets ErrCode, and the code stays. A second use gets ErrUsed,
 	// with the grant that it was, and ends the whole family (RFC 6749
 	// §4.1.2). It must decide in one atomic step: two servers may ask at the
@@ -63,10 +65,20 @@ type Codes interface {
 	RedeemCode(ctx context.Context, r Redemption, now, tokenExpires time.Time) (Grant, error)
 }
 
-// Tokens is what the userinfo endpoint asks of storage.
+// Token is what is known of a token that lives.
+type Token struct {
+	Grant   Grant
+	Refresh bool // it is a refresh token, and opens nothing by itself
+	Expires time.Time
+}
+
+// Tokens is what is asked of storage about tokens.
 type Tokens interface {
-	// TokenGrant returns what token stands for, or ErrToken.
-	TokenGrant(ctx context.Context, token string, now time.Time) (Grant, error)
+	// Token returns what a token stands for, or ErrToken.
+	Token(ctx context.Context, token string, now time.Time) (Token, error)
+
+	// SaveToken lets an access token of g's family stand for g until expires.
+	SaveToken(ctx context.Context, token string, g Grant, expires time.Time) error
 
 	// RevokeFamily ends every token of a family, and keeps those yet to come
 	// from living, until expires.

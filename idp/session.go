@@ -75,6 +75,11 @@ func (s Session) Expires() time.Time {
 	return absolute
 }
 
+// Over are the fences of a session that was ended, and of all that came of it.
+func (s Session) Over() []Fence {
+	return []Fence{{Kind: SessionFence, Hash: s.Key}, {Kind: SIDFence, Hash: s.ID}}
+}
+
 // SessionStore keeps sessions. Ending one there ends it everywhere at once.
 type SessionStore interface {
 	// SaveSession keeps s until it expires, under s.Key.

@@ -18,8 +18,9 @@ import (
 )
 
 const (
-	nurse  = "555000000101"
-	family = "family-abcd"
+	nurse   = "555000000101"
+	another = "555000000102"
+	family  = "family-abcd"
 )
 
 // aCode is of the family, as the codes are that a login gives.
@@ -68,6 +69,17 @@ type ward struct {
 	people people
 	logins *idp.Logins
 	grants *idp.Grants
+	events func() []idp.Event
+}
+
+// recorded counts what the journal has of a kind.
+func (w *ward) recorded(kind idp.Kind) (n int) {
+	for _, e := range w.events() {
+		if e.Kind == kind {
+			n++
+		}
+	}
+	return n
 }
 
 func aWard(t *testing.T) *ward {
@@ -80,12 +92,13 @@ func aWard(t *testing.T) *ward {
 	w.rdb = goredis.NewClient(&goredis.Options{Addr: w.server.Addr()})
 	t.Cleanup(func() { _ = w.rdb.Close() })
 	now := func() time.Time { return w.now }
+	w.events = registry.Events
 	w.live = redis.New(w.rdb, now)
 	w.people = people{nurse: {UID: nurse, Profile: idp.Verified, Positions: []idp.Position{{ID: "1"}, {ID: "2"}}}}
 	registered := clients{"ward": {ID: "ward", MinLevel: authenticators.AAL1}}
 	w.logins = &idp.Logins{Store: w.live, Sessions: w.live, Codes: w.live, People: w.people, Clients: registered,
 		LastRoles: registry, Notices: registry, Journal: registry, Fences: registry, Now: now}
-	w.grants = &idp.Grants{Codes: w.live, Tokens: w.live, People: w.people, Clients: registered, Journal: registry, Fences: registry, Now: now}
+	w.grants = &idp.Grants{Codes: w.live, Tokens: w.live, Refreshes: w.live, People: w.people, Clients: registered, Journal: registry, Fences: registry, Now: now}
 	return w
 }
 
@@ -112,8 +125,8 @@ func (w *ward) saveCode() {
 }
 
 func (w *ward) redeem() (token string, err error) {
-	_, _, token, err = w.grants.Redeem(w.t.Context(), idp.Redemption{Code: aCode, ClientID: "ward"}, "request")
-	return token, err
+	_, _, tokens, err := w.grants.Redeem(w.t.Context(), idp.Redemption{Code: aCode, ClientID: "ward"}, "request")
+	return tokens.Access, err
 }
 
 func (w *ward) mustRedeem() string {

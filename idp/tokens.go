@@ -4,112 +4,195 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
 // Grants turns codes into tokens and tokens into claims.
 type Grants struct {
-	Codes   Codes
-	Tokens  Tokens
-	People  People
-	Clients Clients
-	Journal Journal
-	Fences  Fences
-	Now     func() time.Time
+	Codes     Codes
+	Tokens    Tokens
+	Refreshes Refreshes
+	People    People
+	Clients   Clients
+	Journal   Journal
+	Fences    Fences
+	Now       func() time.Time
 }
 
-// Redeem turns a code into an access token: one step in the session store and
+// Redeem turns a code into tokens: one step in the session store and
 // one transaction in the registry, which is the audit and the fence at once.
 // A second use, wherever the first happened and whatever was lost since, gets
 // ErrUsed and ends what the first use made (RFC 6749 §4.1.2). once are the
 // fences of whatever else this request may use once: a client's assertion that
 // was used before is ErrClientUnknown, and nobody gets the token.
-func (gs *Grants) Redeem(ctx context.Context, r Redemption, request string, once ...Fence) (Grant, Person, string, error) {
-	now := gs.Now()
-	r.Token = newInFamily(FamilyOf(r.Code))
+func (gs *Grants) Redeem(ctx context.Context, r Redemption, request string, once ...Fence) (Grant, Person, Issued, error) {
+	now, family := gs.Now(), FamilyOf(r.Code)
+	r.Next.Access = newInFamily(family)
+	if r.Renews {
+		r.Next.Refresh = newInFamily(family)
+	}
 	g, err := gs.Codes.RedeemCode(ctx, r, now, now.Add(TokenLife))
 	if errors.Is(err, ErrUsed) {
-		return Grant{}, Person{}, "", gs.reused(ctx, g, request)
+		return Grant{}, Person{}, Issued{}, gs.reused(ctx, CodeReused, g, request)
 	}
 	if err != nil {
-		return Grant{}, Person{}, "", err
+		return Grant{}, Person{}, Issued{}, err
 	}
 	// From here on a failure leaves a token that nobody was given.
-	if err := gs.signedOut(ctx, g); err != nil {
-		return Grant{}, Person{}, "", err
+	// That its family has ended does not count: the first of many redeemers gets
+	// its tokens, whatever comes of them.
+	if err := gs.lives(ctx, Fence{Kind: SIDFence, Hash: g.SessionID}); errors.Is(err, ErrToken) {
+		return Grant{}, Person{}, Issued{}, ErrCode
+	} else if err != nil {
+		return Grant{}, Person{}, Issued{}, err
 	}
 	p, err := gs.person(ctx, g)
 	if errors.Is(err, ErrToken) {
-		return Grant{}, Person{}, "", ErrCode
+		return Grant{}, Person{}, Issued{}, ErrCode
 	}
 	if err != nil {
-		return Grant{}, Person{}, "", err
+		return Grant{}, Person{}, Issued{}, err
 	}
 	code := Fence{Kind: CodeFence, Hash: Hash(r.Code)}
 	err = gs.Journal.Record(ctx, Event{At: now, Kind: TokenIssued, Request: request, Subject: g.Subject, Client: g.ClientID,
 		Session: g.SessionID, Family: g.Family, ACR: g.ACR, Level: int(g.Level), Role: g.Role}, append(once, code)...)
 	if used, ok := errors.AsType[Used](err); ok && used.Fence != code {
-		return Grant{}, Person{}, "", fmt.Errorf("%w: %w", ErrClientUnknown, err)
+		return Grant{}, Person{}, Issued{}, fmt.Errorf("%w: %w", ErrClientUnknown, err)
 	}
 	if errors.Is(err, ErrUsed) {
-		return Grant{}, Person{}, "", gs.reused(ctx, g, request)
+		return Grant{}, Person{}, Issued{}, gs.reused(ctx, CodeReused, g, request)
 	}
 	if err != nil {
-		return Grant{}, Person{}, "", fmt.Errorf("record token: %w", err)
+		return Grant{}, Person{}, Issued{}, fmt.Errorf("record token: %w", err)
 	}
-	return g, p, r.Token, nil
+	return g, p, r.Next, nil
 }
 
-// signedOut is ErrCode if the session that the code of g came of was ended.
-// Tokens that are out already live on.
-func (gs *Grants) signedOut(ctx context.Context, g Grant) error {
-	if g.SessionKey == "" {
-		return nil
-	}
-	ended, err := gs.Fences.Stands(ctx, Fence{Kind: SessionFence, Hash: g.SessionKey})
-	if err != nil {
-		return fmt.Errorf("fence of session: %w", err)
-	}
-	if ended {
-		return ErrCode
-	}
-	return nil
-}
-
-// reused ends the family of a code that came a second time. The journal comes
-// first, because what Redis knows it may forget; neither waits on the other's
-// success.
-func (gs *Grants) reused(ctx context.Context, g Grant, request string) error {
-	err := gs.Journal.Record(ctx, Event{At: gs.Now(), Kind: CodeReused, Request: request, Subject: g.Subject,
-		Client: g.ClientID, Session: g.SessionID, Family: g.Family}, Fence{Kind: FamilyFence, Hash: g.Family})
-	if err != nil {
-		err = fmt.Errorf("record reuse: %w", err)
-	}
-	if err := errors.Join(err, gs.Tokens.RevokeFamily(ctx, g.Family, gs.Now().Add(TokenLife))); err != nil {
+// reused ends the family of a code or refresh token that came a second time.
+func (gs *Grants) reused(ctx context.Context, kind Kind, g Grant, request string) error {
+	if err := gs.endFamily(ctx, kind, g, request); err != nil {
 		return err
 	}
 	return ErrUsed
 }
 
+// endFamily ends everything that came of a grant. The journal comes first,
+// because what Redis knows it may forget; neither waits on the other's success.
+func (gs *Grants) endFamily(ctx context.Context, kind Kind, g Grant, request string, once ...Fence) error {
+	err := gs.Journal.Record(ctx, Event{At: gs.Now(), Kind: kind, Request: request, Subject: g.Subject,
+		Client: g.ClientID, Session: g.SessionID, Family: g.Family}, slices.Concat(once, []Fence{{Kind: FamilyFence, Hash: g.Family}})...)
+	if err != nil {
+		err = fmt.Errorf("record %s: %w", kind, err)
+	}
+	return errors.Join(err, gs.Tokens.RevokeFamily(ctx, g.Family, gs.Now().Add(FenceLife)))
+}
+
 // Holder returns what an access token stands for and its person as they are
 // now. ErrToken also when the person may not use the client any more.
 func (gs *Grants) Holder(ctx context.Context, token string) (Grant, Person, error) {
-	g, err := gs.Tokens.TokenGrant(ctx, token, gs.Now())
+	t, err := gs.Tokens.Token(ctx, token, gs.Now())
 	if err != nil {
 		return Grant{}, Person{}, err
 	}
-	ended, err := gs.Fences.Stands(ctx, Fence{Kind: FamilyFence, Hash: g.Family})
-	if err != nil {
-		return Grant{}, Person{}, fmt.Errorf("fence of family: %w", err)
-	}
-	if ended {
+	if t.Refresh || t.Grant.Subject == "" {
 		return Grant{}, Person{}, ErrToken
 	}
-	p, err := gs.person(ctx, g)
+	p, err := gs.holder(ctx, t.Grant)
 	if err != nil {
 		return Grant{}, Person{}, err
 	}
-	return g, p, nil
+	return t.Grant, p, nil
+}
+
+// Introspect returns what a token stands for to the client that it was given
+// to: to everybody else, and of what does not live, it is ErrToken (RFC 7662
+// §2.2). The person is zero where the client speaks for itself. once are the
+// fences of whatever this request may use once.
+func (gs *Grants) Introspect(ctx context.Context, token, client, request string, once ...Fence) (Token, Person, error) {
+	if len(once) > 0 {
+		err := gs.Journal.Record(ctx, Event{At: gs.Now(), Kind: TokenInspected, Request: request, Client: client}, once...)
+		if errors.Is(err, ErrUsed) {
+			return Token{}, Person{}, fmt.Errorf("%w: %w", ErrClientUnknown, err)
+		}
+		if err != nil {
+			return Token{}, Person{}, fmt.Errorf("record introspection: %w", err)
+		}
+	}
+	t, err := gs.Tokens.Token(ctx, token, gs.Now())
+	if err != nil {
+		return Token{}, Person{}, err
+	}
+	if t.Grant.ClientID != client {
+		return Token{}, Person{}, ErrToken
+	}
+	p, err := gs.holder(ctx, t.Grant)
+	if err != nil {
+		return Token{}, Person{}, err
+	}
+	return t, p, nil
+}
+
+// Revoke ends everything that came of the grant of a token, if it is the
+// client's own: another's gets ErrNotYours, and lives on. What is no token
+// is none already (RFC 7009 §2.2).
+func (gs *Grants) Revoke(ctx context.Context, token, client, request string, once ...Fence) error {
+	t, err := gs.Tokens.Token(ctx, token, gs.Now())
+	if errors.Is(err, ErrToken) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if t.Grant.ClientID != client {
+		return ErrNotYours
+	}
+	return gs.endFamily(ctx, TokenRevoked, t.Grant, request, once...)
+}
+
+// Own gives a client a token of its own, which no person stands behind: it
+// opens nothing of people (RFC 6749 §4.4).
+func (gs *Grants) Own(ctx context.Context, client, request string, once ...Fence) (string, error) {
+	now, g := gs.Now(), Grant{Family: newFamily(), ClientID: client}
+	err := gs.Journal.Record(ctx, Event{At: now, Kind: TokenIssued, Request: request, Client: client, Family: g.Family}, once...)
+	if errors.Is(err, ErrUsed) {
+		return "", fmt.Errorf("%w: %w", ErrClientUnknown, err)
+	}
+	if err != nil {
+		return "", fmt.Errorf("record token: %w", err)
+	}
+	token := newInFamily(g.Family)
+	if err := gs.Tokens.SaveToken(ctx, token, g, now.Add(TokenLife)); err != nil {
+		return "", err
+	}
+	return token, nil
+}
+
+// holder returns the person of g, zero for a client's own, if nothing has ended
+// that g came of, and ErrToken if something has.
+func (gs *Grants) holder(ctx context.Context, g Grant) (Person, error) {
+	if err := gs.lives(ctx, Fence{Kind: FamilyFence, Hash: g.Family}, Fence{Kind: SIDFence, Hash: g.SessionID}); err != nil {
+		return Person{}, err
+	}
+	return gs.person(ctx, g)
+}
+
+// lives says nil if none of fences tells of an end, and ErrToken if one does.
+// One without a name is of nothing.
+func (gs *Grants) lives(ctx context.Context, fences ...Fence) error {
+	for _, f := range fences {
+		if f.Hash == "" {
+			continue
+		}
+		ended, err := gs.Fences.Stands(ctx, f)
+		if err != nil {
+			return fmt.Errorf("fence of %s: %w", f.Kind, err)
+		}
+		if ended {
+			return ErrToken
+		}
+	}
+	return nil
 }
 
 // person returns the person of g if they may still use its client, and what
@@ -121,6 +204,9 @@ func (gs *Grants) person(ctx context.Context, g Grant) (Person, error) {
 	}
 	if err != nil {
 		return Person{}, fmt.Errorf("client of grant: %w", err)
+	}
+	if g.Subject == "" {
+		return Person{}, nil
 	}
 	p, stands, err := standing(ctx, gs.People, g.Subject, g.AuthTime, gs.Now(), g.Authenticator)
 	if errors.Is(err, ErrNotFound) {

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lanyard-id/lanyard/authenticators"
 	"github.com/lanyard-id/lanyard/idp"
 )
 
@@ -73,8 +74,12 @@ func TestRedeem(t *testing.T) {
 }
 
 func TestSignedOut(t *testing.T) {
-	// asked returns a code of a session, and what ends that session.
-	asked := func(w *ward) (code string, end func()) {
+	type asked struct {
+		code   string
+		s      idp.Session
+		tokens idp.Issued
+	}
+	ask := func(w *ward) asked {
 		w.t.Helper()
 		l := w.begin("a")
 		s := w.mustSignIn(l)
@@ -82,37 +87,79 @@ func TestSignedOut(t *testing.T) {
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		if code, err = w.logins.Code(w.t.Context(), v); err != nil {
+		code, err := w.logins.Code(w.t.Context(), v)
+		if err != nil {
 			w.t.Fatal(err)
 		}
-		return code, func() {
-			w.t.Helper()
-			if _, _, err := w.logins.SignIn(w.t.Context(), w.begin("b"), "request", w.evidence("again"), s.Key); err != nil {
-				w.t.Fatal(err)
-			}
-		}
+		return asked{code: code, s: s}
 	}
-	redeem := func(w *ward, code string) (string, error) {
-		_, _, token, err := w.grants.Redeem(w.t.Context(), idp.Redemption{Code: code, ClientID: "ward"}, "request")
-		return token, err
+	redeem := func(w *ward, a *asked) (err error) {
+		_, _, a.tokens, err = w.grants.Redeem(w.t.Context(), idp.Redemption{Code: a.code, ClientID: "ward", Renews: true}, "request")
+		return err
 	}
-	t.Run("own rule: the code of a session that was ended gives no token", func(t *testing.T) {
-		w := aWard(t)
-		code, end := asked(w)
-		end()
-		if token, err := redeem(w, code); !errors.Is(err, idp.ErrCode) || token != "" {
-			t.Errorf("Redeem: %v, want ErrCode and no token", err)
-		}
-	})
-	t.Run("own rule: a token that is out lives on when its session ends", func(t *testing.T) {
-		w := aWard(t)
-		code, end := asked(w)
-		token, err := redeem(w, code)
+	signsIn := func(w *ward, e authenticators.Evidence, old string) idp.Session {
+		w.t.Helper()
+		s, _, err := w.logins.SignIn(w.t.Context(), w.begin(idp.NewSecret()), "request", e, old)
 		if err != nil {
+			w.t.Fatal(err)
+		}
+		return s
+	}
+	someoneElse := aWard(t).evidence("else")
+	someoneElse.Subject = another
+	for how, end := range map[string]func(*ward, idp.Session){
+		"is left":                           func(w *ward, s idp.Session) { _ = w.logins.Leave(t.Context(), s.Key, "request") },
+		"gives way to another person's":     func(w *ward, s idp.Session) { signsIn(w, someoneElse, s.Key) },
+		"is of somebody who was restricted": func(w *ward, _ idp.Session) { w.restrict() },
+	} {
+		t.Run("S6: when a session "+how+" its codes, tokens and refresh tokens are worth nothing", func(t *testing.T) {
+			w := aWard(t)
+			w.people[another] = idp.Person{UID: another, Profile: idp.Verified}
+			out, waiting := ask(w), asked{}
+			if err := redeem(w, &out); err != nil {
+				t.Fatal(err)
+			}
+			v := w.look(w.begin("second"), out.s)
+			v.Step = idp.Return
+			var err error
+			if waiting.code, err = w.logins.Code(t.Context(), v); err != nil {
+				t.Fatal(err)
+			}
+			w.wantHolder(out.tokens.Access, nil)
+			end(w, out.s)
+			w.wantHolder(out.tokens.Access, idp.ErrToken)
+			if err := redeem(w, &waiting); !errors.Is(err, idp.ErrCode) {
+				t.Errorf("Redeem: %v, want ErrCode", err)
+			}
+			if _, _, got, err := w.grants.Refresh(t.Context(), idp.Rotation{Refresh: out.tokens.Refresh, ClientID: "ward"}, "request"); !errors.Is(err, idp.ErrRefresh) || got != (idp.Issued{}) {
+				t.Errorf("Refresh: %v, want ErrRefresh", err)
+			}
+		})
+	}
+	t.Run("S2: who shows their card again has a new session, and stays in what they work in", func(t *testing.T) {
+		w := aWard(t)
+		a := ask(w)
+		if err := redeem(w, &a); err != nil {
 			t.Fatal(err)
 		}
-		end()
-		w.wantHolder(token, nil)
+		again := signsIn(w, w.evidence("again"), a.s.Key)
+		if again.ID != a.s.ID || again.Key == a.s.Key {
+			t.Errorf("the session is %+v, was %+v", again, a.s)
+		}
+		w.wantHolder(a.tokens.Access, nil)
+		if v := w.look(w.begin("c"), a.s); v.Session != nil {
+			t.Error("the old secret still opens it")
+		}
+	})
+	t.Run("S2: nobody follows a session that was ended, though the session store has it", func(t *testing.T) {
+		w := aWard(t)
+		a := ask(w)
+		if err := w.logins.Journal.Record(t.Context(), idp.Event{At: w.now, Kind: idp.SessionEnded}, a.s.Over()...); err != nil {
+			t.Fatal(err)
+		}
+		if again := signsIn(w, w.evidence("again"), a.s.Key); again.ID == a.s.ID {
+			t.Error("a new session has the sid of one that was ended")
+		}
 	})
 }
 

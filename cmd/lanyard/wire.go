@@ -124,7 +124,7 @@ func wire(p parts) (*service, error) {
 	accounts := &idp.Accounts{Holdings: p.registry, Contacts: p.registry, SignOuts: p.registry, Sessions: live, Own: live, Journal: journal, Fences: p.registry, Now: p.now}
 	mailed := &idp.MailCodes{Questions: live.Questions("mail"), Teller: p.registry, Limits: live, Now: p.now}
 	grants := &idp.Grants{
-		Codes: live, Tokens: live, People: p.registry, Clients: p.registry, Journal: journal, Fences: p.registry, Now: p.now,
+		Codes: live, Tokens: live, Refreshes: live, People: p.registry, Clients: p.registry, Journal: journal, Fences: p.registry, Now: p.now,
 	}
 
 	site, err := web.New()

@@ -40,6 +40,8 @@ func (p *Provider) discover(algs []string) discovery {
 			TokenEndpoint:                              p.at(p.paths.token),
 			UserinfoEndpoint:                           p.at(p.paths.userinfo),
 			JwksURI:                                    p.at(p.paths.keys),
+			IntrospectionEndpoint:                      p.at(p.paths.introspect),
+			RevocationEndpoint:                         p.at(p.paths.revoke),
 			ScopesSupported:                            idp.Scopes,
 			ResponseTypesSupported:                     []string{"code"},
 			ResponseModesSupported:                     []string{"query", "form_post"},
@@ -49,17 +51,22 @@ func (p *Provider) discover(algs []string) discovery {
 			IDTokenSigningAlgValuesSupported:           algs,
 			TokenEndpointAuthMethodsSupported:          []oidc.AuthMethod{oidc.AuthMethodBasic, oidc.AuthMethodPost, oidc.AuthMethodPrivateKeyJWT, oidc.AuthMethodNone},
 			TokenEndpointAuthSigningAlgValuesSupported: idp.AssertionAlgs,
-			ClaimTypesSupported:                        []string{"normal"},
-			ClaimsSupported:                            claims,
-			UILocalesSupported:                         oidc.ParseLocales(p.Languages),
-			CodeChallengeMethodsSupported:              []oidc.CodeChallengeMethod{oidc.CodeChallengeMethodS256},
+
+			IntrospectionEndpointAuthMethodsSupported:          []oidc.AuthMethod{oidc.AuthMethodBasic, oidc.AuthMethodPost, oidc.AuthMethodPrivateKeyJWT},
+			IntrospectionEndpointAuthSigningAlgValuesSupported: idp.AssertionAlgs,
+			RevocationEndpointAuthMethodsSupported:             []oidc.AuthMethod{oidc.AuthMethodBasic, oidc.AuthMethodPost, oidc.AuthMethodPrivateKeyJWT, oidc.AuthMethodNone},
+			RevocationEndpointAuthSigningAlgValuesSupported:    idp.AssertionAlgs,
+			ClaimTypesSupported:                                []string{"normal"},
+			ClaimsSupported:                                    claims,
+			UILocalesSupported:                                 oidc.ParseLocales(p.Languages),
+			CodeChallengeMethodsSupported:                      []oidc.CodeChallengeMethod{oidc.CodeChallengeMethodS256},
 		},
 		IssInResponse: true,
 	}
 }
 
 // grants are what the token endpoint answers.
-var grants = []oidc.GrantType{oidc.GrantTypeCode}
+var grants = []oidc.GrantType{oidc.GrantTypeCode, oidc.GrantTypeRefreshToken, oidc.GrantTypeClientCredentials}
 
 // claims are the names of every claim that a client can get.
 var claims = []string{

@@ -36,7 +36,9 @@ var answers = []struct {
 	// token: RFC 6749 §5.2
 	{idp.ErrClientUnknown, oidc.Error{ErrorType: oidc.InvalidClient}},
 	{idp.ErrCode, oidc.Error{ErrorType: oidc.InvalidGrant, Description: "the code is unknown, expired, or of another client, redirect_uri or code_verifier"}},
-	{idp.ErrUsed, oidc.Error{ErrorType: oidc.InvalidGrant, Description: "the code was used before"}},
+	{idp.ErrRefresh, oidc.Error{ErrorType: oidc.InvalidGrant, Description: "the refresh token is unknown, expired, revoked or of another client"}},
+	{idp.ErrUsed, oidc.Error{ErrorType: oidc.InvalidGrant, Description: "this was used before"}},
+	{idp.ErrNotYours, oidc.Error{ErrorType: oidc.UnauthorizedClient, Description: "the token is another client's"}},
 
 	// everywhere: nothing is skipped that a store must be asked about
 	{idp.ErrUnavailable, oidc.Error{ErrorType: unavailable}},

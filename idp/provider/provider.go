@@ -66,11 +66,11 @@ const (
 const CIS2Path = "/openam/oauth2/realms/root/realms/NHSIdentity/realms/Healthcare"
 
 // endpoints are paths below the issuer.
-type endpoints struct{ authorize, token, userinfo, keys string }
+type endpoints struct{ authorize, token, userinfo, keys, introspect, revoke string }
 
 var layouts = map[Layout]endpoints{
-	Standard: {"/authorize", "/token", "/userinfo", "/jwks"},
-	CIS2:     {"/authorize", "/access_token", "/userinfo", "/connect/jwk_uri"},
+	Standard: {"/authorize", "/token", "/userinfo", "/jwks", "/introspect", "/revoke"},
+	CIS2:     {"/authorize", "/access_token", "/userinfo", "/connect/jwk_uri", "/introspect", "/revoke"},
 }
 
 // Config is what a provider is made of.
@@ -159,8 +159,10 @@ func New(c Config) (*Provider, error) {
 // that stand on no store and are always open.
 func (p *Provider) Mount(begin, goOn, open chi.Router) {
 	library := ownRoute(http.StripPrefix(p.path, op.RegisterServer(p, op.Endpoints{
-		Token:    op.NewEndpoint(p.paths.token),
-		Userinfo: op.NewEndpoint(p.paths.userinfo),
+		Token:         op.NewEndpoint(p.paths.token),
+		Userinfo:      op.NewEndpoint(p.paths.userinfo),
+		Introspection: op.NewEndpoint(p.paths.introspect),
+		Revocation:    op.NewEndpoint(p.paths.revoke),
 	}, op.WithServerCORSOptions(nil))))
 
 	on := func(path string) string { return p.path + path }
@@ -168,6 +170,8 @@ func (p *Provider) Mount(begin, goOn, open chi.Router) {
 	open.With(openToPages, readOnly).Handle(on(p.paths.keys), p.serve(publicKeys, p.KeysMaxAge))
 	goOn.With(openToPages, noStore, challenge(`Basic realm="token"`), formOnly).Handle(on(p.paths.token), library)
 	goOn.With(openToPages, noStore, bearerOnly).Handle(on(p.paths.userinfo), library)
+	goOn.With(noStore, challenge(`Basic realm="introspect"`), formOnly).Handle(on(p.paths.introspect), library)
+	goOn.With(openToPages, noStore, challenge(`Basic realm="revoke"`), formOnly).Handle(on(p.paths.revoke), library)
 	begin.Get(on(p.paths.authorize), p.authorize)
 	begin.Post(on(p.paths.authorize), p.authorize)
 }

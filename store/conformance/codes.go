@@ -17,6 +17,7 @@ type CodeStore interface {
 	idp.LoginStore
 	idp.Codes
 	idp.Tokens
+	idp.Refreshes
 }
 
 // aFamily, and a code and a token of it.
@@ -33,7 +34,7 @@ func aGrant() idp.Grant {
 
 func aRedemption() idp.Redemption {
 	return idp.Redemption{Code: aCode, ClientID: "demo-rp", RedirectURI: "https://rp.example/callback",
-		Verifier: "verifier", Token: aToken}
+		Verifier: "verifier", Next: idp.Issued{Access: aToken}}
 }
 
 // Codes checks one implementation. open returns an empty store.
@@ -105,9 +106,9 @@ func Codes(t *testing.T, open func(t *testing.T) CodeStore) {
 		now := time.Now()
 		s := save(t, now)
 		redeemed(t, s, now)
-		g, err := s.TokenGrant(t.Context(), aToken, now)
-		if err != nil || g.Subject != aGrant().Subject {
-			t.Errorf("TokenGrant = %v, %v; want the grant", g, err)
+		got, err := s.Token(t.Context(), aToken, now)
+		if err != nil || got.Grant.Subject != aGrant().Subject || got.Refresh || !got.Expires.Equal(now.Add(idp.TokenLife).Truncate(time.Millisecond)) {
+			t.Errorf("Token = %+v, %v; want the grant", got, err)
 		}
 		wantNoToken(t, s, aToken, now.Add(idp.TokenLife))
 		wantNoToken(t, s, aFamily+strings.Repeat("x", 43), now)
@@ -125,6 +126,7 @@ func Codes(t *testing.T, open func(t *testing.T) CodeStore) {
 			t.Errorf("RedeemCode in an ended family: %v, want ErrCode", err)
 		}
 	})
+	refreshes(t, save)
 	t.Run("own rule: a code is no token, a token no code, and rubbish neither", func(t *testing.T) {
 		now := time.Now()
 		s := save(t, now)
@@ -193,7 +195,7 @@ func end(t *testing.T, s CodeStore, now time.Time) {
 
 func wantNoToken(t *testing.T, s CodeStore, token string, now time.Time) {
 	t.Helper()
-	if _, err := s.TokenGrant(t.Context(), token, now); !errors.Is(err, idp.ErrToken) {
-		t.Errorf("TokenGrant(%q): %v, want ErrToken", token, err)
+	if _, err := s.Token(t.Context(), token, now); !errors.Is(err, idp.ErrToken) {
+		t.Errorf("Token(%q): %v, want ErrToken", token, err)
 	}
 }

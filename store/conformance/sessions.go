@@ -92,7 +92,7 @@ func OwnSessions(t *testing.T, open func(t *testing.T) OwnSessionStore) {
 		}
 		for _, client := range []string{"ward", "list", "ward"} {
 			g := aGrant()
-			g.SessionKey, g.ClientID, g.AuthTime = "old", client, now
+			g.SessionID, g.ClientID, g.AuthTime = "sid of old", client, now
 			if err := s.SaveCode(t.Context(), aCode, g, now.Add(idp.CodeLife)); err != nil {
 				t.Fatal(err)
 			}

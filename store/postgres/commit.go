@@ -70,7 +70,7 @@ SELECT pg_notify('lanyard', 'fence ' || told) FROM unnest($11::text[]) AS t (tol
 )
 
 // ending are the kinds of fences that tell of an end.
-var ending = []string{idp.SessionFence, idp.FamilyFence}
+var ending = []string{idp.SessionFence, idp.FamilyFence, idp.SIDFence}
 
 // execer is a pool or a transaction.
 type execer interface {

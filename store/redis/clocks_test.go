@@ -35,7 +35,7 @@ type kept struct {
 func everythingKept() []kept {
 	family := "AAAAAAAAAAA"
 	code, token := family+idp.NewSecret(), family+idp.NewSecret()
-	shown := idp.Redemption{Code: code, ClientID: "c", RedirectURI: "r", Token: token}
+	shown := idp.Redemption{Code: code, ClientID: "c", RedirectURI: "r", Next: idp.Issued{Access: token}}
 	grant := idp.Grant{Family: family, ClientID: "c", RedirectURI: "r", Subject: "s"}
 	login := authenticators.Login{ID: "login", Browser: "browser"}
 	question := func(now time.Time) smartcard.Transaction {
@@ -78,7 +78,7 @@ func everythingKept() []kept {
 				return err
 			},
 			func(ctx context.Context, s *redis.Store, now time.Time) error {
-				_, err := s.TokenGrant(ctx, token, now)
+				_, err := s.Token(ctx, token, now)
 				return err
 			}},
 		{"a question to a card", 5 * time.Minute,

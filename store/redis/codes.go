@@ -3,7 +3,9 @@ package redis
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -23,14 +25,15 @@ func familyKey(family string) string { return "family:{" + family + "}" }
 // client nothing. A used code stays, to tell a second use from an unknown
 // code: the second use ends the family.
 var redeem = goredis.NewScript(`
-local code, family, token = KEYS[1], KEYS[2], KEYS[3]
+local code, family, token, refresh = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local now, client, redirect, challenge, expires, life = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+local next, refreshes, refreshlife, ended = ARGV[7], ARGV[8], ARGV[9], ARGV[10]
 local c = redis.call('HMGET', code, 'grant', 'client', 'redirect', 'challenge', 'expires', 'used')
 if not c[1] or c[2] ~= client or c[3] ~= redirect or c[4] ~= challenge then
   return {'unknown'}
 end
 if c[6] then
-  redis.call('SET', family, 'ended', 'PX', life)
+  redis.call('SET', family, 'ended', 'PX', ended)
   return {'used', c[1]}
 end
 if tonumber(c[5]) <= now or redis.call('EXISTS', family) == 1 then
@@ -40,16 +43,27 @@ redis.call('HSET', code, 'used', '1')
 redis.call('PEXPIRE', code, life)
 redis.call('HSET', token, 'grant', c[1], 'expires', expires)
 redis.call('PEXPIRE', token, life)
+if next ~= '' then
+  redis.call('HSET', refresh, 'grant', c[1], 'client', client, 'current', next, 'expires', refreshes)
+  redis.call('PEXPIRE', refresh, refreshlife)
+end
 return {'ok', c[1]}
 `)
 
-// lookup gives what a token stands for, unless its family was ended.
+// lookup gives what a token stands for, unless its family was ended: an access
+// token, or the refresh token that its family has now.
 var lookup = goredis.NewScript(`
+local now, kind = tonumber(ARGV[1]), 'access'
 local t = redis.call('HMGET', KEYS[1], 'grant', 'expires')
-if not t[1] or tonumber(t[2]) <= tonumber(ARGV[1]) or redis.call('EXISTS', KEYS[2]) == 1 then
+if not t[1] then
+  kind = 'refresh'
+  t = redis.call('HMGET', KEYS[3], 'grant', 'expires', 'current')
+  if t[3] ~= ARGV[2] then return false end
+end
+if not t[1] or tonumber(t[2]) <= now or redis.call('EXISTS', KEYS[2]) == 1 then
   return false
 end
-return t[1]
+return {kind, t[1], t[2]}
 `)
 
 // saveCode writes a code, which is never there without its end.
@@ -115,9 +129,14 @@ func (s *Store) RedeemCode(ctx context.Context, r idp.Redemption, now, tokenExpi
 	if r.Verifier != "" {
 		challenge = idp.Challenge(r.Verifier)
 	}
-	keys := []string{codeKey(r.Code), familyKey(idp.FamilyOf(r.Code)), tokenKey(r.Token)}
-	answer, err := redeem.Run(ctx, s.rdb, keys,
-		ms(now), r.ClientID, r.RedirectURI, challenge, ms(tokenExpires), s.life(tokenExpires).Milliseconds()).StringSlice()
+	family, next := idp.FamilyOf(r.Code), ""
+	if r.Next.Refresh != "" {
+		next = idp.Hash(r.Next.Refresh)
+	}
+	refreshes := now.Add(idp.RefreshLife)
+	answer, err := redeem.Run(ctx, s.rdb, []string{codeKey(r.Code), familyKey(family), tokenKey(r.Next.Access), refreshKey(family)},
+		ms(now), r.ClientID, r.RedirectURI, challenge, ms(tokenExpires), s.life(tokenExpires).Milliseconds(),
+		next, ms(refreshes), s.life(refreshes).Milliseconds(), idp.FenceLife.Milliseconds()).StringSlice()
 	if err != nil {
 		return idp.Grant{}, fmt.Errorf("redeem code: %w", outage(err))
 	}
@@ -134,18 +153,45 @@ func (s *Store) RedeemCode(ctx context.Context, r idp.Redemption, now, tokenExpi
 	return g, nil
 }
 
-// TokenGrant implements idp.Tokens.
-func (s *Store) TokenGrant(ctx context.Context, token string, now time.Time) (idp.Grant, error) {
-	if idp.FamilyOf(token) == "" {
-		return idp.Grant{}, idp.ErrToken
+// Token implements idp.Tokens.
+func (s *Store) Token(ctx context.Context, token string, now time.Time) (idp.Token, error) {
+	family := idp.FamilyOf(token)
+	if family == "" {
+		return idp.Token{}, idp.ErrToken
 	}
-	keys := []string{tokenKey(token), familyKey(idp.FamilyOf(token))}
-	answer, err := lookup.Run(ctx, s.rdb, keys, ms(now)).Text()
-	var g idp.Grant
-	if err := decode([]byte(answer), err, &g, idp.ErrToken); err != nil {
-		return idp.Grant{}, fmt.Errorf("read token: %w", err)
+	answer, err := lookup.Run(ctx, s.rdb, []string{tokenKey(token), familyKey(family), refreshKey(family)}, ms(now), idp.Hash(token)).StringSlice()
+	if errors.Is(err, goredis.Nil) {
+		return idp.Token{}, idp.ErrToken
 	}
-	return g, nil
+	if err != nil {
+		return idp.Token{}, fmt.Errorf("read token: %w", outage(err))
+	}
+	t := idp.Token{Refresh: answer[0] == "refresh"}
+	expires, err := strconv.ParseInt(answer[2], 10, 64)
+	if err := errors.Join(err, json.Unmarshal([]byte(answer[1]), &t.Grant)); err != nil {
+		return idp.Token{}, fmt.Errorf("decode token: %w", err)
+	}
+	t.Expires = time.UnixMilli(expires)
+	return t, nil
+}
+
+// saveToken writes a token, which is never there without its end.
+var saveToken = goredis.NewScript(`
+redis.call('HSET', KEYS[1], 'grant', ARGV[1], 'expires', ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return 1
+`)
+
+// SaveToken implements idp.Tokens.
+func (s *Store) SaveToken(ctx context.Context, token string, g idp.Grant, expires time.Time) error {
+	b, err := json.Marshal(g)
+	if err != nil {
+		return fmt.Errorf("encode grant: %w", err)
+	}
+	if err := saveToken.Run(ctx, s.rdb, []string{tokenKey(token)}, b, ms(expires), s.life(expires).Milliseconds()).Err(); err != nil {
+		return fmt.Errorf("save token: %w", outage(err))
+	}
+	return nil
 }
 
 // RevokeFamily implements idp.Tokens.

@@ -39,7 +39,7 @@ func secrets(t *testing.T, rdb goredis.UniversalClient, s *redis.Store) {
 	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.RedeemCode(ctx, idp.Redemption{Code: code, ClientID: "c", Token: token}, now, now.Add(time.Hour)); err != nil {
+	if _, err := s.RedeemCode(ctx, idp.Redemption{Code: code, ClientID: "c", Next: idp.Issued{Access: token}}, now, now.Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	keys := rdb.Keys(ctx, "*").Val()

@@ -20,8 +20,8 @@ func sessionKey(key string) string { return "session:" + key }
 // sessionsOfKey holds the keys of a person's sessions, by when they must end.
 func sessionsOfKey(uid string) string { return "sessions-of:" + idp.Hash(uid) }
 
-// clientsOfKey holds the clients that a session was used with.
-func clientsOfKey(session string) string { return "clients-of:" + session }
+// clientsOfKey holds the clients that a session was used with, by its sid.
+func clientsOfKey(sid string) string { return "clients-of:" + sid }
 
 // longestSession is how long what is kept of sessions beside them may stay.
 var longestSession = idp.LongestAt(authenticators.AAL1).Max
@@ -48,10 +48,7 @@ func (s *Store) SaveSession(ctx context.Context, session idp.Session) error {
 
 // usedWith lets p write down that the session of g was used with its client.
 func (s *Store) usedWith(ctx context.Context, p goredis.Pipeliner, g idp.Grant) {
-	if g.SessionKey == "" {
-		return // of an older release
-	}
-	key := clientsOfKey(g.SessionKey)
+	key := clientsOfKey(g.SessionID)
 	p.SAdd(ctx, key, g.ClientID)
 	p.PExpire(ctx, key, s.life(g.AuthTime.Add(longestSession)))
 }
@@ -63,14 +60,16 @@ func (s *Store) SessionsOf(ctx context.Context, uid string, now time.Time) ([]id
 		return nil, outage(err)
 	}
 	p := s.rdb.Pipeline()
-	sessions, clients := make([]*goredis.StringCmd, len(keys)), make([]*goredis.StringSliceCmd, len(keys))
+	sessions := make([]*goredis.StringCmd, len(keys))
 	for i, key := range keys {
-		sessions[i], clients[i] = p.Get(ctx, sessionKey(key)), p.SMembers(ctx, clientsOfKey(key))
+		sessions[i] = p.Get(ctx, sessionKey(key))
 	}
 	_, _ = p.Exec(ctx) // each command has its own error
 	var own []idp.OwnSession
-	for i := range keys {
-		b, err := sessions[i].Bytes()
+	var clients []*goredis.StringSliceCmd
+	p = s.rdb.Pipeline()
+	for _, got := range sessions {
+		b, err := got.Bytes()
 		session, err := liveSession(b, err, now)
 		if errors.Is(err, idp.ErrNotFound) || err == nil && session.Subject != uid {
 			continue
@@ -78,12 +77,17 @@ func (s *Store) SessionsOf(ctx context.Context, uid string, now time.Time) ([]id
 		if err != nil {
 			return nil, err
 		}
-		used, err := clients[i].Result()
-		if err != nil {
-			return nil, fmt.Errorf("clients of session: %w", outage(err))
-		}
-		slices.Sort(used)
-		own = append(own, idp.OwnSession{Session: session, Clients: used})
+		own, clients = append(own, idp.OwnSession{Session: session}), append(clients, p.SMembers(ctx, clientsOfKey(session.ID)))
+	}
+	if len(own) == 0 {
+		return nil, nil
+	}
+	if _, err := p.Exec(ctx); err != nil {
+		return nil, fmt.Errorf("clients of sessions: %w", outage(err))
+	}
+	for i := range own {
+		own[i].Clients = clients[i].Val()
+		slices.Sort(own[i].Clients)
 	}
 	return own, nil
 }

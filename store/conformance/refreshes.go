@@ -1,0 +1,161 @@
+package conformance
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lanyard-id/lanyard/idp"
+)
+
+// aRefresh is a refresh token of a family, by a number.
+func aRefresh(n int) string { return fmt.Sprintf("%s%043d", aFamily, n) }
+
+// aRotation shows refresh token n, to get the one after.
+func aRotation(n int) idp.Rotation {
+	return idp.Rotation{Refresh: aRefresh(n), ClientID: "demo-rp", Next: idp.Issued{Access: aFamily + strings.Repeat("a", 40) + fmt.Sprintf("%03d", n), Refresh: aRefresh(n + 1)},
+		Box: "box of " + strconv.Itoa(n)}
+}
+
+// refreshes checks the part of a store that refreshes. save makes a store with
+// a code.
+func refreshes(t *testing.T, save func(*testing.T, time.Time) CodeStore) {
+	now := time.Now()
+	open := func(t *testing.T) CodeStore {
+		t.Helper()
+		s, r := save(t, now), aRedemption()
+		r.Next.Refresh = aRefresh(1)
+		if _, err := s.RedeemCode(t.Context(), r, now, now.Add(idp.TokenLife)); err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	rotate := func(t *testing.T, s CodeStore, r idp.Rotation, at time.Time, box string, want error) idp.Grant {
+		t.Helper()
+		g, got, err := s.Rotate(t.Context(), r, at, at.Add(idp.TokenLife))
+		if !errors.Is(err, want) || got != box {
+			t.Errorf("Rotate = %q, %v; want %q, %v", got, err, box, want)
+		}
+		return g
+	}
+	t.Run("P8: a refresh token gives the next one, and the old access token lives on", func(t *testing.T) {
+		s := open(t)
+		if g := rotate(t, s, aRotation(1), now, "box of 1", nil); !reflect.DeepEqual(g, aGrant()) {
+			t.Errorf("Rotate = %+v, want %+v", g, aGrant())
+		}
+		rotate(t, s, aRotation(2), now, "box of 2", nil)
+		for _, token := range []string{aToken, aRotation(1).Next.Access, aRotation(2).Next.Access} {
+			if got, err := s.Token(t.Context(), token, now); err != nil || got.Refresh || !reflect.DeepEqual(got.Grant, aGrant()) {
+				t.Errorf("Token(%s) = %+v, %v", token, got, err)
+			}
+		}
+		if got, err := s.Token(t.Context(), aRefresh(3), now); err != nil || !got.Refresh || !got.Expires.Equal(now.Add(idp.RefreshLife).Truncate(time.Millisecond)) {
+			t.Errorf("Token of the refresh token = %+v, %v", got, err)
+		}
+		wantNoToken(t, s, aRefresh(2), now)
+	})
+	t.Run("P8: of many refreshes at once one is made, and all get its box", func(t *testing.T) {
+		s := open(t)
+		boxes := make(chan string, 100)
+		atOnce(func(n int) bool {
+			r := aRotation(1)
+			r.Box, r.Next.Refresh = strconv.Itoa(n), aRefresh(100+n)
+			_, box, err := s.Rotate(t.Context(), r, now, now.Add(idp.TokenLife))
+			if err != nil {
+				t.Error(err)
+			}
+			boxes <- box
+			return false
+		})
+		close(boxes)
+		first := <-boxes
+		for box := range boxes {
+			if box != first {
+				t.Errorf("one got box %s and another %s", first, box)
+			}
+		}
+	})
+	t.Run("P8: after the grace a second use ends the family", func(t *testing.T) {
+		s := open(t)
+		rotate(t, s, aRotation(1), now, "box of 1", nil)
+		rotate(t, s, aRotation(1), now.Add(idp.RefreshGrace), "box of 1", nil)
+		wantNoToken(t, s, aRotation(9).Next.Access, now)
+		rotate(t, s, aRotation(1), now.Add(idp.RefreshGrace+time.Second), "", idp.ErrUsed)
+		rotate(t, s, aRotation(2), now, "", idp.ErrRefresh)
+		wantNoToken(t, s, aToken, now)
+		wantNoToken(t, s, aRefresh(2), now)
+	})
+	t.Run("P8: once its successor was used there is no grace", func(t *testing.T) {
+		s := open(t)
+		rotate(t, s, aRotation(1), now, "box of 1", nil)
+		rotate(t, s, aRotation(2), now, "box of 2", nil)
+		if g := rotate(t, s, aRotation(1), now, "", idp.ErrUsed); g.Family != aFamily {
+			t.Errorf("the grant is %+v", g)
+		}
+	})
+	t.Run("P8: another client, rubbish, an access token or a code refreshes nothing and ends nothing", func(t *testing.T) {
+		s := open(t)
+		other := aRotation(1)
+		other.ClientID = "other"
+		rotate(t, s, other, now, "", idp.ErrRefresh)
+		for _, shown := range []string{"", "x", aRefresh(7), aToken, aCode, aFamily, "fam}{y-abcd" + strings.Repeat("t", 43)} {
+			r := aRotation(1)
+			r.Refresh = shown
+			rotate(t, s, r, now, "", idp.ErrRefresh)
+		}
+		rotate(t, s, aRotation(1), now, "box of 1", nil)
+	})
+	t.Run("P8: a refresh token ends for good, however often it was renewed", func(t *testing.T) {
+		s := open(t)
+		rotate(t, s, aRotation(1), now.Add(idp.RefreshLife-time.Second), "box of 1", nil)
+		rotate(t, s, aRotation(2), now.Add(idp.RefreshLife), "", idp.ErrRefresh)
+	})
+	t.Run("RFC 6749 §6: a client may ask for fewer scopes and no more, and has all again at the next refresh", func(t *testing.T) {
+		s := save(t, now)
+		g, r := aGrant(), aRedemption()
+		g.Scopes = []string{"openid", "profile", "email"}
+		r.Next.Refresh, r.Code = aRefresh(1), aFamily+strings.Repeat("d", 43)
+		if err := s.SaveCode(t.Context(), r.Code, g, now.Add(idp.CodeLife)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.RedeemCode(t.Context(), r, now, now.Add(idp.TokenLife)); err != nil {
+			t.Fatal(err)
+		}
+		more := aRotation(1)
+		more.Scopes = []string{"openid", "nhsperson"}
+		rotate(t, s, more, now, "", idp.ErrScope)
+		fewer := aRotation(1)
+		fewer.Scopes = []string{"openid", "email"}
+		for range 2 { // within the grace the same again
+			if got := rotate(t, s, fewer, now, "box of 1", nil); !reflect.DeepEqual(got.Scopes, fewer.Scopes) || got.Subject != g.Subject || !got.AuthTime.Equal(g.AuthTime) {
+				t.Errorf("the grant is %+v", got)
+			}
+		}
+		if got, err := s.Token(t.Context(), fewer.Next.Access, now); err != nil || !reflect.DeepEqual(got.Grant.Scopes, fewer.Scopes) {
+			t.Errorf("Token = %+v, %v", got, err)
+		}
+		if got := rotate(t, s, aRotation(2), now, "box of 2", nil); !reflect.DeepEqual(got.Scopes, g.Scopes) {
+			t.Errorf("the grant is %+v", got)
+		}
+	})
+	t.Run("own rule: who may not refresh has no refresh token", func(t *testing.T) {
+		s := save(t, now)
+		redeemed(t, s, now)
+		rotate(t, s, aRotation(1), now, "", idp.ErrRefresh)
+	})
+	t.Run("own rule: a token that is saved stands for its grant until it ends", func(t *testing.T) {
+		s, own := open(t), idp.Grant{Family: "family-zzz", ClientID: "machine"}
+		token := "family-zzzz" + strings.Repeat("t", 43)
+		if err := s.SaveToken(t.Context(), token, own, now.Add(idp.TokenLife)); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := s.Token(t.Context(), token, now); err != nil || !reflect.DeepEqual(got.Grant, own) {
+			t.Errorf("Token = %+v, %v", got, err)
+		}
+		wantNoToken(t, s, token, now.Add(idp.TokenLife))
+	})
+}
