@@ -140,14 +140,7 @@ func TestAuthorizeAnswers(t *testing.T) {
 			if name == "code" {
 				p.signIn(oneRole)
 			}
-			got := url.Values{}
-			for form := range p.all("form") {
-				if attr(form, "action") == callback && attr(form, "method") == "post" {
-					for in := range inside(form, "input") {
-						got.Set(attr(in, "name"), attr(in, "value"))
-					}
-				}
-			}
+			got := p.posted()
 			if !strings.Contains(p.text(), "go back to Ward list") || !got.Has(name) || got.Get("iss") != s.issuer || got.Get("state") != "the state" || strings.Contains(strings.Join(p.hops, " "), name+"=") {
 				t.Errorf("%s: form %v, hops %v", name, got, p.hops)
 			}

@@ -141,6 +141,25 @@ func (p *person) answer() url.Values {
 	return u.Query()
 }
 
+// posted is what the client would get by the form that the page posts by
+// itself, or nil if there is none.
+func (p *person) posted() url.Values {
+	if p.page == nil {
+		return nil
+	}
+	for form := range p.all("form") {
+		if attr(form, "action") != callback || attr(form, "method") != "post" {
+			continue
+		}
+		got := url.Values{}
+		for in := range inside(form, "input") {
+			got.Add(attr(in, "name"), attr(in, "value"))
+		}
+		return got
+	}
+	return nil
+}
+
 // wantCode is the code that the client must have got.
 func (p *person) wantCode() string {
 	p.t.Helper()

@@ -167,6 +167,10 @@ func seed(t *testing.T) string {
 	}
 	for _, change := range []func(*directory.Client){
 		func(c *directory.Client) { c.ID = "basic" },
+		func(c *directory.Client) { c.ID, c.Grants = "renews", []string{"authorization_code", "refresh_token"} },
+		func(c *directory.Client) {
+			c.ID, c.Grants = "renews-too", []string{"authorization_code", "refresh_token"}
+		},
 		func(c *directory.Client) { c.ID, c.AuthMethod = "post", idp.SecretPost },
 		func(c *directory.Client) { c.ID, c.AuthMethod, c.SecretHash = "public", idp.NoAuth, "" },
 		func(c *directory.Client) { c.ID, c.RequirePKCE = "pkce", true },

@@ -115,7 +115,7 @@ func TestAfterwards(t *testing.T) {
 // advance moves the service's clock on.
 func (s running) advance(t *testing.T, by string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.issuer+"/dev/clock", strings.NewReader(`{"advance":"`+by+`"}`))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, origin(s.issuer)+"/dev/clock", strings.NewReader(`{"advance":"`+by+`"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
