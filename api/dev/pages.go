@@ -15,7 +15,8 @@ import (
 )
 
 // Pages are what a developer finds under /dev: people and their cards, the
-// keys of the demo client, the last requests rule by rule, and the clock.
+// keys of the demo client, the last requests rule by rule, the clock, and what
+// changes the keys that sign tokens.
 type Pages struct {
 	Site     *web.Site
 	Frame    func(*http.Request) web.Page // what every page of the service has
@@ -26,6 +27,8 @@ type Pages struct {
 	Events   func() []idp.Event
 	Facts    []web.Detail
 	Key      string // the private key of the client demo-jwt, PEM
+
+	Rotate func() (kids []string, err error) // lets new keys sign; nil: this service cannot
 
 	Mails    func() []idp.Mail
 	Upstream http.Handler // stands in for the organisation's own provider, at UpstreamPath
@@ -43,6 +46,9 @@ func (p *Pages) Mount(r chi.Router) {
 	r.Get("/dev", p.people)
 	r.Get("/dev/requests", p.requests)
 	r.Get("/dev/keys", p.keys)
+	if p.Rotate != nil {
+		r.Post("/dev/keys/rotate", p.rotate)
+	}
 	r.Get("/dev/mail", p.mail)
 	if p.Upstream != nil {
 		r.Handle(p.UpstreamPath+"/*", p.Upstream)
@@ -116,6 +122,16 @@ func told(e idp.Event) string {
 // keys shows the private key of the client that proves itself with one.
 func (p *Pages) keys(w http.ResponseWriter, r *http.Request) {
 	p.render(w, "dev-keys", web.DevKeys{Page: p.Frame(r), Facts: p.Facts, Key: p.Key})
+}
+
+// rotate lets new keys sign the service's tokens, and names them.
+func (p *Pages) rotate(w http.ResponseWriter, _ *http.Request) {
+	kids, err := p.Rotate()
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError) // to a developer, of their own computer
+		return
+	}
+	answerJSON(w, http.StatusOK, map[string][]string{"kids": kids})
 }
 
 // CardPath is where a virtual card can be had as a file, by its person's uid.

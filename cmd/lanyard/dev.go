@@ -22,7 +22,6 @@ import (
 	"github.com/lanyard-id/lanyard/authenticators/smartcard/cardca"
 	"github.com/lanyard-id/lanyard/authenticators/smartcard/virtualagent"
 	"github.com/lanyard-id/lanyard/cmd/lanyard/demo"
-	"github.com/lanyard-id/lanyard/idp"
 	"github.com/lanyard-id/lanyard/idp/provider"
 	"github.com/lanyard-id/lanyard/store/memory"
 	"github.com/lanyard-id/lanyard/web"
@@ -127,7 +126,7 @@ func wireDev(o devOptions, idpURL, rpURL string, log *slog.Logger, heard dev.Log
 	if err != nil {
 		return nil, err
 	}
-	keys, err := idp.GenerateKeys()
+	keys, err := newDevKeys(now)
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +140,7 @@ func wireDev(o devOptions, idpURL, rpURL string, log *slog.Logger, heard dev.Log
 	}
 	secret := rand.Text()
 	s, err := wire(parts{issuer: o.issuer, layout: provider.Layout(o.layout), registry: people, rdb: rdb,
-		keys: func() *idp.Keys { return keys }, cards: trustIn(authority), authorities: newOutside(true), outside: newOutside(true), auto: o.autoLogin != "", sealer: sealer,
+		keys: keys.keys, cards: trustIn(authority), authorities: newOutside(true), outside: newOutside(true), auto: o.autoLogin != "", sealer: sealer,
 		upstream: &federated.Config{Name: "Riverside", Issuer: idpURL + demo.UpstreamPath, ClientID: upstreamClient, ClientSecret: secret, Scopes: []string{"email"}, HTTP: newOutside(true)},
 		now:      now, log: log})
 	if err != nil {
@@ -164,7 +163,7 @@ func wireDev(o devOptions, idpURL, rpURL string, log *slog.Logger, heard dev.Log
 	drawer := &dev.Drawer{Authority: authority, Foreign: foreign, Registry: people, Room: s.room, Now: now,
 		Agent: virtualagent.Agent{Desk: s.room, Issuer: o.issuer, Origin: origin(o.issuer)}}
 	pages := &dev.Pages{Site: s.pages.Site, Frame: s.pages.Frame, Drawer: drawer, Log: heard, Clock: clock, Registry: people, Events: people.Events, Mails: people.Mails, Authority: authority.Handler(), Upstream: upstream, UpstreamPath: demo.UpstreamPath,
-		Facts: facts(o.issuer), Key: key}
+		Facts: facts(o.issuer), Key: key, Rotate: keys.rotate}
 	s.pages.Development = &api.Development{Cards: drawer, DemoURL: rpURL, Facts: facts(o.issuer), Mount: pages.Mount}
 	if o.autoLogin != "" {
 		if s.pages.Development.Auto, err = drawer.Auto(o.autoLogin); err != nil {
