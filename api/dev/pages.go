@@ -1,9 +1,11 @@
 package dev
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -28,7 +30,7 @@ type Pages struct {
 	Facts    []web.Detail
 	Key      string // the private key of the client demo-jwt, PEM
 
-	Rotate func() (kids []string, err error) // lets new keys sign; nil: this service cannot
+	Rotate func(in time.Duration) (kids []string, err error) // publishes new keys, which sign then; nil: this service cannot
 
 	Mails    func() []idp.Mail
 	Upstream http.Handler // stands in for the organisation's own provider, at UpstreamPath
@@ -124,11 +126,24 @@ func (p *Pages) keys(w http.ResponseWriter, r *http.Request) {
 	p.render(w, "dev-keys", web.DevKeys{Page: p.Frame(r), Facts: p.Facts, Key: p.Key})
 }
 
-// rotate lets new keys sign the service's tokens, and names them.
-func (p *Pages) rotate(w http.ResponseWriter, _ *http.Request) {
-	kids, err := p.Rotate()
+// rotate publishes new keys for the service's tokens, and names them. They sign
+// at once, or after a while: {"signs_in": "24h"}.
+func (p *Pages) rotate(w http.ResponseWriter, r *http.Request) {
+	var ask struct {
+		SignsIn string `json:"signs_in"`
+	}
+	if err := readJSON(w, r, &ask); err != nil && !errors.Is(err, io.EOF) {
+		refuse(w, fmt.Sprintf(`the body must be empty or {"signs_in": "24h"}: %v`, err))
+		return
+	}
+	in, err := time.ParseDuration(cmp.Or(ask.SignsIn, "0s"))
+	if err != nil || in < 0 {
+		refuse(w, "signs_in must be a duration, such as 24h")
+		return
+	}
+	kids, err := p.Rotate(in)
 	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError) // to a developer, of their own computer
+		refuse(w, err.Error())
 		return
 	}
 	answerJSON(w, http.StatusOK, map[string][]string{"kids": kids})
@@ -177,9 +192,7 @@ func (p *Pages) advance(w http.ResponseWriter, r *http.Request) {
 	var ask struct {
 		Advance string `json:"advance"`
 	}
-	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<10))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&ask); err != nil {
+	if err := readJSON(w, r, &ask); err != nil {
 		refuse(w, fmt.Sprintf(`the body must be {"advance": "15m"}: %v`, err))
 		return
 	}
@@ -194,6 +207,13 @@ func (p *Pages) advance(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answerJSON(w, http.StatusOK, map[string]string{"now": now.UTC().Format(time.RFC3339Nano)})
+}
+
+// readJSON reads what a test sends: short, and nothing that is not known.
+func readJSON(w http.ResponseWriter, r *http.Request, v any) error {
+	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<10))
+	dec.DisallowUnknownFields()
+	return dec.Decode(v)
 }
 
 // refuse answers with RFC 9457 problem details.

@@ -124,6 +124,28 @@ func payload(t *testing.T, tokens answered) map[string]any {
 	return claims
 }
 
+// headerOf is the header of a signed token.
+func headerOf(t *testing.T, token string) map[string]any {
+	t.Helper()
+	first, _, _ := strings.Cut(token, ".")
+	b, err := base64.RawURLEncoding.DecodeString(first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var header map[string]any
+	if err := json.Unmarshal(b, &header); err != nil {
+		t.Fatal(err)
+	}
+	return header
+}
+
+// kidOf names the key that signed a token.
+func kidOf(t *testing.T, token string) string {
+	t.Helper()
+	kid, _ := headerOf(t, token)["kid"].(string)
+	return kid
+}
+
 // request makes a request with a form, or with a bearer token.
 func request(t *testing.T, method, address string, form url.Values, bearer string) *http.Request {
 	t.Helper()

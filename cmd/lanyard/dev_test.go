@@ -4,8 +4,10 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"html"
+	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -103,6 +105,61 @@ func TestClock(t *testing.T) {
 		now, err := time.Parse(time.RFC3339Nano, a.body["now"].(string))
 		if err != nil || time.Until(now) < 15*time.Minute || time.Until(now) > 16*time.Minute {
 			t.Errorf("the clock says %v, %v", a.body, err)
+		}
+	})
+}
+
+func TestDevKeys(t *testing.T) {
+	s := start(t, nil)
+	rotate := func(body string) answered {
+		req := request(t, http.MethodPost, s.issuer+"/dev/keys/rotate", nil, "")
+		req.Body = io.NopCloser(strings.NewReader(body))
+		return do(t, req)
+	}
+	published := func() []string {
+		keys := do(t, request(t, http.MethodGet, s.issuer+"/jwks", nil, ""))
+		keys.wantOK(t)
+		var kids []string
+		for _, key := range keys.body["keys"].([]any) {
+			kids = append(kids, key.(map[string]any)["kid"].(string))
+		}
+		return kids
+	}
+	signs := func() string {
+		tokens := s.redeem(t, "basic", s.signedIn(t, "basic", oneRole, nil), nil)
+		tokens.wantOK(t)
+		return kidOf(t, tokens.body["id_token"].(string))
+	}
+	first := published()
+	t.Run("keys: a rotation in development is one as in production: published first, signing later, and the old ones stay", func(t *testing.T) {
+		rotate(`{"signs_in":"24h"}`).wantOK(t)
+		if now := published(); len(now) != 2*len(first) || !slices.Contains(first, signs()) {
+			t.Errorf("published are %v, and before %v", now, first)
+		}
+		if a := rotate(""); a.status != http.StatusBadRequest {
+			t.Errorf("another while the next ones wait: %d", a.status)
+		}
+		s.advance(t, "24h")
+		if kid := signs(); slices.Contains(first, kid) || len(published()) != 2*len(first) {
+			t.Errorf("%s signs, published are %v", kid, published())
+		}
+		s.advance(t, "25h")
+		if now := published(); len(now) != len(first) || slices.Contains(now, first[0]) {
+			t.Errorf("published are %v, and at first %v", now, first)
+		}
+	})
+	t.Run("own rule: without a word they sign at once", func(t *testing.T) {
+		a := rotate("")
+		a.wantOK(t)
+		if kid := signs(); !slices.Contains(a.body["kids"].([]any), any(kid)) {
+			t.Errorf("%s signs, and new are %v", kid, a.body)
+		}
+	})
+	t.Run("own rule: what is no duration is refused", func(t *testing.T) {
+		for _, body := range []string{`{"signs_in":"-1s"}`, `{"signs_in":5}`, `{"signs_in":"soon"}`, `{"x":1}`, `x`} {
+			if a := rotate(body); a.status != http.StatusBadRequest || a.header.Get("Content-Type") != "application/problem+json" {
+				t.Errorf("%s: %d", body, a.status)
+			}
 		}
 	})
 }

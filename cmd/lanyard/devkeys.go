@@ -10,8 +10,7 @@ import (
 )
 
 // devKeys are the signing keys of a development service. They change when a
-// test says so and at no other time, and sign at once: an application that gets
-// on with that gets on with production, where they are published a day before.
+// test says so and at no other time.
 type devKeys struct {
 	now  func() time.Time
 	turn sync.Mutex // is held while keys change
@@ -30,13 +29,14 @@ func newDevKeys(now func() time.Time) (*devKeys, error) {
 
 func (d *devKeys) keys() *idp.Keys { return d.held.Load() }
 
-// rotate lets a new key of every kind sign, and keeps the old ones published as
-// long as production does. It returns the names of the new ones.
-func (d *devKeys) rotate() ([]string, error) {
+// rotate publishes a new key of every kind, which signs after in: in production
+// that is a day. The old ones stay published as long as there. It returns the
+// names of the new ones.
+func (d *devKeys) rotate(in time.Duration) ([]string, error) {
 	d.turn.Lock()
 	defer d.turn.Unlock()
 	policy := idp.DefaultKeyPolicy
-	policy.PublishBefore = 0
+	policy.PublishBefore = in
 	before := d.keys()
 	changes, err := policy.Next(before, idp.KeyKinds, d.now())
 	if err != nil {

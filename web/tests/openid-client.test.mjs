@@ -50,9 +50,26 @@ clients:${registration("basic", "secret: basic-secret, auth_method: client_secre
   registration("post", "secret: post-secret, auth_method: client_secret_post")}${
   registration("pkce", "secret: pkce-secret, require_pkce: true")}${
   registration("es256", "secret: es256-secret, id_token_alg: ES256")}${
-  registration("signs", `auth_method: private_key_jwt, jwks: ${jwks}`)}
+  registration("renews", "secret: renews-secret, grants: [authorization_code, refresh_token]")}${
+  registration("renews-too", "secret: renews-too-secret, grants: [authorization_code, refresh_token]")}${
+  registration("signs", `auth_method: private_key_jwt, jwks: ${jwks}, grants: [authorization_code, refresh_token]`)}
   - {id: program, name: program, auth_method: none, redirect_uris: ["http://127.0.0.1/callback"], scopes: [${scopes.replaceAll(" ", ", ")}]}
 `;
+
+const header = (jwt) => JSON.parse(Buffer.from(jwt.split(".")[0], "base64url"));
+
+// rotate lets new keys sign, and says which.
+async function rotate(lanyard) {
+  const answer = await fetch(`${lanyard.origin}/dev/keys/rotate`, { method: "POST" });
+  assert.equal(answer.status, 200);
+  return (await answer.json()).kids;
+}
+
+async function advance(lanyard, advance) {
+  const answer = await fetch(`${lanyard.origin}/dev/clock`,
+    { method: "POST", body: JSON.stringify({ advance }), headers: { "content-type": "application/json" } });
+  assert.equal(answer.status, 200);
+}
 
 const seed = join(folder(), "directory.yaml");
 writeFileSync(seed, directory);
@@ -135,8 +152,7 @@ for (const layout of ["standard", "cis2"]) {
         const result = await signIn(config, options);
         checkClaims(result, id);
         assert.deepEqual(result.did, options.response_mode ? ["card", "passcode", "return"] : ["card", "passcode"]);
-        const header = JSON.parse(Buffer.from(result.tokens.id_token.split(".")[0], "base64url"));
-        assert.equal(header.alg, metadata?.id_token_signed_response_alg ?? "RS256");
+        assert.equal(header(result.tokens.id_token).alg, metadata?.id_token_signed_response_alg ?? "RS256");
       });
     }
 
@@ -186,7 +202,7 @@ for (const layout of ["standard", "cis2"]) {
       const fresh = await signIn(config, { browser, prompt: "login" });
       assert.deepEqual(fresh.did, ["card", "passcode"]);
       assert.ok(fresh.claims.auth_time >= first.claims.auth_time);
-      assert.notEqual(fresh.claims.sid, first.claims.sid);
+      assert.equal(fresh.claims.sid, first.claims.sid, "who signs in again is the same person in the same session");
     });
 
     test("own rule: acr is the first requested value that was met, as requested", async () => {
@@ -228,6 +244,81 @@ for (const layout of ["standard", "cis2"]) {
         { expectedState: end.values.get("state"), expectedNonce: claims.nonce }), "invalid_grant");
       // RFC 6749 §4.1.2: the second use takes back what the first one gave.
       await assert.rejects(client.fetchUserInfo(config, tokens.access_token, claims.sub), client.WWWAuthenticateChallengeError);
+    });
+
+    for (const [id, method] of [["renews", client.ClientSecretBasic("renews-secret")], ["signs", client.PrivateKeyJwt(keys.RS512)]]) {
+      test(`RFC 6749 §6: ${id} renews its tokens, and they are about the same sign-in`, async () => {
+        const config = await discover(id, method);
+        const { tokens, claims } = await signIn(config);
+        const renewed = await client.refreshTokenGrant(config, tokens.refresh_token);
+        assert.notEqual(renewed.access_token, tokens.access_token);
+        assert.notEqual(renewed.refresh_token, tokens.refresh_token);
+        for (const name of ["iss", "sub", "aud", "azp", "sid", "auth_time", "acr", "selected_roleid"]) {
+          assert.equal(renewed.claims()[name], claims[name], name);
+        }
+        assert.equal((await client.fetchUserInfo(config, renewed.access_token, claims.sub)).sub, claims.sub);
+        const fewer = await client.refreshTokenGrant(config, renewed.refresh_token, { scope: "openid profile" });
+        assert.equal(fewer.scope, "openid profile");
+        assert.equal((await client.fetchUserInfo(config, fewer.access_token, claims.sub)).email, undefined);
+        await refused(client.refreshTokenGrant(config, fewer.refresh_token, { scope: "openid professionalmemberships" }), "invalid_scope");
+      });
+    }
+
+    test("P8: another client's refresh token is refused, and a client without the grant gets none", async () => {
+      const { tokens } = await signIn(await discover("renews"));
+      await refused(client.refreshTokenGrant(await discover("renews-too"), tokens.refresh_token), "invalid_grant");
+      assert.equal((await signIn(await discover("basic"))).tokens.refresh_token, undefined);
+    });
+
+    for (const [id, method] of [["renews", client.ClientSecretBasic("renews-secret")], ["signs", client.PrivateKeyJwt(keys.ES256)]]) {
+      test(`RFC 7662 §2.2: ${id} learns of its own tokens`, async () => {
+        const config = await discover(id, method);
+        const { tokens, claims } = await signIn(config);
+        for (const token of [tokens.access_token, tokens.refresh_token]) {
+          const told = await client.tokenIntrospection(config, token);
+          assert.deepEqual([told.active, told.sub, told.client_id, told.iss, told.sid], [true, claims.sub, id, lanyard.issuer, claims.sid]);
+        }
+        assert.deepEqual(await client.tokenIntrospection(await discover("renews-too"), tokens.access_token), { active: false });
+        assert.deepEqual(await client.tokenIntrospection(config, "x"), { active: false });
+      });
+
+      test(`RFC 7009 §2.1: ${id} revokes one token, and all that came with it have ended`, async () => {
+        const config = await discover(id, method);
+        for (const which of ["access_token", "refresh_token"]) {
+          const { tokens, claims } = await signIn(config);
+          await client.tokenRevocation(config, tokens[which]);
+          assert.deepEqual(await client.tokenIntrospection(config, tokens.access_token), { active: false });
+          await assert.rejects(client.fetchUserInfo(config, tokens.access_token, claims.sub), client.WWWAuthenticateChallengeError);
+          await refused(client.refreshTokenGrant(config, tokens.refresh_token), "invalid_grant");
+          await client.tokenRevocation(config, tokens[which]); // once more is no error
+        }
+      });
+    }
+
+    // The last test: the service's clock is ahead afterwards. The library asks
+    // for keys that it does not know when a minute has gone by since it last
+    // did, so time goes by for both.
+    test("keys: when they change the library gets on with it, and goes on with what it had", async (t) => {
+      t.mock.timers.enable({ apis: ["Date"], now: Date.now() });
+      const pass = async (minutes) => {
+        t.mock.timers.setTime(Date.now() + minutes * 60_000);
+        await advance(lanyard, `${minutes}m`);
+      };
+      const config = await discover("renews");
+      let { browser, tokens, claims } = await signIn(config);
+      for (let times = 0; times < 2; times++) {
+        await pass(2);
+        const kids = await rotate(lanyard);
+        tokens = await client.refreshTokenGrant(config, tokens.refresh_token);
+        assert.ok(kids.includes(header(tokens.id_token).kid), "a new key signs");
+        assert.equal(tokens.claims().sid, claims.sid);
+        const fresh = await signIn(config);
+        assert.ok(kids.includes(header(fresh.tokens.id_token).kid));
+        // What an old key signed is still known here.
+        await rotate(lanyard);
+        await pass(2);
+        assert.deepEqual((await signIn(config, { browser, prompt: "none", id_token_hint: tokens.id_token })).did, []);
+      }
     });
   });
 }
