@@ -2,8 +2,8 @@
 # Installs what the tests need and this machine lacks: a C compiler for the
 # race detector, Redis, PostgreSQL, a token in software, a card reader in
 # software, other people's programs for cards, what a desktop has for the agent,
-# and a browser that opens links. Debian and Ubuntu only; elsewhere it says what
-# to install. Nothing that it installs is started.
+# a browser that opens links, and Apache with mod_auth_openidc. Debian and Ubuntu
+# only; elsewhere it says what to install. Nothing that it installs is started.
 set -eu
 
 have() { command -v "$1" >/dev/null 2>&1; }
@@ -28,6 +28,8 @@ have desktop-file-validate || packages="$packages desktop-file-utils"
 [ -x /sbin/ip ] || packages="$packages iproute2"
 have chromium || have chromium-browser || have google-chrome || [ -n "${CHROMIUM:-}" ] ||
   packages="$packages $browser fonts-liberation"
+[ -x /usr/sbin/apache2 ] || packages="$packages apache2"
+[ -e /usr/lib/apache2/modules/mod_auth_openidc.so ] || packages="$packages libapache2-mod-auth-openidc"
 [ -n "$packages" ] || exit 0
 
 if ! have apt-get; then
@@ -69,7 +71,7 @@ for try in 1 2 3; do
 done
 
 # Nor may a server that came only for the tests start with the machine.
-for service in redis-server.service postgresql.service pcscd.socket pcscd.service; do
+for service in redis-server.service postgresql.service pcscd.socket pcscd.service apache2.service; do
   case "$packages" in
     *" ${service%.*}"*)
       if [ -d /run/systemd/system ]; then $root systemctl disable --now $service; fi ;;

@@ -29,12 +29,13 @@ function browserProgram() {
 // world is where people live: a service and a browser, from setUp on.
 export const world = {};
 
-// setUp starts both before the tests of a file, and ends them afterwards. Once
-// there is a service, ready may say what else the browser is started with.
-export function setUp(ready = () => ({})) {
+// setUp starts both before the tests of a file, and ends them afterwards. options
+// are of the service. Once there is one, ready may say what else the browser is
+// started with.
+export function setUp(ready = () => ({}), options = []) {
   before(async () => {
-    world.lanyard = await start();
-    const { args = [], env } = await ready();
+    world.lanyard = await start(options);
+    const { args = [], env } = (await ready()) ?? {};
     world.program = await chromium.launch({
       executablePath: browserProgram(),
       timeout: 60_000,
