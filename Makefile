@@ -53,7 +53,7 @@ web: $(FRONT_END) ## make the front end ready, so that `go build` includes it
 
 # What the tests need is not what their runs need: see deploy/check/needs.sh.
 .PHONY: test
-test: needs vet test-go test-faults test-pkcs11 test-witness test-fuzz test-web ## run every test, after installing what they need
+test: needs vet test-go test-faults test-pkcs11 test-witness test-fuzz test-web first-token ## run every test, after installing what they need
 
 .PHONY: needs
 needs: ## install what the tests need and this machine lacks (Debian, Ubuntu)
@@ -93,6 +93,10 @@ test-fuzz: $(FRONT_END) ## give every parser of outside bytes some thousand inpu
 .PHONY: test-web
 test-web: build ## run the tests in web/tests against bin/lanyard
 	node --test --test-reporter=spec --test-concurrency=2 --test-timeout=300000 web/tests/*.test.mjs
+
+.PHONY: first-token
+first-token: build ## follow the documentation to a first token, in a fresh clone
+	@deploy/check/first-token.sh
 
 # The server under test is the one that was just built.
 .PHONY: faults

@@ -13,6 +13,7 @@ browser=chromium
 
 packages=
 have gcc || have cc || packages="$packages gcc libc6-dev"
+have curl || packages="$packages curl"
 have redis-server || packages="$packages redis-server"
 have postgres || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || packages="$packages postgresql"
 have softhsm2-util || packages="$packages softhsm2"
