@@ -34,6 +34,8 @@ type IDToken struct {
 	IALevelOld     string   `json:"idassurancelevel"` // the same under its older name: clients read either
 	SelectedRoleID string   `json:"selected_roleid,omitempty"`
 	ATHash         string   `json:"at_hash,omitempty"` // OIDC Core §3.1.3.6
+
+	*UserInfo // what was asked for here by name; the members above come before its own
 }
 
 // UserInfo is the answer of userinfo. Empty members are left out, lists are
@@ -132,6 +134,11 @@ func ClaimsFor(issuer string, p Person, g Grant, now time.Time) Claims {
 	}
 	for _, scope := range g.Scopes {
 		c.UserInfo.add(scope, p, assurance, now)
+	}
+	c.UserInfo.name(g.Asked.UserInfo, p, assurance, now)
+	if len(g.Asked.IDToken) > 0 {
+		c.IDToken.UserInfo = &UserInfo{}
+		c.IDToken.UserInfo.name(g.Asked.IDToken, p, assurance, now)
 	}
 	return c
 }

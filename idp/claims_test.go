@@ -98,10 +98,14 @@ func TestClaims(t *testing.T) {
 	withRole.Role = "555000000202"
 	byTOTP := granted("openid", "profile")
 	byTOTP.ACR, byTOTP.Method, byTOTP.Level, byTOTP.Nonce = AAL2OrAAL3Any, authenticators.TOTP, authenticators.AAL2, ""
+	byName := withRole
+	byName.Scopes = []string{"openid", "selectedrole"}
+	byName.Asked = Asked{UserInfo: []string{"email", "nhsid_user_orgs"}, IDToken: []string{"name", "nhsid_nrbac_roles", "nmc_id"}}
 	for name, tt := range map[string]struct {
 		person Person
 		grant  Grant
 	}{
+		"asked-by-name":          {atTwo(), byName},
 		"role-that-ended":        {withoutARole(), withRole},
 		"openid-alone":           {aNurse(), granted("openid")},
 		"nurse-profile-email":    {aNurse(), granted("openid", "profile", "email")},

@@ -367,7 +367,7 @@ func (v View) grant() (code string, g Grant, err error) {
 	}
 	family := newFamily()
 	return newInFamily(family), Grant{Family: family, ClientID: l.ClientID, RedirectURI: l.RedirectURI, Challenge: l.Challenge,
-		Nonce: l.Nonce, Scopes: l.Scopes, Subject: v.Session.Subject, SessionID: v.Session.ID, SessionKey: v.Session.Key, ACR: acr,
+		Nonce: l.Nonce, Scopes: l.Scopes, Asked: l.Asked, Subject: v.Session.Subject, SessionID: v.Session.ID, SessionKey: v.Session.Key, ACR: acr,
 		Method: v.Session.Method, Level: v.Session.Level, AuthTime: v.Session.AuthTime, Role: v.Role.Role, Authenticator: v.Session.Authenticator}, nil
 }
 

@@ -23,6 +23,7 @@ type Grant struct {
 	Challenge   string                `json:"challenge,omitempty"` // RFC 7636
 	Nonce       string                `json:"nonce,omitempty"`
 	Scopes      []string              `json:"scopes"`
+	Asked       Asked                 `json:"asked,omitzero"`
 	Subject     string                `json:"subject"`
 	SessionID   string                `json:"sid"`
 	SessionKey  string                `json:"session_key,omitempty"` // the Key of the session, of which a fence may tell that it ended; "" from an older release

@@ -20,10 +20,11 @@ type Login struct {
 	State        string         `json:"state,omitempty"`
 	Nonce        string         `json:"nonce,omitempty"`
 	Scopes       []string       `json:"scopes"`
+	Asked        Asked          `json:"asked,omitzero"`      // cut down to what the client may learn
 	Challenge    string         `json:"challenge,omitempty"` // RFC 7636, S256; empty if the client sent none
 	Wants        []ACR          `json:"wants"`               // in the client's order, cut down to what it may ask
-	Hint         string         `json:"hint,omitempty"`      // the uid of login_hint or id_token_hint
-	Only         bool           `json:"only,omitempty"`      // nobody but Hint may be the answer: id_token_hint
+	Hint         string         `json:"hint,omitempty"`      // the uid of login_hint, id_token_hint or the sub of claims
+	Only         bool           `json:"only,omitempty"`      // nobody but Hint may be the answer: the last two
 	MaxAge       *time.Duration `json:"max_age,omitempty"`
 	Silent       bool           `json:"silent,omitempty"` // prompt=none
 	Fresh        bool           `json:"fresh,omitempty"`  // prompt=login
@@ -127,9 +128,10 @@ func next(v View, now time.Time) (Step, error) {
 
 // wantsAnother says whether l needs a sign-in of its own although session s,
 // which an earlier login made, is live. OIDC Core §3.1.2.1: prompt=login,
-// max_age, and login_hint when it names somebody else.
+// max_age, of which 0 is prompt=login however fast the request comes, and
+// login_hint when it names somebody else.
 func (l Login) wantsAnother(s Session, now time.Time) bool {
 	return l.Fresh ||
-		l.MaxAge != nil && now.Sub(s.AuthTime) > *l.MaxAge ||
+		l.MaxAge != nil && (*l.MaxAge == 0 || now.Sub(s.AuthTime) > *l.MaxAge) ||
 		l.Hint != "" && l.Hint != s.Subject
 }

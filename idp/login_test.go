@@ -40,6 +40,7 @@ func TestNext(t *testing.T) {
 		{"OIDC Core §3.1.2.1: prompt=login, and this login signed in", Login{ID: "this", Wants: card, Fresh: true}, Client{}, this, RoleChoice{}, Return, nil},
 		{"OIDC Core §3.1.2.1: max_age has passed", Login{Wants: card, MaxAge: &minute}, Client{}, signedIn(2 * minute), RoleChoice{}, Authenticate, nil},
 		{"OIDC Core §3.1.2.1: max_age has not passed", Login{Wants: card, MaxAge: &minute}, Client{}, signedIn(minute), RoleChoice{}, Return, nil},
+		{"OIDC Core §3.1.2.1: max_age=0, in the instant of the sign-in before", Login{Wants: card, MaxAge: &zero}, Client{}, signedIn(0), RoleChoice{}, Authenticate, nil},
 		{"OIDC Core §3.1.2.1: max_age=0, and this login signed in", Login{ID: "this", Wants: card, MaxAge: &zero}, Client{}, this, RoleChoice{}, Return, nil},
 		{"OIDC Core §3.1.2.1: login_hint names somebody else", Login{Wants: card, Hint: "555000000102"}, Client{}, signedIn(0), RoleChoice{}, Authenticate, nil},
 		{"OIDC Core §3.1.2.1: login_hint names who is there", Login{Wants: card, Hint: "555000000101"}, Client{}, signedIn(0), RoleChoice{}, Return, nil},

@@ -211,11 +211,11 @@ func (p *Provider) locale(wanted string) string {
 func (p *Provider) parts() []part {
 	return []part{
 		{"each parameter once, and a registered response_mode", readMode},
-		{"response_type is code, and no request object", readUnsupported},
+		{"response_type is code, for which the client is registered, and no request object", readUnsupported},
 		{"scope has openid and only what is registered", readScopes},
 		{"code_challenge by S256 where there must be one", readPKCE},
 		{"prompt and max_age can be read", readPrompt},
-		{"acr_values has one that is known and allowed", readAssurance},
+		{"claims can be read, and it and acr_values ask for an acr that is known and allowed", readAsked},
 		{"id_token_hint is this client's, from here", p.readIDTokenHint},
 	}
 }
@@ -259,7 +259,7 @@ func echoes(s string) bool { return len(s) <= maxEcho && utf8.ValidString(s) }
 
 // readUnsupported refuses by name what is not offered: passing over it would
 // change what the client asked for. OIDC Core §3.1.2.6, §6.1, §6.2.
-func readUnsupported(_ *idp.Login, _ idp.Client, form url.Values) error {
+func readUnsupported(_ *idp.Login, c idp.Client, form url.Values) error {
 	switch {
 	case form.Has("request"):
 		return oidc.ErrRequestNotSupported()
@@ -267,6 +267,8 @@ func readUnsupported(_ *idp.Login, _ idp.Client, form url.Values) error {
 		return &oidc.Error{ErrorType: "request_uri_not_supported"}
 	case form.Has("registration"):
 		return &oidc.Error{ErrorType: "registration_not_supported"}
+	case !slices.Contains(c.Grants, string(oidc.GrantTypeCode)):
+		return oidc.ErrUnauthorizedClient().WithDescription("the client is not registered for the authorization code")
 	case form.Get("response_type") == "":
 		return oidc.ErrInvalidRequest().WithDescription("response_type is missing")
 	case form.Get("response_type") != "code":
@@ -324,18 +326,47 @@ func readPrompt(l *idp.Login, _ idp.Client, form url.Values) error {
 	return nil
 }
 
-// readAssurance reads acr_values and login_hint. A hint that is no uid is
-// somebody else's word and is passed over.
-func readAssurance(l *idp.Login, c idp.Client, form url.Values) (err error) {
+// readAsked reads login_hint, claims and acr_values. A hint that is no uid is
+// somebody else's word and is passed over. An acr that claims calls essential
+// takes the place of acr_values: nothing else will do (OIDC Core §5.5.1.1).
+func readAsked(l *idp.Login, c idp.Client, form url.Values) (err error) {
 	if hint := form.Get("login_hint"); idp.IsUID(hint) {
 		l.Hint = hint
 	}
-	var requested []idp.ACR
+	var wants []idp.ACR
 	for _, a := range strings.Fields(form.Get("acr_values")) {
-		requested = append(requested, idp.ACR(a))
+		wants = append(wants, idp.ACR(a))
 	}
-	l.Wants, err = c.Wants(requested)
+	if text := form.Get("claims"); text != "" {
+		asked, err := idp.ReadClaimsRequest(text)
+		if err != nil {
+			return oidc.ErrInvalidRequest().WithDescription("claims must be an object of JSON as OIDC Core 5.5 has it, of at most %d bytes", idp.MaxClaimsRequest)
+		}
+		if asked.Essential || len(wants) == 0 {
+			wants = asked.ACRs
+		}
+		if err := readSubject(l, asked.Subjects); err != nil {
+			return err
+		}
+		l.Asked = c.Learns(asked.Asked)
+	}
+	l.Wants, err = c.Wants(wants)
 	return err
+}
+
+// readSubject reads whom claims asks for as sub: nobody else may be the answer.
+// OIDC Core §5.5.1.
+func readSubject(l *idp.Login, subjects []string) error {
+	switch {
+	case len(subjects) == 0:
+		return nil
+	case len(subjects) > 1:
+		return oidc.ErrInvalidRequest().WithDescription("claims may ask for one sub")
+	case !idp.IsUID(subjects[0]):
+		return idp.ErrOtherPerson // who is nobody here
+	}
+	l.Hint, l.Only = subjects[0], true
+	return nil
 }
 
 // readIDTokenHint reads whom the client takes the person to be. OIDC Core
@@ -349,6 +380,9 @@ func (p *Provider) readIDTokenHint(l *idp.Login, c idp.Client, form url.Values) 
 	claims, err := p.verify(hint)
 	if err != nil || claims.Issuer != p.Issuer || claims.Audience != c.ID || !idp.IsUID(claims.Subject) {
 		return oidc.ErrInvalidRequest().WithDescription("id_token_hint must be an ID token that this client got here")
+	}
+	if l.Only && l.Hint != claims.Subject {
+		return oidc.ErrInvalidRequest().WithDescription("id_token_hint and claims name different people")
 	}
 	l.Hint, l.Only = claims.Subject, true
 	return nil

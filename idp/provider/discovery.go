@@ -23,7 +23,7 @@ type discovery struct {
 	// IssInResponse is of RFC 9207 §3, which the library's type lacks.
 	IssInResponse bool `json:"authorization_response_iss_parameter_supported"`
 
-	// Neither is offered, and the library's type leaves out what is false.
+	// The library's type leaves out what is false, and request is not offered.
 	ClaimsParameter  bool `json:"claims_parameter_supported"`
 	RequestParameter bool `json:"request_parameter_supported"`
 }
@@ -61,7 +61,8 @@ func (p *Provider) discover(algs []string) discovery {
 			UILocalesSupported:                                 oidc.ParseLocales(p.Languages),
 			CodeChallengeMethodsSupported:                      []oidc.CodeChallengeMethod{oidc.CodeChallengeMethodS256},
 		},
-		IssInResponse: true,
+		IssInResponse:   true,
+		ClaimsParameter: true,
 	}
 }
 

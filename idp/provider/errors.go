@@ -23,7 +23,7 @@ var answers = []struct {
 	// authorize: OIDC Core §3.1.2.6, RFC 6749 §4.1.2.1
 	{idp.ErrScope, oidc.Error{ErrorType: oidc.InvalidScope, Description: "scope must hold openid and nothing that the client is not registered for"}},
 	{idp.ErrLoginRequired, oidc.Error{ErrorType: oidc.LoginRequired, Description: "nobody is signed in who meets the request"}},
-	{idp.ErrOtherPerson, oidc.Error{ErrorType: oidc.LoginRequired, Description: "another person signed in than id_token_hint names"}},
+	{idp.ErrOtherPerson, oidc.Error{ErrorType: oidc.LoginRequired, Description: "nobody but the person whom the request names can be the answer"}},
 	{idp.ErrInteraction, oidc.Error{ErrorType: oidc.InteractionRequired, Description: "the person must be asked something first"}},
 	{idp.ErrUnmet, oidc.Error{ErrorType: "unmet_authentication_requirements", Description: "no requested acr can be met"}},
 	{idp.ErrCancelled, oidc.Error{ErrorType: oidc.AccessDenied, Description: "the person stopped signing in"}},

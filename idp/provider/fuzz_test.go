@@ -36,7 +36,7 @@ func aProvider(t testing.TB) *Provider {
 	public, _ := aKey(t, "k")
 	clients := registrations{
 		"c": {ID: "c", AuthMethod: idp.SecretBasic, RedirectURIs: []string{"https://rp.example/cb"}, Scopes: idp.Scopes,
-			ResponseModes: []string{"form_post"}, ACRDefault: idp.AAL3Any, MinLevel: authenticators.AAL1},
+			ResponseModes: []string{"form_post"}, Grants: []string{"authorization_code"}, ACRDefault: idp.AAL3Any, MinLevel: authenticators.AAL1},
 		"k": {ID: "k", AuthMethod: idp.PrivateKeyJWT, JWKS: []byte(public), AssertionAlgs: idp.AssertionAlgs, AssertionAudiences: []string{"issuer"}},
 	}
 	p, err := New(Config{Issuer: "https://id.example", Layout: Standard, Clients: clients, SigningKeys: func() *idp.Keys { return keys },
@@ -59,7 +59,9 @@ func FuzzAuthorizeRequest(f *testing.F) {
 		"client_id=c&redirect_uri=https%3A%2F%2Frp.example%2Fcb&response_type=code&scope=openid+profile&state=s&nonce=n",
 		"scope=openid&response_type=code&code_challenge_method=S256&code_challenge=" + idp.Challenge("v"),
 		"scope=openid&response_type=code&prompt=none&max_age=300&acr_values=AAL3_ANY+AAL2_ANY&login_hint=555000000101&response_mode=form_post",
-		"scope=openid&response_type=code&id_token_hint=a.b.c&max_age=-1", "state=a&state=b", "request=x", "%zz", "scope=%00%ff",
+		"scope=openid&response_type=code&id_token_hint=a.b.c&max_age=-1",
+		"scope=openid&response_type=code&claims=" + url.QueryEscape(`{"userinfo":{"name":{"essential":true}},"id_token":{"acr":{"essential":true,"values":["AAL3_ANY"]},"sub":{"value":"555000000101"},"email":null}}`),
+		"scope=openid&response_type=code&claims=%7B%7D", "scope=openid&response_type=code&claims=null", "scope=openid&response_type=code&claims=%5B%5B%5B", "state=a&state=b", "request=x", "%zz", "scope=%00%ff",
 	} {
 		f.Add(seed)
 	}
@@ -78,6 +80,9 @@ func FuzzAuthorizeRequest(f *testing.F) {
 			return
 		}
 		if len(l.Scopes) > len(idp.Scopes) || len(l.Wants) == 0 || l.Challenge != "" && len(l.Challenge) != 43 || l.Hint != "" && !idp.IsUID(l.Hint) {
+			t.Errorf("%+v", l)
+		}
+		if len(l.Asked.UserInfo)+len(l.Asked.IDToken) > 2*len(claims) || l.Only && l.Hint == "" {
 			t.Errorf("%+v", l)
 		}
 		if l.Silent && l.Fresh || l.MaxAge != nil && *l.MaxAge < 0 || form.Get("response_type") != "code" {

@@ -114,10 +114,10 @@ func refreshes(t *testing.T, save func(*testing.T, time.Time) CodeStore) {
 		rotate(t, s, aRotation(1), now.Add(idp.RefreshLife-time.Second), "box of 1", nil)
 		rotate(t, s, aRotation(2), now.Add(idp.RefreshLife), "", idp.ErrRefresh)
 	})
-	t.Run("RFC 6749 §6: a client may ask for fewer scopes and no more, and has all again at the next refresh", func(t *testing.T) {
+	t.Run("RFC 6749 §6: a client may ask for fewer scopes and no more, gets no claims beside them, and has all again at the next refresh", func(t *testing.T) {
 		s := save(t, now)
 		g, r := aGrant(), aRedemption()
-		g.Scopes = []string{"openid", "profile", "email"}
+		g.Scopes, g.Asked = []string{"openid", "profile", "email"}, idp.Asked{UserInfo: []string{"name"}, IDToken: []string{"email"}}
 		r.Next.Refresh, r.Code = aRefresh(1), aFamily+strings.Repeat("d", 43)
 		if err := s.SaveCode(t.Context(), r.Code, g, now.Add(idp.CodeLife)); err != nil {
 			t.Fatal(err)
@@ -131,14 +131,14 @@ func refreshes(t *testing.T, save func(*testing.T, time.Time) CodeStore) {
 		fewer := aRotation(1)
 		fewer.Scopes = []string{"openid", "email"}
 		for range 2 { // within the grace the same again
-			if got := rotate(t, s, fewer, now, "box of 1", nil); !reflect.DeepEqual(got.Scopes, fewer.Scopes) || got.Subject != g.Subject || !got.AuthTime.Equal(g.AuthTime) {
+			if got := rotate(t, s, fewer, now, "box of 1", nil); !reflect.DeepEqual(got.Scopes, fewer.Scopes) || got.Asked.UserInfo != nil || got.Asked.IDToken != nil || got.Subject != g.Subject || !got.AuthTime.Equal(g.AuthTime) {
 				t.Errorf("the grant is %+v", got)
 			}
 		}
 		if got, err := s.Token(t.Context(), fewer.Next.Access, now); err != nil || !reflect.DeepEqual(got.Grant.Scopes, fewer.Scopes) {
 			t.Errorf("Token = %+v, %v", got, err)
 		}
-		if got := rotate(t, s, aRotation(2), now, "box of 2", nil); !reflect.DeepEqual(got.Scopes, g.Scopes) {
+		if got := rotate(t, s, aRotation(2), now, "box of 2", nil); !reflect.DeepEqual(got.Scopes, g.Scopes) || !reflect.DeepEqual(got.Asked, g.Asked) {
 			t.Errorf("the grant is %+v", got)
 		}
 	})

@@ -21,7 +21,8 @@ const maxRotations = 12 * 60
 
 // rotate compares before it consumes. Used tokens stay, to tell a second use
 // from an unknown token: the second use ends the family. What was given for the
-// last one stays too, closed to the store, for as long as the grace.
+// last one stays too, closed to the store, for as long as the grace. Who asks
+// for fewer scopes gets no claims beside them either.
 var rotate = goredis.NewScript(`
 local refresh, family, token = KEYS[1], KEYS[2], KEYS[3]
 local now, client, shown, next, box = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4], ARGV[5]
@@ -43,7 +44,7 @@ if asked ~= '' then
   for _, s in ipairs(wanted) do
     if not has[s] then return {'scope'} end
   end
-  g.scopes = wanted
+  g.scopes, g.asked = wanted, nil
   grant = cjson.encode(g)
 end
 if redis.call('HLEN', refresh) > most then return {'unknown'} end
