@@ -49,6 +49,7 @@ func (p *Provider) discover(algs []string) discovery {
 			ACRValuesSupported:                         acrs,
 			SubjectTypesSupported:                      []string{"public"},
 			IDTokenSigningAlgValuesSupported:           algs,
+			UserinfoSigningAlgValuesSupported:          algs,
 			TokenEndpointAuthMethodsSupported:          []oidc.AuthMethod{oidc.AuthMethodBasic, oidc.AuthMethodPost, oidc.AuthMethodPrivateKeyJWT, oidc.AuthMethodNone},
 			TokenEndpointAuthSigningAlgValuesSupported: idp.AssertionAlgs,
 

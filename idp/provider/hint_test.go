@@ -24,7 +24,7 @@ func TestIDTokenHint(t *testing.T) {
 		{"own rule: one of more than 16 kB", func(c *idp.IDToken) { c.Nonce = strings.Repeat("n", 12<<10) }, false},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
-			claims := idp.IDToken{Issuer: p.Issuer, Audience: "c", Subject: uid}
+			claims := idp.IDToken{Issuer: p.Issuer, Audience: "c", Subject: uid, Expires: 1, AuthTime: 1}
 			tt.change(&claims)
 			hint, err := p.sign("ES256", claims)
 			if err != nil {

@@ -2,12 +2,12 @@
 // importer of that library. It is cut by protocol step: authorize.go, token.go,
 // userinfo.go, and discovery.go for what clients read first.
 //
-// The library parses and routes the token and userinfo requests and owns their
-// types. Authorize and its answer are ours, because the library
-// tells the browser of errors instead of the client, binds an answer
-// to no browser, and lets one request have several codes. Where the library would be
-// too kind, guard.go stands before it. Nothing here decides who may sign in:
-// that is package idp.
+// The library parses and routes the token requests and owns their types.
+// Userinfo is ours, because the library knows no signed one. So are authorize
+// and its answer, because the library tells the browser of errors instead of
+// the client, binds an answer to no browser, and lets one request have several
+// codes. Where the library would be too kind, guard.go stands before it.
+// Nothing here decides who may sign in: that is package idp.
 package provider
 
 import (
@@ -160,7 +160,6 @@ func New(c Config) (*Provider, error) {
 func (p *Provider) Mount(begin, goOn, open chi.Router) {
 	library := ownRoute(http.StripPrefix(p.path, op.RegisterServer(p, op.Endpoints{
 		Token:         op.NewEndpoint(p.paths.token),
-		Userinfo:      op.NewEndpoint(p.paths.userinfo),
 		Introspection: op.NewEndpoint(p.paths.introspect),
 		Revocation:    op.NewEndpoint(p.paths.revoke),
 	}, op.WithServerCORSOptions(nil))))
@@ -169,7 +168,7 @@ func (p *Provider) Mount(begin, goOn, open chi.Router) {
 	open.With(openToPages, readOnly).Handle(on(oidc.DiscoveryEndpoint), p.serve(metadata, metadataLife))
 	open.With(openToPages, readOnly).Handle(on(p.paths.keys), p.serve(publicKeys, p.KeysMaxAge))
 	goOn.With(openToPages, noStore, challenge(`Basic realm="token"`), formOnly).Handle(on(p.paths.token), library)
-	goOn.With(openToPages, noStore, bearerOnly).Handle(on(p.paths.userinfo), library)
+	goOn.With(openToPages, noStore, bearerOnly).HandleFunc(on(p.paths.userinfo), p.userinfo)
 	goOn.With(noStore, challenge(`Basic realm="introspect"`), formOnly).Handle(on(p.paths.introspect), library)
 	goOn.With(openToPages, noStore, challenge(`Basic realm="revoke"`), formOnly).Handle(on(p.paths.revoke), library)
 	begin.Get(on(p.paths.authorize), p.authorize)

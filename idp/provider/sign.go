@@ -167,7 +167,8 @@ func (p *Provider) verify(token string) (idp.IDToken, error) {
 		return claims, errNotOurs
 	}
 	payload, err := jws.Verify(key.Public)
-	if err != nil || json.Unmarshal(payload, &claims) != nil {
+	// What else is a JWT of ours, userinfo, has neither of these.
+	if err != nil || json.Unmarshal(payload, &claims) != nil || claims.Expires == 0 || claims.AuthTime == 0 {
 		return idp.IDToken{}, errNotOurs
 	}
 	return claims, nil

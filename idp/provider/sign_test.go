@@ -51,7 +51,7 @@ func aSigningKey(t *testing.T, id string, kind idp.KeyKind, times idp.KeyTimes) 
 
 func (w *keyWorld) signs(t *testing.T, alg string) (token, kid string) {
 	t.Helper()
-	token, err := w.sign(alg, idp.IDToken{Issuer: w.Issuer, Audience: "c", Subject: "555000000101"})
+	token, err := w.sign(alg, idp.IDToken{Issuer: w.Issuer, Audience: "c", Subject: "555000000101", Expires: 1, AuthTime: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -265,7 +265,7 @@ func TestVerifyType(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			jws, err := signer.Sign([]byte(`{"iss":"https://id.example","aud":"c","sub":"555000000101"}`))
+			jws, err := signer.Sign([]byte(`{"iss":"https://id.example","aud":"c","sub":"555000000101","exp":1,"auth_time":1}`))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -275,6 +275,22 @@ func TestVerifyType(t *testing.T) {
 			}
 			if claims, err := w.verify(text); (err == nil) != taken {
 				t.Errorf("of type %s: %+v, %v", typ, claims, err)
+			}
+		}
+	})
+}
+
+func TestVerifyUserInfo(t *testing.T) {
+	t.Run("P12: userinfo that is signed is no ID token", func(t *testing.T) {
+		w := aKeyWorld(t)
+		said := signedUserInfo{Issuer: w.Issuer, Audience: "c", UserInfo: idp.UserInfo{Subject: "555000000101"}}
+		for _, alg := range signatureAlgs {
+			token, err := w.sign(string(alg), said)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if claims, err := w.verify(token); err == nil {
+				t.Errorf("%s: %+v", alg, claims)
 			}
 		}
 	})
