@@ -15,6 +15,7 @@ type Event struct {
 	Request       string    `json:"request"` // the request ID that people read out
 	Subject       string    `json:"subject,omitempty"`
 	Client        string    `json:"client,omitempty"`
+	Audience      string    `json:"audience,omitempty"` // the client that a token is for, where that is another
 	Session       string    `json:"session,omitempty"`
 	Family        string    `json:"family,omitempty"`
 	Method        string    `json:"method,omitempty"`
@@ -41,6 +42,7 @@ const (
 	TokenIssued Kind = "token_issued"
 	CodeReused  Kind = "code_reused"
 
+	TokenExchanged Kind = "token_exchanged"
 	TokenRefreshed Kind = "token_refreshed"
 	RefreshReused  Kind = "refresh_reused"
 	TokenRevoked   Kind = "token_revoked"

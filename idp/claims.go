@@ -18,6 +18,7 @@ type Claims struct {
 // applications expect. Levels are digits in text, aud is one string.
 type IDToken struct {
 	Issuer         string   `json:"iss"`
+	ID             string   `json:"jti,omitempty"` // of those that may be exchanged
 	Subject        string   `json:"sub"`
 	SubName        string   `json:"subname"`
 	Audience       string   `json:"aud"`

@@ -51,6 +51,7 @@ type Client struct {
 	MinLevel               authenticators.Level
 	RequiresRole           bool
 	AcceptsUnverified      bool
+	ExchangeFrom           []string // the clients that may exchange their tokens for one that is for it
 }
 
 // Clients finds registered clients.

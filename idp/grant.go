@@ -19,6 +19,7 @@ const (
 type Grant struct {
 	Family      string                `json:"family"` // names the code and every token that comes of it
 	ClientID    string                `json:"client_id"`
+	Audience    string                `json:"audience,omitempty"` // the client that it is for, where that is another
 	RedirectURI string                `json:"redirect_uri"`
 	Challenge   string                `json:"challenge,omitempty"` // RFC 7636
 	Nonce       string                `json:"nonce,omitempty"`
@@ -36,6 +37,17 @@ type Grant struct {
 	Authenticator string `json:"authenticator,omitempty"` // of the session
 }
 
+// For is the client that looks at the tokens of g.
+func (g Grant) For() string {
+	if g.Audience != "" {
+		return g.Audience
+	}
+	return g.ClientID
+}
+
+// NewID returns a name for one ID token of g, by which its family is known.
+func (g Grant) NewID() string { return newInFamily(g.Family) }
+
 // Redemption is what a client shows to turn a code into tokens.
 type Redemption struct {
 	Code        string
@@ -43,6 +55,7 @@ type Redemption struct {
 	RedirectURI string
 	Verifier    string // RFC 7636 §4.1; empty if the client sent none
 	Renews      bool   // the client may refresh
+	Exchanges   bool   // the client may exchange its ID tokens: what they came of is kept
 	Next        Issued // what it will get
 }
 
@@ -80,6 +93,10 @@ type Tokens interface {
 
 	// SaveToken lets an access token of g's family stand for g until expires.
 	SaveToken(ctx context.Context, token string, g Grant, expires time.Time) error
+
+	// Origin returns the grant that a family began with, whose client may
+	// exchange or refresh what came of it, or ErrToken.
+	Origin(ctx context.Context, family string, now time.Time) (Grant, error)
 
 	// RevokeFamily ends every token of a family, and keeps those yet to come
 	// from living, until expires.

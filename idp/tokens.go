@@ -106,7 +106,7 @@ func (gs *Grants) Holder(ctx context.Context, token string) (Grant, Person, erro
 }
 
 // Introspect returns what a token stands for to the client that it was given
-// to: to everybody else, and of what does not live, it is ErrToken (RFC 7662
+// to, and to the one that it is for: to everybody else, and of what does not live, it is ErrToken (RFC 7662
 // §2.2). The person is zero where the client speaks for itself. once are the
 // fences of whatever this request may use once.
 func (gs *Grants) Introspect(ctx context.Context, token, client, request string, once ...Fence) (Token, Person, error) {
@@ -123,7 +123,7 @@ func (gs *Grants) Introspect(ctx context.Context, token, client, request string,
 	if err != nil {
 		return Token{}, Person{}, err
 	}
-	if t.Grant.ClientID != client {
+	if t.Grant.ClientID != client && t.Grant.For() != client {
 		return Token{}, Person{}, ErrToken
 	}
 	p, err := gs.holder(ctx, t.Grant)
@@ -195,11 +195,15 @@ func (gs *Grants) lives(ctx context.Context, fences ...Fence) error {
 	return nil
 }
 
-// person returns the person of g if they may still use its client, and what
-// they signed in with still stands, and ErrToken if not.
+// person returns the person of g if they may still use its client, and the one
+// that it is for, and what they signed in with still stands, and ErrToken if not.
 func (gs *Grants) person(ctx context.Context, g Grant) (Person, error) {
 	c, err := gs.Clients.Client(ctx, g.ClientID)
-	if errors.Is(err, ErrClientUnknown) {
+	var audience Client
+	if err == nil {
+		audience, err = gs.target(ctx, c, g.Audience)
+	}
+	if errors.Is(err, ErrClientUnknown) || errors.Is(err, ErrTarget) {
 		return Person{}, ErrToken
 	}
 	if err != nil {
@@ -215,8 +219,13 @@ func (gs *Grants) person(ctx context.Context, g Grant) (Person, error) {
 	if err != nil {
 		return Person{}, fmt.Errorf("person of grant: %w", err)
 	}
-	if !stands || p.Admit(c) != nil || c.RequiresRole && len(p.Current(gs.Now())) == 0 {
+	if !stands {
 		return Person{}, ErrToken
+	}
+	for _, c := range []Client{c, audience} {
+		if p.Admit(c) != nil || c.RequiresRole && len(p.Current(gs.Now())) == 0 {
+			return Person{}, ErrToken
+		}
 	}
 	return p, nil
 }

@@ -189,6 +189,17 @@ func seed(t *testing.T) string {
 		func(c *directory.Client) { c.ID, c.AuthMethod, c.JWKSURI = "signs-afar", idp.PrivateKeyJWT, keysAfar },
 		func(c *directory.Client) { c.ID, c.Scopes = "narrow", []string{"openid"} },
 		func(c *directory.Client) { c.ID, c.AcceptsUnverified = "finder", true },
+		func(c *directory.Client) { c.ID, c.Grants = "exchanges", everyGrant },
+		func(c *directory.Client) { c.ID, c.Grants, c.AuthMethod = "exchanges-post", everyGrant, idp.SecretPost },
+		func(c *directory.Client) {
+			c.ID, c.Grants, c.AuthMethod, c.JWKS = "exchanges-signs", everyGrant, idp.PrivateKeyJWT, registered()
+		},
+		func(c *directory.Client) {
+			c.ID, c.Grants, c.AuthMethod, c.SecretHash = "exchanges-public", everyGrant, idp.NoAuth, ""
+		},
+		func(c *directory.Client) {
+			c.ID, c.Scopes, c.ExchangeFrom = "records", []string{"openid", "profile"}, []string{"exchanges", "exchanges-signs"}
+		},
 	} {
 		c := directory.Client{
 			Name: "Ward list", SecretHash: directory.SecretHash(idp.HashSecret(clientSecret)), AuthMethod: idp.SecretBasic,
@@ -201,6 +212,9 @@ func seed(t *testing.T) string {
 	}
 	return writtenDirectory(t, doc)
 }
+
+// everyGrant is what a client may be registered for.
+var everyGrant = []string{"authorization_code", "refresh_token", "client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"}
 
 const clientSecret = "0123456789abcdef0123456789abcdef"
 

@@ -68,11 +68,11 @@ func (p *Provider) discover(algs []string) discovery {
 }
 
 // grants are what the token endpoint answers.
-var grants = []oidc.GrantType{oidc.GrantTypeCode, oidc.GrantTypeRefreshToken, oidc.GrantTypeClientCredentials}
+var grants = []oidc.GrantType{oidc.GrantTypeCode, oidc.GrantTypeRefreshToken, oidc.GrantTypeClientCredentials, oidc.GrantTypeTokenExchange}
 
 // claims are the names of every claim that a client can get.
 var claims = []string{
-	"iss", "sub", "subname", "aud", "azp", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash",
+	"iss", "jti", "sub", "subname", "aud", "azp", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash",
 	"authentication_assurance_level", "id_assurance_level", "idassurancelevel", "selected_roleid",
 	"uid", "name", "given_name", "family_name", "email",
 	"nhsid_useruid", "title", "initials", "middle_names", "display_name",

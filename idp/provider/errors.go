@@ -38,6 +38,9 @@ var answers = []struct {
 	{idp.ErrCode, oidc.Error{ErrorType: oidc.InvalidGrant, Description: "the code is unknown, expired, or of another client, redirect_uri or code_verifier"}},
 	{idp.ErrRefresh, oidc.Error{ErrorType: oidc.InvalidGrant, Description: "the refresh token is unknown, expired, revoked or of another client"}},
 	{idp.ErrUsed, oidc.Error{ErrorType: oidc.InvalidGrant, Description: "this was used before"}},
+	{idp.ErrSubject, oidc.Error{ErrorType: oidc.InvalidRequest, Description: "subject_token is unknown, expired, revoked or another client's"}},
+	{idp.ErrTarget, oidc.Error{ErrorType: invalidTarget, Description: "no token is given to this client for that audience"}},
+	{idp.ErrTooMuch, oidc.Error{ErrorType: oidc.InvalidScope, Description: "scope must hold nothing that the subject token, the client or the audience has not"}},
 	{idp.ErrNotYours, oidc.Error{ErrorType: oidc.UnauthorizedClient, Description: "the token is another client's"}},
 
 	// everywhere: nothing is skipped that a store must be asked about

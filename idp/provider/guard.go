@@ -73,7 +73,7 @@ func formOnly(next http.Handler) http.Handler {
 			refuse(w, r, "the form cannot be read or is too large")
 			return
 		}
-		if repeated(r.PostForm) {
+		if repeated(r.PostForm, mayRepeat(r.PostForm)...) {
 			refuse(w, r, "a parameter is repeated")
 			return
 		}
@@ -154,13 +154,21 @@ func ownRoute(next http.Handler) http.Handler {
 
 // repeated says whether a parameter comes more than once: RFC 6749 §3.1 forbids
 // it, and what reads the first is fooled where another reads the last.
-func repeated(form url.Values) bool {
-	for _, values := range form {
-		if len(values) > 1 {
+func repeated(form url.Values, but ...string) bool {
+	for name, values := range form {
+		if len(values) > 1 && !slices.Contains(but, name) {
 			return true
 		}
 	}
 	return false
+}
+
+// mayRepeat are the parameters that may come more than once: RFC 8693 §2.1.
+func mayRepeat(form url.Values) []string {
+	if oidc.GrantType(form.Get("grant_type")) == oidc.GrantTypeTokenExchange {
+		return []string{"audience", "resource"}
+	}
+	return nil
 }
 
 func refuse(w http.ResponseWriter, r *http.Request, description string) {

@@ -50,7 +50,7 @@ func (p *Provider) Introspect(ctx context.Context, r *op.Request[op.Introspectio
 		return nil, p.answer(ctx, err)
 	}
 	g := t.Grant
-	told := introspection{Active: true, Scope: strings.Join(g.Scopes, " "), ClientID: g.ClientID, Audience: g.ClientID,
+	told := introspection{Active: true, Scope: strings.Join(g.Scopes, " "), ClientID: g.ClientID, Audience: g.For(),
 		Issuer: p.Issuer, Subject: person.UID, SessionID: g.SessionID, Expires: t.Expires.Unix()}
 	if !t.Refresh {
 		told.TokenType = oidc.BearerToken

@@ -167,7 +167,7 @@ func (p *Provider) Mount(begin, goOn, open chi.Router) {
 	on := func(path string) string { return p.path + path }
 	open.With(openToPages, readOnly).Handle(on(oidc.DiscoveryEndpoint), p.serve(metadata, metadataLife))
 	open.With(openToPages, readOnly).Handle(on(p.paths.keys), p.serve(publicKeys, p.KeysMaxAge))
-	goOn.With(openToPages, noStore, challenge(`Basic realm="token"`), formOnly).Handle(on(p.paths.token), library)
+	goOn.With(openToPages, noStore, challenge(`Basic realm="token"`), formOnly).Handle(on(p.paths.token), p.orExchange(library))
 	goOn.With(openToPages, noStore, bearerOnly).HandleFunc(on(p.paths.userinfo), p.userinfo)
 	goOn.With(noStore, challenge(`Basic realm="introspect"`), formOnly).Handle(on(p.paths.introspect), library)
 	goOn.With(openToPages, noStore, challenge(`Basic realm="revoke"`), formOnly).Handle(on(p.paths.revoke), library)

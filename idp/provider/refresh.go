@@ -66,6 +66,9 @@ func (p *Provider) give(ctx context.Context, what string, c idp.Client, g idp.Gr
 	if strings.Contains(" "+answer.Scope+" ", " openid ") {
 		claims := idp.ClaimsFor(p.Issuer, person, g, p.Logins.Now()).IDToken
 		claims.ATHash = atHash(c.IDTokenAlg, tokens.Access)
+		if exchanges(c) {
+			claims.ID = g.NewID()
+		}
 		var err error
 		if answer.IDToken, err = p.sign(c.IDTokenAlg, claims); err != nil {
 			return nil, p.answer(ctx, err)

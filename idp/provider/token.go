@@ -32,7 +32,7 @@ func (p *Provider) CodeExchange(ctx context.Context, r *op.ClientRequest[oidc.Ac
 	c := caller.Client
 	g, person, tokens, err := p.Grants.Redeem(ctx, idp.Redemption{
 		Code: r.Data.Code, ClientID: c.ID, RedirectURI: r.Data.RedirectURI, Verifier: r.Data.CodeVerifier,
-		Renews: slices.Contains(c.Grants, string(oidc.GrantTypeRefreshToken)),
+		Renews: slices.Contains(c.Grants, string(oidc.GrantTypeRefreshToken)), Exchanges: exchanges(c),
 	}, p.RequestID(ctx), caller.once...)
 	p.Counts.Token("authorization_code", err)
 	if p.rule(ctx, "the code is live, and of this client, redirect_uri and code_verifier", err) != nil {

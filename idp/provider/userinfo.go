@@ -33,7 +33,7 @@ func (p *Provider) userinfoOf(r *http.Request) (kind string, body []byte, err er
 	if p.rule(ctx, "the access token is live", err, "client", g.ClientID) != nil {
 		return "", nil, p.answer(ctx, err)
 	}
-	c, err := p.Clients.Client(ctx, g.ClientID)
+	c, err := p.Clients.Client(ctx, g.For())
 	if err != nil {
 		return "", nil, p.answer(ctx, err)
 	}

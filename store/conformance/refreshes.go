@@ -147,6 +147,43 @@ func refreshes(t *testing.T, save func(*testing.T, time.Time) CodeStore) {
 		redeemed(t, s, now)
 		rotate(t, s, aRotation(1), now, "", idp.ErrRefresh)
 	})
+	t.Run("own rule: what a family began with is known where its client refreshes or exchanges, until it ends", func(t *testing.T) {
+		for name, change := range map[string]func(*idp.Redemption){
+			"refreshes": func(r *idp.Redemption) { r.Next.Refresh = aRefresh(1) },
+			"exchanges": func(r *idp.Redemption) { r.Exchanges = true },
+			"both":      func(r *idp.Redemption) { r.Next.Refresh, r.Exchanges = aRefresh(1), true },
+			"neither":   func(*idp.Redemption) {},
+		} {
+			s, r := save(t, now), aRedemption()
+			change(&r)
+			if _, err := s.RedeemCode(t.Context(), r, now, now.Add(idp.TokenLife)); err != nil {
+				t.Fatal(err)
+			}
+			wantOrigin := func(at time.Time, want error) {
+				t.Helper()
+				if g, err := s.Origin(t.Context(), aFamily, at); !errors.Is(err, want) || want == nil && !reflect.DeepEqual(g, aGrant()) {
+					t.Errorf("%s: Origin = %+v, %v; want %v", name, g, err, want)
+				}
+			}
+			if name == "neither" {
+				wantOrigin(now, idp.ErrToken)
+				continue
+			}
+			wantOrigin(now.Add(idp.TokenLife-time.Second), nil)
+			wantOrigin(now.Add(idp.RefreshLife), idp.ErrToken)
+			wantNoToken(t, s, aRefresh(2), now)
+			if name == "exchanges" {
+				rotate(t, s, aRotation(1), now, "", idp.ErrRefresh)
+			}
+			end(t, s, now)
+			wantOrigin(now, idp.ErrToken)
+		}
+		for _, family := range []string{"", "x", "fam}{y-abcd"} {
+			if _, err := save(t, now).Origin(t.Context(), family, now); !errors.Is(err, idp.ErrToken) {
+				t.Errorf("Origin(%q): %v, want ErrToken", family, err)
+			}
+		}
+	})
 	t.Run("own rule: a token that is saved stands for its grant until it ends", func(t *testing.T) {
 		s, own := open(t), idp.Grant{Family: "family-zzz", ClientID: "machine"}
 		token := "family-zzzz" + strings.Repeat("t", 43)

@@ -19,7 +19,7 @@ var clientColumns = []string{
 	"id", "name", "secret_hash", "auth_method", "jwks_uri", "jwks", "assertion_algs", "assertion_audiences",
 	"redirect_uris", "post_logout_redirect_uris", "backchannel_logout_uri", "scopes", "grants", "response_modes",
 	"id_token_alg", "userinfo_alg", "require_pkce", "acr_default", "acr_allowed", "min_level", "requires_role",
-	"accepts_unverified",
+	"accepts_unverified", "exchange_from",
 }
 
 // readClient reads a row of clientColumns.
@@ -31,10 +31,10 @@ func readClient(row pgx.Row) (directory.Client, error) {
 	err := row.Scan(&c.ID, &c.Name, &c.SecretHash, &c.AuthMethod, &c.JWKSURI, &jwks, &c.AssertionAlgs, &c.AssertionAudiences,
 		&c.RedirectURIs, &c.PostLogoutRedirectURIs, &c.BackchannelLogoutURI, &c.Scopes, &c.Grants, &c.ResponseModes,
 		&c.IDTokenAlg, &c.UserinfoAlg, &c.RequirePKCE, &c.ACRDefault, &c.ACRAllowed, &c.MinLevel, &c.RequiresRole,
-		&c.AcceptsUnverified)
+		&c.AcceptsUnverified, &c.ExchangeFrom)
 	c.JWKS = directory.KeySet(jwks)
 	for _, list := range []*[]string{&c.AssertionAlgs, &c.AssertionAudiences, &c.RedirectURIs, &c.PostLogoutRedirectURIs,
-		&c.Scopes, &c.Grants, &c.ResponseModes} {
+		&c.Scopes, &c.Grants, &c.ResponseModes, &c.ExchangeFrom} {
 		*list = orNil(*list)
 	}
 	c.ACRAllowed = orNil(c.ACRAllowed)
@@ -108,5 +108,6 @@ func cloneClient(c idp.Client) idp.Client {
 	c.Grants = slices.Clone(c.Grants)
 	c.ResponseModes = slices.Clone(c.ResponseModes)
 	c.ACRAllowed = slices.Clone(c.ACRAllowed)
+	c.ExchangeFrom = slices.Clone(c.ExchangeFrom)
 	return c
 }

@@ -146,7 +146,7 @@ func clientTable(doc directory.Document) table {
 		t.add(c.ID, c.Name, string(c.SecretHash), string(c.AuthMethod), c.JWKSURI, jwks,
 			texts(c.AssertionAlgs), texts(c.AssertionAudiences), texts(c.RedirectURIs), texts(c.PostLogoutRedirectURIs),
 			c.BackchannelLogoutURI, texts(c.Scopes), texts(c.Grants), texts(c.ResponseModes), c.IDTokenAlg, c.UserinfoAlg,
-			c.RequirePKCE, string(c.ACRDefault), texts(c.ACRAllowed), c.MinLevel, c.RequiresRole, c.AcceptsUnverified)
+			c.RequirePKCE, string(c.ACRDefault), texts(c.ACRAllowed), c.MinLevel, c.RequiresRole, c.AcceptsUnverified, texts(c.ExchangeFrom))
 	}
 	return t
 }

@@ -80,6 +80,7 @@ clients:
     min_level: 2
     requires_role: true
     accepts_unverified: true
+    exchange_from: [keys, "0001"]
   - {id: 0001, auth_method: none}
   - {id: keys, auth_method: private_key_jwt, jwks_uri: https://keys.example/jwks}
 `

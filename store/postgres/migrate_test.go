@@ -47,9 +47,13 @@ func wantWhole(t *testing.T, url string) {
 	if err != nil || have != want || want == 0 {
 		t.Errorf("Schema() = %d, %d, %v", have, want, err)
 	}
-	var rows int64
-	if err := s.pool.QueryRow(t.Context(), "SELECT count(*) FROM goose_db_version WHERE version_id > 0").Scan(&rows); err != nil || rows != want {
-		t.Errorf("%d migrations are written down, %v; want %d", rows, err, want)
+	all, err := known()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows int
+	if err := s.pool.QueryRow(t.Context(), "SELECT count(*) FROM goose_db_version WHERE version_id > 0").Scan(&rows); err != nil || rows != len(all) {
+		t.Errorf("%d migrations are written down, %v; want %d", rows, err, len(all))
 	}
 	if err := s.Load(t.Context(), document(t, everything), ""); err != nil {
 		t.Errorf("the schema cannot be used: %v", err)

@@ -27,7 +27,7 @@ func familyKey(family string) string { return "family:{" + family + "}" }
 var redeem = goredis.NewScript(`
 local code, family, token, refresh = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local now, client, redirect, challenge, expires, life = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
-local next, refreshes, refreshlife, ended = ARGV[7], ARGV[8], ARGV[9], ARGV[10]
+local next, refreshes, refreshlife, ended, kept = ARGV[7], ARGV[8], ARGV[9], ARGV[10], ARGV[11]
 local c = redis.call('HMGET', code, 'grant', 'client', 'redirect', 'challenge', 'expires', 'used')
 if not c[1] or c[2] ~= client or c[3] ~= redirect or c[4] ~= challenge then
   return {'unknown'}
@@ -46,6 +46,9 @@ redis.call('PEXPIRE', token, life)
 if next ~= '' then
   redis.call('HSET', refresh, 'grant', c[1], 'client', client, 'current', next, 'expires', refreshes)
   redis.call('PEXPIRE', refresh, refreshlife)
+elseif kept == '1' then
+  redis.call('HSET', refresh, 'grant', c[1], 'client', client, 'expires', expires)
+  redis.call('PEXPIRE', refresh, life)
 end
 return {'ok', c[1]}
 `)
@@ -133,10 +136,14 @@ func (s *Store) RedeemCode(ctx context.Context, r idp.Redemption, now, tokenExpi
 	if r.Next.Refresh != "" {
 		next = idp.Hash(r.Next.Refresh)
 	}
+	kept := ""
+	if r.Exchanges {
+		kept = "1"
+	}
 	refreshes := now.Add(idp.RefreshLife)
 	answer, err := redeem.Run(ctx, s.rdb, []string{codeKey(r.Code), familyKey(family), tokenKey(r.Next.Access), refreshKey(family)},
 		ms(now), r.ClientID, r.RedirectURI, challenge, ms(tokenExpires), s.life(tokenExpires).Milliseconds(),
-		next, ms(refreshes), s.life(refreshes).Milliseconds(), idp.FenceLife.Milliseconds()).StringSlice()
+		next, ms(refreshes), s.life(refreshes).Milliseconds(), idp.FenceLife.Milliseconds(), kept).StringSlice()
 	if err != nil {
 		return idp.Grant{}, fmt.Errorf("redeem code: %w", outage(err))
 	}
@@ -173,6 +180,34 @@ func (s *Store) Token(ctx context.Context, token string, now time.Time) (idp.Tok
 	}
 	t.Expires = time.UnixMilli(expires)
 	return t, nil
+}
+
+// origin gives the grant that a family began with, unless it was ended.
+var origin = goredis.NewScript(`
+local r = redis.call('HMGET', KEYS[1], 'grant', 'expires')
+if not r[1] or tonumber(r[2]) <= tonumber(ARGV[1]) or redis.call('EXISTS', KEYS[2]) == 1 then
+  return false
+end
+return r[1]
+`)
+
+// Origin implements idp.Tokens.
+func (s *Store) Origin(ctx context.Context, family string, now time.Time) (idp.Grant, error) {
+	if family == "" {
+		return idp.Grant{}, idp.ErrToken
+	}
+	b, err := origin.Run(ctx, s.rdb, []string{refreshKey(family), familyKey(family)}, ms(now)).Text()
+	if errors.Is(err, goredis.Nil) {
+		return idp.Grant{}, idp.ErrToken
+	}
+	if err != nil {
+		return idp.Grant{}, fmt.Errorf("read origin of family: %w", outage(err))
+	}
+	var g idp.Grant
+	if err := json.Unmarshal([]byte(b), &g); err != nil {
+		return idp.Grant{}, fmt.Errorf("decode grant: %w", err)
+	}
+	return g, nil
 }
 
 // saveToken writes a token, which is never there without its end.

@@ -11,8 +11,9 @@ import (
 	"github.com/lanyard-id/lanyard/idp"
 )
 
-// refreshKey holds the one refresh token that a family has at a time, and those
-// that it had.
+// refreshKey holds the grant that a family began with, the one refresh token
+// that it has at a time, and those that it had. Where its client may not refresh
+// it has none, and the grant is there for who exchanges.
 func refreshKey(family string) string { return "refresh:{" + family + "}" }
 
 // maxRotations bounds how often a family is refreshed: every minute for as long

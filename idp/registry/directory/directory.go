@@ -191,6 +191,7 @@ type Client struct {
 	MinLevel               int            `doc:"min_level,range=1..3,default=1"`
 	RequiresRole           bool           `doc:"requires_role"`
 	AcceptsUnverified      bool           `doc:"accepts_unverified"`
+	ExchangeFrom           []string       `doc:"exchange_from,flow"` // ids of clients
 }
 
 // enums are the words that a key may have as its value.
@@ -201,12 +202,11 @@ var enums = map[string][]string{
 	"authenticator_state": words(authenticators.Active, authenticators.Suspended),
 	"method": words(authenticators.FIDO2, authenticators.Apple, authenticators.Passkey,
 		authenticators.TOTP, authenticators.Federated),
-	"auth_method": words(idp.SecretBasic, idp.SecretPost, idp.PrivateKeyJWT, idp.NoAuth),
-	"alg":         {"RS256", "RS512", "PS256", "ES256", "EdDSA"},
-	"audience":    {"issuer", "token_endpoint"},
-	"scope":       idp.Scopes,
-	// RFC 8693 is how a legacy ticket becomes tokens.
-	"grant":         {"authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:token-exchange"},
+	"auth_method":   words(idp.SecretBasic, idp.SecretPost, idp.PrivateKeyJWT, idp.NoAuth),
+	"alg":           {"RS256", "RS512", "PS256", "ES256", "EdDSA"},
+	"audience":      {"issuer", "token_endpoint"},
+	"scope":         idp.Scopes,
+	"grant":         {"authorization_code", "refresh_token", "client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"},
 	"response_mode": {"query", "form_post"},
 	"acr": words(idp.AAL3Any, idp.AAL2OrAAL3Any, idp.AAL2Any, idp.AAL3Smartcard, idp.AAL3CIS2Card,
 		idp.AAL3N3Card, idp.AAL3FIDO2, idp.AAL3IOS, idp.AAL2TOTP, idp.AAL2NHSMail),

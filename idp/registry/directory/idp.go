@@ -174,5 +174,6 @@ func (c Client) IDP() idp.Client {
 		MinLevel:               authenticators.Level(c.MinLevel),
 		RequiresRole:           c.RequiresRole,
 		AcceptsUnverified:      c.AcceptsUnverified,
+		ExchangeFrom:           slices.Clone(c.ExchangeFrom),
 	}
 }

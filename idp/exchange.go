@@ -1,0 +1,187 @@
+package idp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Exchange is what a client shows to have a token in the place of another:
+// narrower, or for another client to look at. RFC 8693 §2.1.
+type Exchange struct {
+	Token    string   // an access token, or ""
+	IDToken  *IDToken // an ID token whose signature is ours, or nil
+	ClientID string   // who asks
+	Audience string   // the client that the new token is for; "" is who asks
+	Scopes   []string // those it asks for; nil: all that it may have
+}
+
+// Exchanged is a token that took the place of another.
+type Exchanged struct {
+	Access  string
+	Grant   Grant
+	Expires time.Time
+}
+
+// Exchange gives a client another token for one of its own. The new one is of
+// the same family, so that whatever ends one ends the other, and says the same
+// of the sign-in. It is never stronger, longer or wider: it lives no longer than
+// what was shown, and has no scope that this, the client and the audience have
+// not all three. What was shown stays as it is. once are the fences of whatever
+// this request may use once.
+func (gs *Grants) Exchange(ctx context.Context, e Exchange, request string, once ...Fence) (Exchanged, error) {
+	now := gs.Now()
+	g, until, err := gs.subject(ctx, e, now)
+	if err != nil {
+		return Exchanged{}, err
+	}
+	p, err := gs.holder(ctx, g)
+	if errors.Is(err, ErrToken) {
+		return Exchanged{}, ErrSubject
+	}
+	if err != nil {
+		return Exchanged{}, err
+	}
+	caller, err := gs.Clients.Client(ctx, e.ClientID)
+	if err != nil {
+		return Exchanged{}, fmt.Errorf("client that exchanges: %w", err)
+	}
+	target, err := gs.target(ctx, caller, e.Audience)
+	if err != nil {
+		return Exchanged{}, err
+	}
+	if err := target.takes(g, p, now); err != nil {
+		return Exchanged{}, err
+	}
+	next, err := g.narrowed(caller, target, e.Scopes)
+	if err != nil {
+		return Exchanged{}, err
+	}
+	err = gs.Journal.Record(ctx, Event{At: now, Kind: TokenExchanged, Request: request, Subject: next.Subject, Client: next.ClientID, Audience: next.Audience,
+		Session: next.SessionID, Family: next.Family, ACR: next.ACR, Level: int(next.Level), Role: next.Role}, once...)
+	if errors.Is(err, ErrUsed) {
+		return Exchanged{}, fmt.Errorf("%w: %w", ErrClientUnknown, err)
+	}
+	if err != nil {
+		return Exchanged{}, fmt.Errorf("record exchange: %w", err)
+	}
+	made := Exchanged{Access: newInFamily(next.Family), Grant: next, Expires: until}
+	if err := gs.Tokens.SaveToken(ctx, made.Access, next, until); err != nil {
+		return Exchanged{}, err
+	}
+	return made, nil
+}
+
+// subject returns what the token of an exchange stands for, and until when what
+// comes of it may live at most. ErrSubject if it is worth nothing to the client
+// that shows it.
+func (gs *Grants) subject(ctx context.Context, e Exchange, now time.Time) (Grant, time.Time, error) {
+	var g Grant
+	var ends time.Time
+	var err error
+	if e.IDToken != nil {
+		g, ends, err = gs.ofIDToken(ctx, *e.IDToken, now)
+	} else {
+		var t Token
+		t, err = gs.Tokens.Token(ctx, e.Token, now)
+		if t.Refresh { // it is worth what it is worth at a refresh alone
+			err = ErrToken
+		}
+		g, ends = t.Grant, t.Expires
+	}
+	if errors.Is(err, ErrToken) {
+		return Grant{}, time.Time{}, ErrSubject
+	}
+	if err != nil {
+		return Grant{}, time.Time{}, err
+	}
+	until := earliest(ends, now.Add(TokenLife), g.AuthTime.Add(LongestAt(g.Level).Max))
+	// A client's own token has nobody behind it. Another client's is worth
+	// nothing to this one, however it came by it.
+	if g.Subject == "" || g.ClientID != e.ClientID && g.For() != e.ClientID || !now.Before(until) {
+		return Grant{}, time.Time{}, ErrSubject
+	}
+	return g, until, nil
+}
+
+// ofIDToken returns the grant that an ID token came of, and its end. What it
+// says must be what the grant says: ErrToken if not.
+func (gs *Grants) ofIDToken(ctx context.Context, t IDToken, now time.Time) (Grant, time.Time, error) {
+	ends := time.Unix(t.Expires, 0)
+	if !now.Before(ends) {
+		return Grant{}, time.Time{}, ErrToken
+	}
+	g, err := gs.Tokens.Origin(ctx, FamilyOf(t.ID), now)
+	if err != nil {
+		return Grant{}, time.Time{}, err
+	}
+	if t.Subject != g.Subject || t.Audience != g.ClientID || t.SessionID != g.SessionID || t.AuthTime != g.AuthTime.Unix() {
+		return Grant{}, time.Time{}, ErrToken
+	}
+	return g, ends, nil
+}
+
+func earliest(times ...time.Time) time.Time { return slices.MinFunc(times, time.Time.Compare) }
+
+// target returns the client that caller wants a token for: itself, or one whose
+// registration names it. ErrTarget is of any other, known or not.
+func (gs *Grants) target(ctx context.Context, caller Client, audience string) (Client, error) {
+	if audience == "" || audience == caller.ID {
+		return caller, nil
+	}
+	c, err := gs.Clients.Client(ctx, audience)
+	if errors.Is(err, ErrClientUnknown) {
+		return Client{}, ErrTarget
+	}
+	if err != nil {
+		return Client{}, fmt.Errorf("audience of exchange: %w", err)
+	}
+	if !slices.Contains(c.ExchangeFrom, caller.ID) {
+		return Client{}, ErrTarget
+	}
+	return c, nil
+}
+
+// takes says nil if c would take the sign-in of g, by p, had it been asked for by
+// c itself: an exchange is no way around what a client is registered to want.
+func (c Client) takes(g Grant, p Person, now time.Time) error {
+	met := func(a ACR) bool { return a.MetBy(g.Method, g.Level) }
+	if g.Level < c.MinLevel || len(c.ACRAllowed) > 0 && !slices.ContainsFunc(c.ACRAllowed, met) ||
+		p.Admit(c) != nil || c.RequiresRole && len(p.Current(now)) == 0 {
+		return ErrTarget
+	}
+	return nil
+}
+
+// narrowed returns what a token in the place of one of g stands for. Claims that
+// were asked for by name, and the role where its scope is gone, stay behind.
+func (g Grant) narrowed(caller, target Client, scopes []string) (Grant, error) {
+	next := Grant{Family: g.Family, ClientID: caller.ID, Subject: g.Subject, SessionID: g.SessionID, SessionKey: g.SessionKey,
+		ACR: g.ACR, Method: g.Method, Level: g.Level, AuthTime: g.AuthTime, Authenticator: g.Authenticator}
+	if target.ID != caller.ID {
+		next.Audience = target.ID
+	}
+	may := func(s string) bool {
+		return slices.Contains(g.Scopes, s) && slices.Contains(caller.Scopes, s) && slices.Contains(target.Scopes, s)
+	}
+	if scopes == nil {
+		scopes = slices.DeleteFunc(slices.Clone(g.Scopes), func(s string) bool { return !may(s) })
+	}
+	for _, s := range scopes {
+		if !may(s) {
+			return Grant{}, ErrTooMuch
+		}
+		if !slices.Contains(next.Scopes, s) {
+			next.Scopes = append(next.Scopes, s)
+		}
+	}
+	if len(next.Scopes) == 0 {
+		return Grant{}, ErrTooMuch
+	}
+	if slices.Contains(next.Scopes, "selectedrole") || slices.Contains(next.Scopes, "changedrole") {
+		next.Role = g.Role
+	}
+	return next, nil
+}
