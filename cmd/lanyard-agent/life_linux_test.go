@@ -38,12 +38,6 @@ func soon() time.Duration {
 // and does not know a card that was changed in between.
 const hand = 700 * time.Millisecond
 
-const (
-	passcode = "123456"
-	holder   = "Dr Asha Smith"
-	uid      = "555000000101"
-)
-
 // step is where a sign-in is when something happens to it.
 type step struct {
 	name  string

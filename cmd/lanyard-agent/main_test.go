@@ -2,27 +2,53 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
+)
+
+// A person of the demo directory.
+const (
+	uid      = "555000000101"
+	holder   = "Dr Asha Smith"
+	passcode = "123456"
 )
 
 // windowSocket is where this program, run as a window of an agent under test,
 // finds who looks at it.
 const windowSocket = "LANYARD_TEST_WINDOW"
 
-// TestMain runs the tests, or is a window.
+// What this program does for a test that wants somebody else to: it comes for a
+// completion code, or hands over a link.
+const (
+	knocks = "LANYARD_TEST_KNOCKS"
+	hands  = "LANYARD_TEST_HANDS"
+)
+
+// TestMain runs the tests, or is a program that they start.
 func TestMain(m *testing.M) {
 	if socket := os.Getenv(windowSocket); socket != "" {
 		window(socket, os.Stdin, os.Stdout)
+		os.Exit(0)
+	}
+	if at := os.Getenv(knocks); at != "" {
+		fmt.Println(knocked(at, os.Getenv("TX"), os.Getenv("ORIGIN")))
+		os.Exit(0)
+	}
+	if at := os.Getenv(hands); at != "" {
+		there, err := handOver(context.Background(), at, "lanyard-desk:stranger")
+		fmt.Println(map[bool]string{true: fmt.Sprint("somebody: ", err), false: "nobody"}[there])
 		os.Exit(0)
 	}
 	code := m.Run()
@@ -30,6 +56,22 @@ func TestMain(m *testing.M) {
 		_ = os.RemoveAll(folder)
 	}
 	os.Exit(code)
+}
+
+// knocked comes for a completion code as a browser does, and returns the status.
+func knocked(at, tx, origin string) string {
+	req, err := http.NewRequest(http.MethodPost, at, strings.NewReader(url.Values{"tx": {tx}}.Encode()))
+	if err != nil {
+		return err.Error()
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Origin", origin)
+	resp, err := (&http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}).Do(req)
+	if err != nil {
+		return err.Error()
+	}
+	_ = resp.Body.Close()
+	return strconv.Itoa(resp.StatusCode)
 }
 
 var (
