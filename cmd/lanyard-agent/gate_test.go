@@ -74,6 +74,13 @@ func (l *line) release() {
 	}
 }
 
+// calls is how many calls were made.
+func (l *line) calls() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.heard)
+}
+
 // pass says that the agent is at a point, and returns when it may go on. It is
 // false for what goes nowhere.
 func (l *line) pass(r *http.Request, point string) bool {

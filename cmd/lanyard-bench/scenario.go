@@ -69,6 +69,7 @@ func scenarios() []scenario {
 		{"F36", "no secret is in any log, metric, trace or dump, nor in what the stores keep", findLeaks},
 		{"S6", "of who signs out everywhere on one server nothing is taken on another 5 s later", signOutEverywhere},
 		{"A2", "of many that show one step of one-time codes on two servers one signs in", raceSteps},
+		{"D5", "whatever happens to the agent, the reader, the card or the network at a desk, a sign-in ends within 5 s and says why, or goes on, and nothing is left behind", breakDesk},
 		{"F37", "every token that was given out has its row in the journal, written before", killBetween},
 	}
 }

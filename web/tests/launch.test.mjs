@@ -20,4 +20,4 @@ test("an agent with a card in a file signs in, and sees the browser back", async
   assert.ok(desk.told.includes(code), `the window shows the page's number: ${desk.told}`);
 });
 
-test("a browser under its own rules starts the agent, and a card in a reader signs in", { skip: refused() }, (t) => inside(t, "launch.inside.mjs"));
+test("D4: a browser under its own rules starts the agent, and a card in a reader signs in", { skip: refused() }, (t) => inside(t, "launch.inside.mjs"));

@@ -144,7 +144,11 @@ func holders(cards []card.About) []string {
 // question is what every window says of this sign-in.
 func (s *signIn) question() prompt.Question {
 	q := s.r.question
-	return prompt.Question{Language: q.Language, Service: s.r.service.Alias, Application: q.ClientName, Code: q.DisplayCode,
+	application := q.ClientName
+	if !challenge.IsText(application) { // lines of its own could pass for ours
+		application = ""
+	}
+	return prompt.Question{Language: q.Language, Service: s.r.service.Alias, Application: application, Code: q.DisplayCode,
 		Notices: texts(q.Notices), Until: s.until}
 }
 
@@ -242,7 +246,7 @@ func (s *signIn) use(ctx context.Context, c card.Card, passcode []byte) (jws []b
 	_, wrong := errors.AsType[card.PINError](err)
 	switch {
 	case err == nil, unsaid != nil, wrong, ctx.Err() != nil,
-		errors.Is(err, card.ErrBlocked), errors.Is(err, card.ErrRemoved), errors.Is(err, card.ErrBusy):
+		errors.Is(err, card.ErrBlocked), errors.Is(err, card.ErrRemoved), errors.Is(err, card.ErrBusy), errors.Is(err, challenge.ErrMalformed):
 		return jws, err
 	case errors.Is(err, card.ErrUnsupported):
 		return nil, s.stuck(ctx, c, cardOther)

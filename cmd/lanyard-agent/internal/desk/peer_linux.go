@@ -40,7 +40,7 @@ func SamePerson(peer, here net.Addr) error {
 	}
 	return holdersOf(inode, func(pid string) bool {
 		theirs, err := sessionOf(pid)
-		return err == nil && theirs == ours
+		return err == nil && theirs.same(ours)
 	})
 }
 
@@ -86,15 +86,37 @@ func holdersOf(inode string, right func(pid string) bool) error {
 	return errStranger
 }
 
-// sessionOf returns the login session of a process, as the kernel's audit
-// counts them.
-func sessionOf(pid string) (string, error) {
+// session is where a process runs.
+type session struct {
+	number string // of the login, as the kernel's audit counts them; "" where it counts none
+	shared bool   // it is run by its person's manager of services, for all their desks
+}
+
+// same says whether two processes can be at one desk. What a person's manager
+// runs belongs to no desk, and serves each: the manager logs in by itself, so
+// its number is that of no desktop.
+func (s session) same(other session) bool {
+	return s.number == other.number || s.shared || other.shared
+}
+
+// sessionOf says where a process runs.
+func sessionOf(pid string) (session, error) {
 	b, err := os.ReadFile("/proc/" + pid + "/sessionid") //nolint:gosec // a number of the kernel's
 	if errors.Is(err, os.ErrNotExist) {
-		return "", nil // a kernel that counts none has one
+		return session{}, nil // a kernel that counts none has one
 	}
 	if err != nil {
-		return "", fmt.Errorf("find the session: %w", err)
+		return session{}, fmt.Errorf("find the session: %w", err)
 	}
-	return strings.TrimSpace(string(b)), nil
+	groups, err := os.ReadFile("/proc/" + pid + "/cgroup") //nolint:gosec // likewise
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return session{}, fmt.Errorf("find the session: %w", err)
+	}
+	return session{strings.TrimSpace(string(b)), managed(string(groups), os.Getuid())}, nil
+}
+
+// managed says whether control groups are those of services that a person's
+// manager runs (systemd: user@1000.service).
+func managed(groups string, uid int) bool {
+	return strings.Contains(groups, fmt.Sprintf("/user@%d.service/", uid))
 }

@@ -17,6 +17,9 @@ func TestMain(m *testing.M) {
 	if at == "" {
 		os.Exit(m.Run())
 	}
+	if os.Getenv("LANYARD_TEST_SESSION") != "" && os.WriteFile("/proc/self/loginuid", []byte("0"), 0) != nil { // as a login does
+		os.Exit(1)
+	}
 	if _, err := net.Dial("tcp4", at); err != nil {
 		os.Exit(1)
 	}
@@ -64,10 +67,10 @@ func TestSamePerson(t *testing.T) {
 		return c
 	}
 	// other starts this program to connect, as somebody.
-	other := func(t *testing.T, as *syscall.Credential) {
+	other := func(t *testing.T, as *syscall.Credential, env ...string) {
 		t.Helper()
 		cmd := exec.Command(copied(t))
-		cmd.Env = []string{"LANYARD_TEST_CONNECT=" + l.Addr().String()}
+		cmd.Env = append(env, "LANYARD_TEST_CONNECT="+l.Addr().String())
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: as}
 		in, err := cmd.StdinPipe()
 		if err != nil {
@@ -100,6 +103,30 @@ func TestSamePerson(t *testing.T) {
 		c := comes(t, func() { other(t, &syscall.Credential{Uid: 65534, Gid: 65534}) })
 		if SamePerson(c.RemoteAddr(), c.LocalAddr()) == nil {
 			t.Error("it was let in")
+		}
+	})
+	t.Run("D3: nor is a program of this person in a session at another desk", func(t *testing.T) {
+		if os.Getuid() != 0 {
+			t.Skip("only root can log in")
+		}
+		if _, err := os.Stat("/proc/self/sessionid"); err != nil {
+			t.Skip("this kernel counts no sessions")
+		}
+		c := comes(t, func() { other(t, nil, "LANYARD_TEST_SESSION=1") })
+		if SamePerson(c.RemoteAddr(), c.LocalAddr()) == nil {
+			t.Error("it was let in")
+		}
+	})
+	t.Run("own rule: what a person's manager of services runs is at each of their desks", func(t *testing.T) {
+		one, two := session{number: "1"}, session{number: "2"}
+		service := session{number: "3", shared: managed("0::/user.slice/user-1000.slice/user@1000.service/app.slice/lanyard-agent.service\n", 1000)}
+		if one.same(two) || !one.same(service) || !service.same(two) || !one.same(one) {
+			t.Error("desks are mixed up")
+		}
+		for _, groups := range []string{"0::/user.slice/user-1000.slice/session-2.scope\n", "0::/user.slice/user-1001.slice/user@1001.service/x\n", "0::/\n", ""} {
+			if managed(groups, 1000) {
+				t.Errorf("%q is no service of 1000", groups)
+			}
 		}
 	})
 	t.Run("D3: who begins at the same port as this person, and goes elsewhere, is told apart", func(t *testing.T) {

@@ -124,8 +124,17 @@ func (r *run) redeem(ctx context.Context, handle string, self challenge.Agent, b
 	if q.Issuer != r.service.Issuer || q.Origin != r.service.Origin || q.DoneURL != r.service.Origin+donePath || q.Act != challenge.Login {
 		return ErrOther
 	}
+	if !answerable(q) {
+		return errors.New("the service's question cannot be read")
+	}
 	r.ahead = time.Unix(q.Now, 0).Sub(r.now())
 	return nil
+}
+
+// answerable says whether a card could sign the answer to q. Nobody is asked for
+// a passcode in vain.
+func answerable(q challenge.Question) bool {
+	return challenge.IsText(q.Transaction) && challenge.IsText(q.ClientID) && challenge.IsDigest(q.ServerNonce) && challenge.IsDigest(q.Browser) && q.Expires > q.Now
 }
 
 // donePath is where the browser takes the completion code.

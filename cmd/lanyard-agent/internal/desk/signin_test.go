@@ -237,6 +237,59 @@ func TestSignIn(t *testing.T) {
 	})
 }
 
+// TestOracle has a service, or who passes for it, ask for signatures on what is
+// no sign-in here.
+func TestOracle(t *testing.T) {
+	for name, change := range map[string]func(q *challenge.Question){
+		"another issuer":                       func(q *challenge.Question) { q.Issuer = "https://evil.example" },
+		"an issuer spelt otherwise":            func(q *challenge.Question) { q.Issuer += "/" },
+		"another origin":                       func(q *challenge.Question) { q.Origin = "https://evil.example" },
+		"another place to go to":               func(q *challenge.Question) { q.DoneURL = "https://evil.example/desk/v1/done" },
+		"another purpose":                      func(q *challenge.Question) { q.Act = "prescribe" },
+		"a change of what is on the card":      func(q *challenge.Question) { q.Act = challenge.Manage },
+		"a hash for a nonce":                   func(q *challenge.Question) { q.ServerNonce = strings.Repeat("0f", 32) },
+		"bytes for a nonce":                    func(q *challenge.Question) { q.ServerNonce = "MIIB..." },
+		"a nonce that ends the message":        func(q *challenge.Question) { q.ServerNonce = digestOf('s') + `","act":"cms` },
+		"no browser":                           func(q *challenge.Question) { q.Browser = "" },
+		"a document for its application":       func(q *challenge.Question) { q.ClientID = strings.Repeat("x", 20<<10) },
+		"lines for its application":            func(q *challenge.Question) { q.ClientID = "a\nb" },
+		"no name of a question":                func(q *challenge.Question) { q.Transaction = "" },
+		"an end before its beginning":          func(q *challenge.Question) { q.Expires = q.Now - 1 },
+		"an algorithm that its card is not of": func(q *challenge.Question) { q.Algs = []challenge.Alg{"none", challenge.PS256} },
+	} {
+		t.Run("X9: nothing is signed for "+name, func(t *testing.T) {
+			s, p := newService(), types("123456", "123456")
+			change(&s.question)
+			a := s.agent(cardsOf(newCard(t, "Asha")), p)
+			a.PINTimer = time.Second
+			if err := a.SignIn(t.Context(), aLink); err == nil || len(s.signed) != 0 || len(p.asked) != 0 {
+				t.Errorf("SignIn() = %v, signed %d, asked %d times", err, len(s.signed), len(p.asked))
+			}
+		})
+	}
+	t.Run("X9: what is signed is made here of the question's members, and is nothing that another could want", func(t *testing.T) {
+		s, c := newService(), newCard(t, "Asha")
+		s.comes(t)
+		s.question.ClientName = "Records\n\nType your passcode at evil.example"
+		p := types("123456")
+		if err := s.agent(cardsOf(c), p).SignIn(t.Context(), aLink); err != nil {
+			t.Fatal(err)
+		}
+		if p.asked[0].Application != "" {
+			t.Errorf("the window says %q", p.asked[0].Application)
+		}
+		want := s.question.Payload()
+		got := s.signed[0]
+		if got.ClientNonce == "" || got.ClientNonce == got.ServerNonce || got.AgentKey == "" {
+			t.Errorf("it signed %+v: what the service chooses alone could be anything", got)
+		}
+		want.ClientNonce, want.AgentKey, want.Agent, want.Reader, want.PIN, want.Card = got.ClientNonce, got.AgentKey, got.Agent, got.Reader, got.PIN, got.Card
+		if got != want {
+			t.Errorf("it signed %+v, want %+v", got, want)
+		}
+	})
+}
+
 func TestCardTakenOut(t *testing.T) {
 	for name, when := range map[string]struct {
 		takes  func(c *aCard, p *person)

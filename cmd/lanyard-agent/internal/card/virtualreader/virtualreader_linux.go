@@ -47,8 +47,15 @@ type Reader struct {
 	pid   string
 	pull  func()
 
-	mu      sync.Mutex
-	trusted map[int]bool // slots whose card has seen its passcode, and no reset since
+	mu    sync.Mutex
+	cards map[int]Heard // by slot
+}
+
+// Heard is what a card in a slot was asked since it was put there.
+type Heard struct {
+	Looks    int  // how often the reader looked whether it is there
+	Commands int  // how many programs gave
+	Trusts   bool // it has seen its passcode and was not reset since: whoever asks it next could sign
 }
 
 // Start starts a pcscd for t alone.
@@ -72,7 +79,7 @@ func Start(t testing.TB) *Reader {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(place) })
 
-	r := &Reader{Socket: filepath.Join(place, "pcscd.comm"), place: place, trusted: map[int]bool{}}
+	r := &Reader{Socket: filepath.Join(place, "pcscd.comm"), place: place, cards: map[int]Heard{}}
 	r.Plug(t)
 	return r
 }
@@ -140,8 +147,8 @@ func (r *Reader) Insert(t testing.TB, slot int, card *virtualcard.Card) (takeOut
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.trust(slot, false)
-	heard := &listener{cable: cable, trust: func(is bool) { r.trust(slot, is) }}
+	r.hear(slot, func(h *Heard) { *h = Heard{} })
+	heard := &listener{cable: cable, hear: func(what func(*Heard)) { r.hear(slot, what) }}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {
@@ -153,18 +160,19 @@ func (r *Reader) Insert(t testing.TB, slot int, card *virtualcard.Card) (takeOut
 	return takeOut
 }
 
-// Trusted says whether the card in a slot has seen its passcode and was not
-// reset since: whoever asks it next could sign.
-func (r *Reader) Trusted(slot int) bool {
+// Heard returns what the card in a slot was asked.
+func (r *Reader) Heard(slot int) Heard {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.trusted[slot]
+	return r.cards[slot]
 }
 
-func (r *Reader) trust(slot int, is bool) {
+func (r *Reader) hear(slot int, what func(*Heard)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.trusted[slot] = is
+	h := r.cards[slot]
+	what(&h)
+	r.cards[slot] = h
 }
 
 // cable is a connection from inside the namespaces, which a shell makes there.
