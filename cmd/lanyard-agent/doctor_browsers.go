@@ -52,7 +52,7 @@ func (p policyText) read() (policies, error) {
 		return *deeper.Policies, nil
 	}
 	if err := json.Unmarshal(p.text, &flat); err != nil {
-		return policies{}, errors.New("it is no JSON that a browser takes")
+		return policies{}, errors.New("it is no plain JSON, so nobody has looked at it here")
 	}
 	return flat, nil
 }
@@ -70,13 +70,17 @@ func (e *examination) browsers(s settings.Settings) {
 		for _, text := range b.policies {
 			p, err := text.read()
 			if err != nil {
-				e.note(warn, of, text.from+": "+firstLine(err), "put it right: the browser passes over it")
+				e.note(warn, of, text.from+": "+firstLine(err), "see whether the browser takes it (chrome://policy), or write it without comments and last commas")
 				continue
 			}
 			said = said.under(p)
 		}
 		if said.blocks() {
 			e.note(fail, of, "its URLBlocklist keeps the links of sign-in pages from opening", `add "lanyard-desk:*" to URLAllowlist`)
+			continue
+		}
+		if said.strands() {
+			e.note(fail, of, "its URLBlocklist keeps it from coming back from the agent", `add "127.0.0.1" to URLAllowlist`)
 			continue
 		}
 		for _, service := range s.Services {
@@ -105,18 +109,32 @@ func (p policies) under(later policies) policies {
 	return p
 }
 
-// blocks says whether the scheme of our links is forbidden.
+// ourLinks is how lists of addresses name our links.
+var ourLinks = []string{desk.Scheme + ":*", desk.Scheme + "://*"}
+
+func names(list []string, wanted ...string) bool {
+	return slices.ContainsFunc(list, func(entry string) bool { return slices.Contains(wanted, entry) })
+}
+
+// blocks says whether our links are forbidden.
 func (p policies) blocks() bool {
-	ours := []string{desk.Scheme + ":*", desk.Scheme + "://*"}
-	names := func(list []string, more ...string) bool {
-		return slices.ContainsFunc(list, func(entry string) bool { return slices.Contains(append(more, ours...), entry) })
-	}
-	return names(p.Blocked, "*") && !names(p.Allowed)
+	return names(p.Blocked, append(ourLinks, "*")...) && !names(p.Allowed, ourLinks...)
+}
+
+// strands says whether the browser may not go to the agent for the completion
+// code, at whatever port.
+func (p policies) strands() bool {
+	agent := func(pattern string) bool { return covers(pattern, "http://127.0.0.1:49152") }
+	return slices.ContainsFunc(p.Blocked, agent) && !slices.ContainsFunc(p.Allowed, agent)
 }
 
 // launches says whether the pages of a service open our links without a
-// question.
+// question. Those of every page do where the scheme is in the list of what is
+// allowed.
 func (p policies) launches(s desk.Service, exact bool) bool {
+	if !exact && names(p.Allowed, ourLinks...) {
+		return true
+	}
 	for _, a := range p.AutoLaunch {
 		if a.Protocol != desk.Scheme {
 			continue
@@ -157,12 +175,11 @@ func covers(pattern, origin string) bool {
 	if only, ok := strings.CutPrefix(pattern, "."); ok {
 		return host == only
 	}
-	pattern = strings.TrimPrefix(pattern, "[*.]")
 	return host == pattern || strings.HasSuffix(host, "."+pattern)
 }
 
 func hasPort(pattern string) bool {
-	u, err := url.Parse("//" + strings.TrimPrefix(strings.TrimPrefix(pattern, "."), "[*.]"))
+	u, err := url.Parse("//" + strings.TrimPrefix(pattern, "."))
 	return err == nil && u.Port() != ""
 }
 

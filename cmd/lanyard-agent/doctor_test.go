@@ -177,7 +177,9 @@ func TestDoctorPolicies(t *testing.T) {
 		{"https://id.example", "https://id.example", true},
 		{"id.example", "https://id.example", true},
 		{"example", "https://id.example", true},
-		{"[*.]example", "https://id.example", true},
+		{"[*.]example", "https://id.example", false},
+		{"https://id.example/", "https://id.example", true},
+		{"https://id.example/x", "https://id.example", false},
 		{".example", "https://id.example", false},
 		{".id.example", "https://id.example", true},
 		{"https://*", "https://id.example", true},
@@ -208,7 +210,7 @@ func TestDoctorPolicies(t *testing.T) {
 		{"own rule: Firefox takes no patterns", `{"policies":{"AutoLaunchProtocolsFromOrigins":[{"protocol":"lanyard-desk","allowed_origins":["id.example"]}]}}`, true, false, false},
 		{"own rule: another protocol's policy says nothing of ours", `{"AutoLaunchProtocolsFromOrigins":[{"protocol":"tel","allowed_origins":["*"]}]}`, false, false, false},
 		{"own rule: a list that blocks all blocks our links", `{"URLBlocklist":["*"]}`, false, false, true},
-		{"own rule: a list that blocks all but our links blocks nothing", `{"URLBlocklist":["*"],"URLAllowlist":["lanyard-desk:*"]}`, false, false, false},
+		{"own rule: a list that allows our links opens them without a question", `{"URLBlocklist":["*"],"URLAllowlist":["lanyard-desk:*"]}`, false, true, false},
 		{"own rule: a list that blocks our links blocks them", `{"URLBlocklist":["lanyard-desk:*"]}`, false, false, true},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {

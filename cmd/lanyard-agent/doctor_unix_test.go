@@ -47,8 +47,10 @@ func TestDoctorBrowsers(t *testing.T) {
 		{"own rule: Chrome's policies are read", map[string]string{"usr/bin/google-chrome": "", "etc/opt/chrome/policies/managed/x.json": launches}, "ok    browser Chrome: "},
 		{"own rule: Edge's policies are read", map[string]string{"usr/bin/microsoft-edge": "", "etc/opt/edge/policies/managed/x.json": launches}, "ok    browser Edge: "},
 		{"own rule: Firefox's policies are read", map[string]string{"usr/bin/firefox-esr": "", "etc/firefox/policies/policies.json": `{"policies":` + launches + `}`}, "ok    browser Firefox: "},
-		{"own rule: a file that is no JSON is said to be none", map[string]string{"usr/bin/chromium": "", "etc/chromium/policies/managed/x.json": "{"}, "x.json: it is no JSON that a browser takes"},
-		{"own rule: a browser that may not open our links fails", map[string]string{"usr/bin/chromium": "", "etc/chromium/policies/managed/x.json": `{"URLBlocklist":["*"]}`}, "FAIL  browser Chromium: its URLBlocklist"},
+		{"own rule: a file that is no JSON is said to be none", map[string]string{"usr/bin/chromium": "", "etc/chromium/policies/managed/x.json": "{"}, "x.json: it is no plain JSON"},
+		{"own rule: a browser that may not open our links fails", map[string]string{"usr/bin/chromium": "", "etc/chromium/policies/managed/x.json": `{"URLBlocklist":["*"]}`}, "FAIL  browser Chromium: its URLBlocklist keeps the links"},
+		{"own rule: a browser that may not come back from the agent fails", map[string]string{"usr/bin/chromium": "", "etc/chromium/policies/managed/x.json": `{"URLBlocklist":["*"],"URLAllowlist":["lanyard-desk:*"]}`}, "FAIL  browser Chromium: its URLBlocklist keeps it from coming back"},
+		{"own rule: a browser that may do both is good", map[string]string{"usr/bin/chromium": "", "etc/chromium/policies/managed/x.json": `{"URLBlocklist":["*"],"URLAllowlist":["lanyard-desk:*","127.0.0.1"]}`}, "ok    browser Chromium: "},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
 			e := atNoon()

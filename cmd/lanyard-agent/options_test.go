@@ -1,8 +1,11 @@
 package main
 
 import (
+	"io"
 	"strings"
 	"testing"
+
+	"github.com/lanyard-id/lanyard/cmd/lanyard-agent/internal/settings"
 )
 
 // aliasOf is what links call the service with those pages: their host.
@@ -17,6 +20,24 @@ func TestOptions(t *testing.T) {
 		s, err := options{issuer: "https://id.example/realm"}.settings()
 		if err != nil || len(s.Services) != 1 || s.Services[0].Origin != "https://id.example" || s.Named("Issuer").From != "option --issuer" {
 			t.Errorf("settings() = %+v, %v", s, err)
+		}
+	})
+	t.Run("own rule: every setting that counts is shown, with where it comes from", func(t *testing.T) {
+		var out strings.Builder
+		c := command(nil, io.Discard)
+		c.SetArgs([]string{"settings", "--issuer", "https://id.example"})
+		c.SetOut(&out)
+		if err := c.Execute(); err != nil {
+			t.Fatal(err)
+		}
+		got := strings.Join(strings.Fields(out.String()), " ")
+		for _, want := range []string{"Issuer = https://id.example # option --issuer", "TimeToShowPinForm = 300 # default"} {
+			if !strings.Contains(got, want) {
+				t.Errorf("it says\n%s", out.String())
+			}
+		}
+		if n := strings.Count(out.String(), "\n"); n != len(settings.All) {
+			t.Errorf("it has %d lines", n)
 		}
 	})
 }
