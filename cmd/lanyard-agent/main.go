@@ -129,11 +129,6 @@ func (o options) stay(ctx context.Context, in *os.File, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if undo, err := register(ctx, os.Getenv, program); err != nil {
-		_, _ = fmt.Fprintf(out, "%v\nOpen links by hand: %s open LINK\n", err, program)
-	} else {
-		defer undo()
-	}
 	ctx, end := context.WithCancel(ctx)
 	defer end()
 	s := newSession(path, func(ctx context.Context, link string) {
@@ -144,11 +139,22 @@ func (o options) stay(ctx context.Context, in *os.File, out io.Writer) error {
 		_, _ = fmt.Fprintln(out, "Signed in. The card is not needed any more.")
 	})
 	s.says = r.standing.line
+	undo := func() {}
 	err = s.stay(ctx, func() {
+		// Now, for an agent that finds another would take that one's links away.
+		asking, enough := context.WithTimeout(ctx, patience)
+		defer enough()
+		u, err := register(asking, os.Getenv, program)
+		if err != nil {
+			_, _ = fmt.Fprintf(out, "%v\nOpen links by hand: %s open LINK\n", err, program)
+		} else {
+			undo = u
+		}
 		r.tray(ctx, end)
 		r.log.InfoContext(ctx, "waiting for sign-in pages", slog.String("version", version))
 		_, _ = fmt.Fprintln(out, "ready: waiting for a sign-in page")
 	})
+	undo()
 	if errors.Is(err, errResident) { // that one waits is what was wanted
 		_, _ = fmt.Fprintln(out, "An agent waits in this session already.")
 		return nil

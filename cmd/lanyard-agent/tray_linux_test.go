@@ -330,6 +330,36 @@ func TestTray(t *testing.T) {
 	})
 }
 
+func TestSecondAgent(t *testing.T) {
+	t.Run("own rule: an agent that comes second ends without a word of failure, and takes no links away", func(t *testing.T) {
+		if _, err := exec.LookPath("xdg-mime"); err != nil {
+			t.Skip("no links: xdg-utils is not installed")
+		}
+		program := filepath.Join(programs(t), "lanyard-agent")
+		folder := t.TempDir()
+		if err := os.Chmod(folder, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		s := desktop{folder: folder}
+		first := s.start(t, program, "XDG_DATA_DIRS="+folder)
+		entry := filepath.Join(folder, ".local/share/applications", sessionEntry)
+		if _, err := os.Stat(entry); err != nil {
+			t.Fatal(err)
+		}
+		s.start(t, program, "XDG_DATA_DIRS="+folder).ends(t)
+		if _, err := os.Stat(entry); err != nil {
+			t.Error("the links were taken away")
+		}
+		if err := first.cmd.Process.Signal(os.Interrupt); err != nil {
+			t.Fatal(err)
+		}
+		first.ends(t)
+		if _, err := os.Stat(entry); err == nil {
+			t.Error("the entry was left there")
+		}
+	})
+}
+
 // appears waits for a file.
 func appears(t *testing.T, path string) {
 	t.Helper()
