@@ -9,14 +9,15 @@ import (
 	"unicode/utf16"
 )
 
-// winscard is the service for card readers on Windows, which a DLL of that name
-// speaks to.
+// winscard is a service for card readers that a library in C speaks to, as PC/SC
+// has it: the DLL of that name on Windows, and pcscd's own on Linux.
 type winscard struct{ dll dll }
 
 // handle is what the DLL calls a context or a card.
 type handle uintptr
 
-// dll is winscard.dll, as far as it is used here. Every call may block.
+// dll is such a library, as far as it is used here, in the types of the one on
+// Windows. Every call may block.
 type dll interface {
 	contexts
 	places
@@ -273,15 +274,22 @@ type winscardCard struct {
 	dll      dll
 	in, card handle // no card: it was never connected to
 	protocol uint32
-	unsure   bool // the last reset did not succeed
-	lost     bool // it is let go, or will be when a call comes back that took too long
+	begins   chan begun // a transaction that had to wait; else nil
+	unsure   bool       // the last reset did not succeed
+	lost     bool       // it is let go, or will be when a call comes back that took too long
+}
+
+// begun is what comes of a transaction that was asked for.
+type begun struct {
+	outcome
+	protocol uint32
 }
 
 // within does what may block for longer than anybody waits. What has not come
 // back by then ends the connection when it does, with a reset: it may be in the
 // middle of something.
 func (c *winscardCard) within(limit time.Duration, do func() outcome) outcome {
-	if c.lost {
+	if c.lost || c.begins != nil {
 		return outTimeout
 	}
 	done := make(chan outcome, 1)
@@ -320,38 +328,37 @@ func ofCard(err error) error {
 // T0 implements connection.
 func (c *winscardCard) T0() bool { return c.protocol == protocolT0 }
 
-// Begin implements connection. A card that another program, or we, have reset
-// has to be connected to anew.
+// Begin implements connection. The DLL waits for other programs for ever. What it
+// was asked it does all the same, and the next one to begin, or Close, finds it
+// done.
 func (c *winscardCard) Begin() error {
-	err := c.begin()
-	if errors.Is(err, outReset) || errors.Is(err, outUnpowered) {
-		if err = c.reconnect(); err == nil {
-			err = c.begin()
+	if c.lost {
+		return fmt.Errorf("%w: it was let go", ErrRemoved)
+	}
+	if c.begins == nil {
+		c.begins = make(chan begun, 1)
+		go func(card handle, protocol uint32, done chan<- begun) { done <- begin(c.dll, card, protocol) }(c.card, c.protocol, c.begins)
+	}
+	select {
+	case b := <-c.begins:
+		c.begins, c.protocol = nil, b.protocol
+		return ofCard(b.err())
+	case <-time.After(lendTime):
+		return outSharing.err()
+	}
+}
+
+// begin begins a transaction. A card that another program, or we, have reset has
+// to be connected to anew.
+func begin(d dll, card handle, protocol uint32) begun {
+	o := d.Begin(card)
+	if o == outReset || o == outUnpowered {
+		var now uint32
+		if now, o = d.Reconnect(card); o == 0 {
+			protocol, o = now, d.Begin(card)
 		}
 	}
-	return ofCard(err)
-}
-
-// begin waits for another program's transaction to end, as the DLL does; not for
-// as long.
-func (c *winscardCard) begin() error {
-	o := c.within(lendTime, func() outcome { return c.dll.Begin(c.card) })
-	if o == outTimeout {
-		return fmt.Errorf("%w: %w", ErrBusy, o)
-	}
-	return o.err()
-}
-
-func (c *winscardCard) reconnect() error {
-	var protocol uint32
-	o := c.within(cardTime, func() (o outcome) {
-		protocol, o = c.dll.Reconnect(c.card)
-		return o
-	})
-	if o == 0 {
-		c.protocol = protocol
-	}
-	return o.err()
+	return begun{o, protocol}
 }
 
 // Transmit implements connection.
@@ -396,6 +403,15 @@ func (c *winscardCard) Close() error {
 	if c.unsure {
 		leaving = resetCard
 	}
-	c.letGo(leaving)
+	if c.begins == nil {
+		c.letGo(leaving)
+		return nil
+	}
+	go func() {
+		if b := <-c.begins; b.outcome == 0 {
+			_ = c.dll.End(c.card, leaveCard) // nothing was asked of it
+		}
+		c.letGo(leaving)
+	}()
 	return nil
 }

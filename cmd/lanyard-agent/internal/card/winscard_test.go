@@ -496,6 +496,20 @@ func TestWinscardBusy(t *testing.T) {
 			}
 		})
 	})
+	t.Run("own rule: what another program keeps is begun when it lets go, by who asks again", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBox(with("A", aCard(t, "Asha", nil)))
+			c := openedIn(t, b)
+			b.hangs = func() bool { return true }
+			if err := c.Use([]byte("123456"), proves); !errors.Is(err, ErrBusy) {
+				t.Errorf("Use() = %v", err)
+			}
+			close(b.hung)
+			if err := c.Use([]byte("123456"), proves); err != nil {
+				t.Errorf("afterwards Use() = %v", err)
+			}
+		})
+	})
 	t.Run("own rule: nobody waits for a call that does not come back, and what it got is let go", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := newBox(with("A", aCard(t, "Asha", nil)))
