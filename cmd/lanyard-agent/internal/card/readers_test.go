@@ -62,6 +62,21 @@ func TestReaders(t *testing.T) {
 			<-c.Gone()
 		})
 	})
+	t.Run("own rule: a card that was taken off and laid on again, faster than anybody looks, was gone", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			inside := aCard(t, "Asha", nil)
+			r := newRoom(with("A", inside))
+			c := opened(t, r)
+			synctest.Wait()
+			r.alter(func() {
+				events := r.slots[0].events
+				r.slots[0] = with("A", inside)
+				r.slots[0].events = events + 2
+			})
+			<-c.Gone()
+			_ = c.Close()
+		})
+	})
 	t.Run("own rule: of several cards the person's choice is used, and the others are let go", func(t *testing.T) {
 		r := newRoom(with("B", aCard(t, "Ben", nil)), with("C", aCard(t, "Cas", nil)), with("A", aCard(t, "Asha", nil)))
 		asks := &chooser{takes: 1}
