@@ -19,7 +19,6 @@ import (
 
 	"github.com/lanyard-id/lanyard/cmd/lanyard-agent/internal/card"
 	"github.com/lanyard-id/lanyard/cmd/lanyard-agent/internal/desk"
-	"github.com/lanyard-id/lanyard/cmd/lanyard-agent/internal/prompt"
 	"github.com/lanyard-id/lanyard/cmd/lanyard-agent/internal/settings"
 )
 
@@ -199,20 +198,9 @@ func (o options) open(ctx context.Context, in *os.File, out io.Writer, link stri
 
 // languageOf is the person's language as their session says it.
 func languageOf(getenv func(string) string) string {
-	said := cmp.Or(getenv("LC_ALL"), getenv("LC_MESSAGES"), getenv("LANG"))
+	said := cmp.Or(getenv("LC_ALL"), getenv("LC_MESSAGES"), getenv("LANG"), systemLanguage())
 	if strings.HasPrefix(said, "cy") {
 		return "cy"
 	}
 	return "en"
-}
-
-// asker is the desktop's own window where there is one, and the terminal where
-// there is none.
-func asker(in *os.File, out io.Writer) prompt.Prompt {
-	if os.Getenv("DISPLAY") != "" || os.Getenv("WAYLAND_DISPLAY") != "" {
-		if program, _ := windowProgram(); program != "" {
-			return prompt.Pinentry{Program: program, Env: os.Environ(), Now: time.Now}
-		}
-	}
-	return prompt.NewTerminal(in, out)
 }

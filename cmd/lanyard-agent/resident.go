@@ -2,17 +2,11 @@ package main
 
 import (
 	"bufio"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"regexp"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -27,29 +21,9 @@ const maxLink = 4 << 10
 // errResident says that an agent waits in this session already.
 var errResident = errors.New("an agent is running in this session already")
 
-// socketPath is where the agent of this session waits. The folder is its
-// person's alone.
-func socketPath(getenv func(string) string) (string, error) {
-	folder := getenv("XDG_RUNTIME_DIR")
-	if folder == "" {
-		folder = filepath.Join(os.TempDir(), fmt.Sprintf("lanyard-agent-%d", os.Getuid()))
-		if err := os.MkdirAll(folder, 0o700); err != nil {
-			return "", fmt.Errorf("folder of this session: %w", err)
-		}
-	}
-	info, err := os.Lstat(folder)
-	if err != nil {
-		return "", fmt.Errorf("folder of this session: %w", err)
-	}
-	if !info.IsDir() || info.Mode().Perm()&0o077 != 0 || !owned(info) {
-		return "", fmt.Errorf("folder of this session: %s is open to others", folder)
-	}
-	return filepath.Join(folder, "lanyard-agent.sock"), nil
-}
-
 // handOver gives a link to the agent that waits, and says whether there is one.
 func handOver(ctx context.Context, path, link string) (bool, error) {
-	c, err := (&net.Dialer{Timeout: 2 * time.Second}).DialContext(ctx, "unix", path)
+	c, err := dialSession(ctx, path)
 	if err != nil {
 		return false, nil //nolint:nilerr // nobody waits there
 	}
@@ -68,7 +42,7 @@ func handOver(ctx context.Context, path, link string) (bool, error) {
 // occupied says whether an agent waits there: one that just ends has a socket, and
 // says nothing.
 func occupied(ctx context.Context, path string) bool {
-	c, err := (&net.Dialer{Timeout: 2 * time.Second}).DialContext(ctx, "unix", path)
+	c, err := dialSession(ctx, path)
 	if err != nil {
 		return false
 	}
@@ -113,14 +87,11 @@ func (s *session) stay(ctx context.Context, ready func()) error {
 		return err
 	}
 	defer leave()
-	l, err := (&net.ListenConfig{}).Listen(ctx, "unix", s.path)
+	l, err := listenSession(ctx, s.path)
 	if err != nil {
 		return fmt.Errorf("wait for links: %w", err)
 	}
 	defer func() { _ = l.Close() }()
-	if err := os.Chmod(s.path, 0o600); err != nil {
-		return fmt.Errorf("wait for links: %w", err)
-	}
 	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
 	defer stop()
 	defer s.finish()
@@ -158,7 +129,6 @@ func (s *session) take(ctx context.Context) (leave func(), err error) {
 			return nil, fmt.Errorf("wait for links: %w", err)
 		}
 		if held {
-			_ = os.Remove(s.path) // of an agent that ended without a word
 			return leave, nil
 		}
 		if waited > placeTime {
@@ -224,74 +194,4 @@ func receive(c net.Conn) string {
 		return ""
 	}
 	return strings.TrimSpace(line)
-}
-
-var plain = regexp.MustCompile(`^[A-Za-z0-9/._+@:-]+$`)
-
-// The desktop entries that open our links: of the package, and of an agent that
-// runs without one.
-const (
-	installedEntry = "lanyard-agent.desktop"
-	sessionEntry   = "lanyard-agent-session.desktop"
-)
-
-// desktopEntry says to the desktop who opens our links.
-const desktopEntry = `[Desktop Entry]
-Type=Application
-Name=Lanyard
-Comment=Sign in with the card at this desk
-Exec=%s open %%u
-NoDisplay=true
-Terminal=false
-MimeType=x-scheme-handler/lanyard-desk;
-`
-
-// register makes this program the one that opens our links, for this person,
-// and returns what undoes it. Where there is no desktop nothing is registered,
-// and with the package installed its entry is left: it hands links to this agent.
-func register(ctx context.Context, getenv func(string) string, program string) (undo func(), err error) {
-	if installedIn(cmp.Or(getenv("XDG_DATA_DIRS"), "/usr/local/share:/usr/share")) {
-		return func() {}, nil
-	}
-	folder := getenv("XDG_DATA_HOME")
-	if folder == "" {
-		folder = filepath.Join(getenv("HOME"), ".local", "share")
-	}
-	folder = filepath.Join(folder, "applications")
-	if err := os.MkdirAll(folder, 0o755); err != nil { //nolint:gosec // desktops read it as others do
-		return nil, fmt.Errorf("register links: %w", err)
-	}
-	entry := filepath.Join(folder, sessionEntry)
-	if err := os.WriteFile(entry, fmt.Appendf(nil, desktopEntry, quoted(program)), 0o644); err != nil { //nolint:gosec // likewise
-		return nil, fmt.Errorf("register links: %w", err)
-	}
-	undo = func() { _ = os.Remove(entry) }
-	xdg, err := exec.LookPath("xdg-mime")
-	if err != nil {
-		undo()
-		return nil, errors.New("register links: xdg-mime is not there (package xdg-utils)")
-	}
-	if err := exec.CommandContext(ctx, xdg, "default", filepath.Base(entry), "x-scheme-handler/lanyard-desk").Run(); err != nil { //nolint:gosec // found on the PATH
-		undo()
-		return nil, fmt.Errorf("register links: %w", err)
-	}
-	return undo, nil
-}
-
-// installedIn says whether the package's entry is in one of the folders that
-// the computer's programs are in.
-func installedIn(folders string) bool {
-	return slices.ContainsFunc(filepath.SplitList(folders), func(folder string) bool {
-		_, err := os.Stat(filepath.Join(folder, "applications", installedEntry))
-		return err == nil
-	})
-}
-
-// quoted writes a path as the Exec line of a desktop entry wants it. A plain one
-// stays as it is: where no desktop runs, xdg-open knows no quotes.
-func quoted(path string) string {
-	if plain.MatchString(path) {
-		return path
-	}
-	return `"` + strings.NewReplacer(`\`, `\\\\`, `"`, `\\"`, "`", "\\\\`", `$`, `\\$`, `%`, `%%`).Replace(path) + `"`
 }

@@ -3,10 +3,26 @@
 package main
 
 import (
+	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
+
+	"github.com/lanyard-id/lanyard/cmd/lanyard-agent/internal/prompt"
 )
+
+// asker is the desktop's own window where there is one, and the terminal where
+// there is none.
+func asker(in *os.File, out io.Writer) prompt.Prompt {
+	if os.Getenv("DISPLAY") != "" || os.Getenv("WAYLAND_DISPLAY") != "" {
+		if program, _ := windowProgram(); program != "" {
+			return prompt.Pinentry{Program: program, Env: os.Environ(), Now: time.Now}
+		}
+	}
+	return prompt.NewTerminal(in, out)
+}
 
 // windowPrograms ask for passcodes in windows. The first is the one that the
 // computer's administrator has chosen.
@@ -33,3 +49,6 @@ func windowProgram() (path, why string) {
 	}
 	return "", why
 }
+
+// systemLanguage says nothing: the session's variables do.
+func systemLanguage() string { return "" }
