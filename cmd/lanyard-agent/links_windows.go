@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -18,6 +19,7 @@ import (
 const (
 	schemeKey  = `Software\Classes\` + desk.Scheme
 	commandKey = schemeKey + `\shell\open\command`
+	choiceKey  = `Software\Microsoft\Windows\Shell\Associations\UrlAssociations\` + desk.Scheme + `\UserChoice`
 )
 
 // commandOf is how a program is called with a link. Whatever else is in the
@@ -66,5 +68,28 @@ func tellShell() {
 	notify := windows.NewLazySystemDLL("shell32.dll").NewProc("SHChangeNotify")
 	if notify.Find() == nil {
 		_, _, _ = notify.Call(changed, 0, 0, 0)
+	}
+}
+
+// links looks who opens the links of sign-in pages.
+func (e *examination) links(context.Context) {
+	command, from := "", ""
+	for _, h := range []hive{personHive, machineHive} {
+		if command = h.text(commandKey, ""); command != "" {
+			from = h.name + `\` + commandKey
+			break
+		}
+	}
+	if chosen := personHive.text(choiceKey, "ProgId"); chosen != "" && chosen != desk.Scheme {
+		command, from = chosen, personHive.name+`\`+choiceKey
+	}
+	self, err := os.Executable()
+	switch {
+	case command == "":
+		e.note(fail, "links", "nobody opens the links of sign-in pages", "install the agent; without that, start it in this session")
+	case err == nil && command == commandOf(self):
+		e.note(fine, "links", "this agent opens the links of sign-in pages", "")
+	default:
+		e.note(fail, "links", fmt.Sprintf("the links of sign-in pages are opened by %.200q, says %s", command, from), "take that away, or install the agent anew")
 	}
 }
