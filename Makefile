@@ -53,7 +53,7 @@ web: $(FRONT_END) ## make the front end ready, so that `go build` includes it
 
 # What the tests need is not what their runs need: see deploy/check/needs.sh.
 .PHONY: test
-test: needs vet test-go test-faults test-pkcs11 test-witness test-fuzz test-web first-token ## run every test, after installing what they need
+test: needs vet test-go test-cross test-wine test-faults test-pkcs11 test-witness test-fuzz test-web first-token ## run every test, after installing what they need
 
 .PHONY: needs
 needs: ## install what the tests need and this machine lacks (Debian, Ubuntu)
@@ -66,6 +66,14 @@ vet: $(FRONT_END)
 .PHONY: test-go
 test-go: $(FRONT_END) ## run the Go tests, with the race detector
 	$(GO) test -race -timeout 12m $$($(GO) list ./... | grep -v /cmd/lanyard-bench)
+
+.PHONY: test-cross
+test-cross: build ## build the agent for the other systems that desks have
+	@GO="$(GO)" deploy/check/cross.sh
+
+.PHONY: test-wine
+test-wine: $(FRONT_END) ## run the agent for Windows, where Wine is; says so in a line where it is not
+	@GO="$(GO)" deploy/check/wine.sh
 
 # By themselves: what has to hold in a second holds on a machine that is not
 # kept busy by other tests.

@@ -32,7 +32,7 @@ const (
 // asking is the window for a passcode.
 func asking(q Question) form {
 	w := In(q.Language)
-	texts := []string{q.Wrong, fmt.Sprintf(w.SignIn, q.Service, q.Application), fmt.Sprintf(w.Number, q.Code), w.Stranger,
+	texts := []string{q.Wrong, w.Asks(q), fmt.Sprintf(w.Number, q.Code), w.Stranger,
 		fmt.Sprintf(w.Holder, q.Holder), fmt.Sprintf(w.TriesLeft, q.TriesLeft)}
 	return form{title: w.Title, texts: append(texts, q.Notices[:min(len(q.Notices), maxNotices)]...), field: secretField, label: w.Passcode,
 		left: w.TimeLeft, until: q.Until, ok: w.OK, cancel: w.Cancel}
@@ -41,14 +41,14 @@ func asking(q Question) form {
 // warning is the window before the last try.
 func warning(q Question) form {
 	w := In(q.Language)
-	return form{title: w.Title, texts: []string{fmt.Sprintf(w.SignIn, q.Service, q.Application), fmt.Sprintf(w.Holder, q.Holder), w.LastTry},
+	return form{title: w.Title, texts: []string{w.Asks(q), fmt.Sprintf(w.Holder, q.Holder), w.LastTry},
 		left: w.TimeLeft, until: q.Until, ok: w.UseLastTry, cancel: w.Cancel}
 }
 
 // choosing is the window with several cards.
 func choosing(q Question, holders []string) form {
 	w := In(q.Language)
-	return form{title: w.Title, texts: []string{fmt.Sprintf(w.SignIn, q.Service, q.Application), fmt.Sprintf(w.Number, q.Code), w.Stranger},
+	return form{title: w.Title, texts: []string{w.Asks(q), fmt.Sprintf(w.Number, q.Code), w.Stranger},
 		field: listField, label: w.Several, items: holders, left: w.TimeLeft, until: q.Until, ok: w.UseCard, cancel: w.Cancel}
 }
 
