@@ -115,6 +115,7 @@ func (u unexpected) Error() string { return fmt.Sprintf("status %d, %q", u.statu
 // tokens is what a client got for a code.
 type tokens struct {
 	access, id string
+	refresh    string // "" where the client may not refresh
 	claims     map[string]any
 	keyID      string
 }
@@ -168,15 +169,19 @@ func (r request) accept(ctx context.Context, s *site, a answer) (tokens, error) 
 		return tokens{}, problem("redeem the code", a)
 	}
 	var said struct {
-		Access string `json:"access_token"`
-		ID     string `json:"id_token"`
+		Access  string `json:"access_token"`
+		ID      string `json:"id_token"`
+		Refresh string `json:"refresh_token"`
 	}
 	if err := json.Unmarshal(a.body, &said); err != nil || said.Access == "" || said.ID == "" {
 		return tokens{}, fmt.Errorf("the token endpoint's answer has no tokens: %w", err)
 	}
 	s.hears("access token", said.Access)
 	s.hears("ID token", said.ID)
-	t := tokens{access: said.Access, id: said.ID}
+	if said.Refresh != "" {
+		s.hears("refresh token", said.Refresh)
+	}
+	t := tokens{access: said.Access, id: said.ID, refresh: said.Refresh}
 	if r.client.keys == nil {
 		return t, nil
 	}

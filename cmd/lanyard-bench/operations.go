@@ -65,6 +65,9 @@ func (b *bench) operations(ctx context.Context) ([]operation, error) {
 		}
 		return err
 	}})
+	for _, alg := range []string{"ES256", "RS256"} {
+		all = append(all, b.later(alg)...)
+	}
 	for _, public := range []struct{ name, path string }{{"discovery", "/.well-known/openid-configuration"}, {"keys", "/jwks"}} {
 		name, path := public.name, public.path
 		all = append(all, operation{name: name, budget: 0.03, do: func(ctx context.Context, _ int) error {

@@ -34,8 +34,12 @@ type crowd struct {
 	document directory.Document
 	holders  []holder           // with one position each
 	busy     holder             // with several positions: is asked which
-	clients  map[string]*client // by the algorithm of their ID tokens, and assertionClient
+	clients  map[string]*client // by the algorithm of their ID tokens, assertionClient, and workers
 }
+
+// worker is the client that works with its tokens afterwards. The others do not:
+// what a sign-in costs is measured without a refresh token.
+func worker(alg string) string { return "works-" + alg }
 
 // newCrowd makes n people with keys of kind on their cards.
 func newCrowd(n int, kind virtualcard.KeyType, ca *cardca.Authority) (*crowd, error) {
@@ -99,6 +103,17 @@ func (c *crowd) addClients() error {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return err
+	}
+	for _, alg := range []string{"RS256", "ES256"} {
+		name := worker(alg)
+		made := &client{id: name, secret: secret, redirect: callback, alg: alg, scope: "openid profile"}
+		c.clients[name] = made
+		c.document.Clients = append(c.document.Clients, directory.Client{
+			ID: name, Name: "Rig " + name, AuthMethod: idp.SecretBasic, SecretHash: directory.SecretHash(idp.HashSecret(secret)),
+			RedirectURIs: []string{callback}, Scopes: []string{"openid", "profile"},
+			Grants:        []string{"authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:token-exchange"},
+			ResponseModes: []string{"query"}, IDTokenAlg: alg, ACRDefault: idp.AAL3Any, MinLevel: 1, RequirePKCE: true,
+		})
 	}
 	for _, alg := range []string{"RS256", "ES256", assertionClient} {
 		made := &client{id: "rig-" + alg, secret: secret, redirect: callback, alg: alg,

@@ -76,7 +76,7 @@ func run(ctx context.Context, args []string) int {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return exit{exitUsage, err} })
-	root.AddCommand(devCommand(), serveCommand(), migrateCommand(), keysGroup(), auditGroup(), configCommand(), doctorCommand(), bootstrapCommand(), cardCommand()) //nolint:contextcheck // cobra hands the context to the command
+	root.AddCommand(devCommand(), serveCommand(), migrateCommand(), keysGroup(), auditGroup(), configCommand(), doctorCommand(), bootstrapCommand(), cardCommand(), clientGroup()) //nolint:contextcheck // cobra hands the context to the command
 	asUsage(root)
 	root.SetArgs(args)
 

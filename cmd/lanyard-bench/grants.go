@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+)
+
+// post asks an endpoint as a client with a secret.
+func (c *client) post(ctx context.Context, s *site, path string, form url.Values) (answer, error) {
+	return s.ask(ctx, http.MethodPost, path, http.Header{
+		"Content-Type":  []string{"application/x-www-form-urlencoded"},
+		"Authorization": []string{"Basic " + base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(c.id)+":"+url.QueryEscape(c.secret)))},
+	}, form.Encode())
+}
+
+// refresh gets new tokens for a refresh token.
+func (c *client) refresh(ctx context.Context, s *site, token string) (tokens, error) {
+	a, err := c.post(ctx, s, "/token", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}})
+	if err != nil {
+		return tokens{}, err
+	}
+	t, err := c.request().accept(ctx, s, a)
+	if err == nil && t.refresh == "" {
+		err = errors.New("there is no refresh token after a refresh")
+	}
+	return t, err
+}
+
+// exchange gives an ID token for an access token.
+func (c *client) exchange(ctx context.Context, s *site, idToken string) error {
+	a, err := c.post(ctx, s, "/token", url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:token-exchange"},
+		"subject_token": {idToken}, "subject_token_type": {"urn:ietf:params:oauth:token-type:id_token"}, "scope": {"openid profile"}})
+	if err != nil {
+		return err
+	}
+	var said struct {
+		Access string `json:"access_token"`
+	}
+	if json.Unmarshal(a.body, &said) != nil || a.status != http.StatusOK || said.Access == "" {
+		return problem("exchange an ID token", a)
+	}
+	s.hears("access token", said.Access)
+	return nil
+}
+
+// introspect asks whether an access token lives.
+func (c *client) introspect(ctx context.Context, s *site, token string) error {
+	a, err := c.post(ctx, s, "/introspect", url.Values{"token": {token}})
+	if err != nil {
+		return err
+	}
+	var said struct {
+		Active bool `json:"active"`
+	}
+	if json.Unmarshal(a.body, &said) != nil || !said.Active {
+		return problem("introspect a token that lives", a)
+	}
+	return nil
+}
+
+// mostRefreshes is after how many a family is given up for a new sign-in: a
+// server bounds how often one is refreshed.
+const mostRefreshes = 700
+
+// granted is a sign-in whose tokens are worked with.
+type granted struct {
+	tokens    tokens
+	refreshed int
+}
+
+// later are the operations on the tokens of sign-ins, by a client that may do
+// all of it. Those who sign in do so before.
+func (b *bench) later(alg string) []operation {
+	w, c := b.world, b.world.client(worker(alg), nil)
+	s, held := w.site(), make(chan granted, len(w.crowd.holders))
+	signIn := func(ctx context.Context, n int) (granted, error) {
+		r, err := w.flow(n, c).run(ctx)
+		return granted{tokens: r.tokens}, err
+	}
+	ready := func(ctx context.Context) error {
+		for n := range cap(held) {
+			g, err := signIn(ctx, n)
+			if err != nil {
+				return err
+			}
+			held <- g
+		}
+		return nil
+	}
+	refresh := operation{name: "refresh, " + alg, budget: map[string]float64{"ES256": 0.3, "RS256": 1.3}[alg], before: ready, do: func(ctx context.Context, n int) (err error) {
+		g := <-held
+		defer func() { held <- g }()
+		if g.refreshed >= mostRefreshes {
+			if g, err = signIn(ctx, n); err != nil {
+				return err
+			}
+		}
+		g.tokens, err = c.refresh(ctx, s, g.tokens.refresh)
+		g.refreshed++
+		return err
+	}}
+	exchange := operation{name: "token exchange, " + alg, budget: map[string]float64{"ES256": 0.4, "RS256": 1.4}[alg], do: func(ctx context.Context, _ int) error {
+		g := <-held
+		defer func() { held <- g }()
+		return c.exchange(ctx, s, g.tokens.id)
+	}}
+	if alg != "ES256" {
+		return []operation{refresh, exchange}
+	}
+	return []operation{refresh, exchange, {name: "introspection", budget: 0.13, do: func(ctx context.Context, _ int) error {
+		g := <-held
+		defer func() { held <- g }()
+		return c.introspect(ctx, s, g.tokens.access)
+	}}}
+}
