@@ -215,8 +215,10 @@ func codesSignIn(t *testing.T, s running) {
 	t.Run("A2: nor does one that comes before the last one used", func(t *testing.T) { refused(t, first); refused(t, second) })
 }
 
-func TestGuessesAtOnce(t *testing.T) {
-	s := inTurn(t)
+func TestGuessesAtOnce(t *testing.T) { guessesAtOnce(t, inTurn(t)) }
+
+func guessesAtOnce(t *testing.T, s running) {
+	t.Helper()
 	t.Run("A1: of 200 guesses at once at two servers few are judged, and their person gets in with a card", func(t *testing.T) {
 		owner := newPerson(t)
 		owner.atAccount(s, oneRole)
