@@ -53,7 +53,7 @@ web: $(FRONT_END) ## make the front end ready, so that `go build` includes it
 
 # What the tests need is not what their runs need: see deploy/check/needs.sh.
 .PHONY: test
-test: needs vet test-go test-cross test-wine test-faults test-pkcs11 test-witness test-fuzz test-web first-token ## run every test, after installing what they need
+test: needs vet test-go test-faults test-pkcs11 test-witness test-fuzz test-web first-token ## run every test, after installing what they need
 
 .PHONY: needs
 needs: ## install what the tests need and this machine lacks (Debian, Ubuntu)
@@ -116,7 +116,7 @@ bench: needs build ## measure what operations cost, against their budgets; ARGS=
 	@bin/lanyard-bench measure $(ARGS)
 
 .PHONY: check
-check: format lint versions vulnerabilities test test-deb ## run what must pass before a release
+check: format lint versions vulnerabilities test test-cross test-wine test-deb ## run what must pass before a release
 
 .PHONY: format
 format:

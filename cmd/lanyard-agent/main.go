@@ -180,17 +180,27 @@ func (o options) open(ctx context.Context, in *os.File, out io.Writer, link stri
 		return err
 	}
 	defer r.close()
-	came := make(chan error, mostLinks)
-	s := newSession(path, func(ctx context.Context, link string) { came <- r.open(ctx, link) })
+	came := make(chan error, 1) // of this link: what comes of others their own pages say
+	s := newSession(path, func(ctx context.Context, other string) {
+		if err := r.open(ctx, other); other == link {
+			select {
+			case came <- err:
+			default: // it came twice
+			}
+		}
+	})
 	s.says = r.standing.line
 	err = s.once(ctx, link)
 	if errors.Is(err, errResident) { // it came in this very moment
-		_, err = handOver(ctx, path, link)
-		return err
+		there, handed := handOver(ctx, path, link)
+		if !there {
+			return err
+		}
+		return handed
 	}
 	select {
-	case first := <-came:
-		return errors.Join(err, first)
+	case own := <-came:
+		return errors.Join(err, own)
 	default:
 		return err
 	}

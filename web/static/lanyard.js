@@ -64,7 +64,10 @@ if (desk) {
       desk.textContent = late.dataset.lanyardLate;
     }, 6000);
   });
+  let lost;
   const tell = (news) => {
+    clearTimeout(lost);
+    const back = desk.textContent === desk.dataset.lanyardOffline;
     there ||= news.event !== "waiting";
     if (there && late) late.hidden = true;
     if (soon) {
@@ -75,7 +78,7 @@ if (desk) {
       left = true;
       stream.close();
       location.replace(again);
-    } else if (news.text && news.event !== "waiting" && desk.textContent !== news.text) {
+    } else if (news.text && (news.event !== "waiting" || back) && desk.textContent !== news.text) {
       desk.textContent = news.text;
     }
   };
@@ -92,8 +95,13 @@ if (desk) {
       if (!left) setTimeout(ask, 2000);
     }
   };
+  // A stream ends now and then and begins again by itself. One that does not has
+  // lost its server.
   stream.addEventListener("error", () => {
-    if (stream.readyState === EventSource.CLOSED && !left) setTimeout(ask, 2000);
+    if (left) return;
+    if (stream.readyState === EventSource.CLOSED) setTimeout(ask, 2000);
+    clearTimeout(lost);
+    lost = setTimeout(() => (desk.textContent = desk.dataset.lanyardOffline), 4000);
   });
 }
 
