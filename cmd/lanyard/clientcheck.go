@@ -42,7 +42,7 @@ type application struct {
 	secret                    string
 	examiner                  *examination
 	client                    *http.Client
-	fetched                   metadata
+	fetched                   providerMetadata
 	issuer                    string
 }
 
@@ -200,9 +200,9 @@ func (s *application) examine(ctx context.Context) error {
 	return nil
 }
 
-// metadata is what of a provider's discovery document concerns a client. A list
+// providerMetadata is what of a provider's discovery document concerns a client. A list
 // that is nil was not there, and says nothing.
-type metadata struct {
+type providerMetadata struct {
 	Issuer           string   `json:"issuer"`
 	Authorize        string   `json:"authorization_endpoint"`
 	Token            string   `json:"token_endpoint"`

@@ -149,7 +149,9 @@ func (s *Store) Person(_ context.Context, uid string) (idp.Person, error) {
 }
 
 // PersonNow implements idp.People: nothing is remembered here.
-func (s *Store) PersonNow(ctx context.Context, uid string) (idp.Person, error) { return s.Person(ctx, uid) }
+func (s *Store) PersonNow(ctx context.Context, uid string) (idp.Person, error) {
+	return s.Person(ctx, uid)
+}
 
 // person returns p as the rules know them. The caller has s.mu.
 func (s *Store) person(p directory.Person) idp.Person {
