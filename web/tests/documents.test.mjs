@@ -36,7 +36,7 @@ async function world(t) {
   const at = mkdtempSync(modules);
   const program = join(at, "ward-list.mjs");
   writeFileSync(program, block("Node", "js"));
-  const { child, said, ended } = launch(["--import", clock, program], { ISSUER: lanyard.issuer, PORT: String(port) }, process.execPath);
+  const { child, said, ended } = launch(process.execPath, ["--import", clock, program], { ISSUER: lanyard.issuer, PORT: String(port) });
   t.after(async () => {
     child.kill();
     await within(ended, "the end of the application");
