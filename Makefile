@@ -65,7 +65,7 @@ vet: $(FRONT_END)
 
 .PHONY: test-go
 test-go: $(FRONT_END) ## run the Go tests, with the race detector
-	$(GO) test -race -timeout 12m $$($(GO) list ./... | grep -v /cmd/lanyard-bench)
+	$(GO) test -race -timeout 16m $$($(GO) list ./... | grep -v /cmd/lanyard-bench)
 
 .PHONY: test-cross
 test-cross: build ## build the agent for the other systems that desks have

@@ -20,6 +20,17 @@ const (
 	menuFace    = "com.canonical.dbusmenu"
 )
 
+// short is a folder with a short name: those of sockets must be.
+func short(t *testing.T) string {
+	t.Helper()
+	folder, err := os.MkdirTemp("", "desk")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(folder) })
+	return folder
+}
+
 // desktop is a session with a bus of its own: folders that nobody
 // else has, and what programs find in their environment.
 type desktop struct {
@@ -33,7 +44,7 @@ func aDesktop(t *testing.T) desktop {
 	if err != nil {
 		t.Skip("no tray: dbus-daemon is not installed")
 	}
-	cmd := exec.Command(daemon, "--session", "--nofork", "--print-address", "--address=unix:dir="+t.TempDir())
+	cmd := exec.Command(daemon, "--session", "--nofork", "--print-address", "--address=unix:dir="+short(t))
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -46,7 +57,7 @@ func aDesktop(t *testing.T) desktop {
 	if err != nil {
 		t.Fatal(err)
 	}
-	folder := t.TempDir()
+	folder := short(t)
 	if err := os.Chmod(folder, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -288,7 +299,7 @@ func TestTray(t *testing.T) {
 		"own rule: with a bus that would have to be started the agent works, and starts none": "autolaunch:",
 	} {
 		t.Run(rule, func(t *testing.T) {
-			folder := t.TempDir()
+			folder := short(t)
 			if err := os.Chmod(folder, 0o700); err != nil {
 				t.Fatal(err)
 			}
@@ -336,7 +347,7 @@ func TestSecondAgent(t *testing.T) {
 			t.Skip("no links: xdg-utils is not installed")
 		}
 		program := filepath.Join(programs(t), "lanyard-agent")
-		folder := t.TempDir()
+		folder := short(t)
 		if err := os.Chmod(folder, 0o700); err != nil {
 			t.Fatal(err)
 		}
