@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -28,7 +29,17 @@ func write(t *testing.T, h hive, path string, values map[string]string) {
 			t.Fatal(err)
 		}
 	}
-	t.Cleanup(func() { _ = registry.DeleteKey(h.key, path) })
+	t.Cleanup(func() {
+		at := strings.LastIndexByte(path, '\\')
+		above, err := registry.OpenKey(h.key, path[:at], registry.ALL_ACCESS|h.view)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer above.Close()
+		if err := registry.DeleteKey(above, path[at+1:]); err != nil && !errors.Is(err, registry.ErrNotExist) {
+			t.Error(err)
+		}
+	})
 }
 
 func TestRegisterOnWindows(t *testing.T) {
@@ -103,7 +114,7 @@ func TestDoctorOnWindows(t *testing.T) {
 				t.Errorf("it does not say %q: %s", want, said)
 			}
 		}
-		write(t, machineHive, `SOFTWARE\Policies\Microsoft\Edge\URLAllowlist`, map[string]string{"7": "lanyard-desk:*"})
+		write(t, machineHive, `SOFTWARE\Policies\Microsoft\Edge\URLAllowlist`, map[string]string{"7": "lanyard-desk:*", "8": "127.0.0.1"})
 		if said := examined(t, func(e *examination) { e.browsers(s) }); strings.Contains(said, "FAIL") {
 			t.Errorf("it says %s", said)
 		}

@@ -126,3 +126,25 @@ func TestPipe(t *testing.T) {
 		_ = next.Close()
 	})
 }
+
+func TestHoldOnWindows(t *testing.T) {
+	t.Run("own rule: a session's place is one program's until it lets go", func(t *testing.T) {
+		path, err := socketPath(os.Getenv)
+		if err != nil {
+			t.Fatal(err)
+		}
+		letGo, held, err := hold(path + ".test")
+		if err != nil || !held {
+			t.Fatalf("hold() = %v, %v", held, err)
+		}
+		if _, held, err := hold(path + ".test"); err != nil || held {
+			t.Errorf("another hold() = %v, %v", held, err)
+		}
+		letGo()
+		letGo, held, err = hold(path + ".test")
+		if err != nil || !held {
+			t.Fatalf("the next hold() = %v, %v", held, err)
+		}
+		letGo()
+	})
+}

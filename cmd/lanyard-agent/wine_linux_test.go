@@ -200,5 +200,9 @@ func TestSignInOnWindows(t *testing.T) {
 			t.Fatalf("it was not handed over: %v: %s", err, said())
 		}
 		w.signsIn(b, s, waiting)
+		second, told := run(t)
+		if err := second.Wait(); err != nil || !strings.Contains(told(), "already") {
+			t.Errorf("a second one ended with %v: %s", err, told())
+		}
 	})
 }
