@@ -43,6 +43,9 @@ func (s *Server) Routes() http.Handler {
 		page.Get("/login/smartcard", s.page(s.showDesk))
 		card.Get(DonePath, s.page(s.finishCard))
 		page.Post("/login/change", s.page(s.changeUser))
+		page.Get("/sign-out", s.page(s.askSignOut))
+		page.Post("/sign-out", s.page(s.signOut))
+		page.Get("/signed-out", s.page(s.signedOut))
 		if s.Rooms[KeyWay] != nil {
 			page.Post("/login/passkey/begin", s.page(s.beginKey))
 			page.Post("/login/passkey", s.page(s.useKey))

@@ -90,6 +90,15 @@ func (c Client) Redirect(uri string) error {
 	return ErrRedirect
 }
 
+// PostLogoutRedirect returns ErrRedirect unless people may be sent to uri once
+// they have signed out. OIDC RP-Initiated Logout §3: it must match to the letter.
+func (c Client) PostLogoutRedirect(uri string) error {
+	if slices.Contains(c.PostLogoutRedirectURIs, uri) {
+		return nil
+	}
+	return ErrRedirect
+}
+
 // loopbackMatch says whether uri differs from the registered loopback address
 // in its port alone. It cuts text instead of parsing, so nothing that a parser
 // forgives can slip through.

@@ -8,7 +8,7 @@ import (
 
 func TestRedirect(t *testing.T) {
 	const registered = "https://rp.example/callback"
-	web := Client{AuthMethod: SecretBasic, RedirectURIs: []string{registered, "http://127.0.0.1/cb"}}
+	web := Client{AuthMethod: SecretBasic, RedirectURIs: []string{registered, "http://127.0.0.1/cb"}, PostLogoutRedirectURIs: []string{registered, "http://127.0.0.1/cb"}}
 	native := Client{AuthMethod: NoAuth, RedirectURIs: []string{"http://127.0.0.1/cb", "http://[::1]/cb", "http://localhost/cb"}}
 	for _, tt := range []struct {
 		rule   string
@@ -45,6 +45,9 @@ func TestRedirect(t *testing.T) {
 			for _, uri := range tt.no {
 				if err := tt.client.Redirect(uri); !errors.Is(err, ErrRedirect) {
 					t.Errorf("Redirect(%q) = %v, want ErrRedirect", uri, err)
+				}
+				if err := tt.client.PostLogoutRedirect(uri); !errors.Is(err, ErrRedirect) {
+					t.Errorf("PostLogoutRedirect(%q) = %v, want ErrRedirect", uri, err)
 				}
 			}
 		})

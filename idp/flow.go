@@ -393,22 +393,3 @@ func (ls *Logins) Renew(ctx context.Context, v View, id, browser string) (Login,
 	l.ID, l.Browser, l.Role, l.Told = id, browser, "", false
 	return l, ls.Store.AddLogin(ctx, l)
 }
-
-// Leave ends the session with that key because its person leaves the desk to
-// somebody else; "" is none. The journal first: Redis may forget.
-func (ls *Logins) Leave(ctx context.Context, key, request string) error {
-	if key == "" {
-		return nil
-	}
-	s, err := ls.Sessions.Session(ctx, key, ls.Now())
-	if errors.Is(err, ErrNotFound) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if err := ls.Journal.Record(ctx, Event{At: ls.Now(), Kind: SessionEnded, Request: request, Subject: s.Subject, Session: s.ID}, s.Over()...); err != nil {
-		return fmt.Errorf("record end of session: %w", err)
-	}
-	return ls.Sessions.EndSession(ctx, key)
-}

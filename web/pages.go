@@ -242,9 +242,23 @@ type Detail struct {
 	Value string
 }
 
+// SignOut is the page "sign-out": shall this browser's session end?
+type SignOut struct {
+	Page
+	Asks   string   // the application that asks for it, or ""
+	Fields []Detail // what the form brings along
+}
+
+// SignedOut is the page "signed-out": nobody is signed in here any more.
+type SignedOut struct {
+	Page
+	Back *Link // to the application that asked; nil: there is none
+}
+
 // FormPost is the page "form-post": it hands the answer to the application by
 // a form that submits itself, or by its button where there is no script.
-// OAuth 2.0 Form Post Response Mode §2.
+// OAuth 2.0 Form Post Response Mode §2. The page "signing-out" does the same
+// with what an application has posted here.
 type FormPost struct {
 	Page
 	Action string

@@ -188,7 +188,7 @@ func TestLayouts(t *testing.T) {
 			if d.body["issuer"] != s.issuer {
 				t.Errorf("issuer %v, want %s", d.body["issuer"], s.issuer)
 			}
-			for name, want := range map[string]int{"authorization_endpoint": 400, "token_endpoint": 405, "userinfo_endpoint": 401, "jwks_uri": 200} {
+			for name, want := range map[string]int{"authorization_endpoint": 400, "token_endpoint": 405, "userinfo_endpoint": 401, "jwks_uri": 200, "end_session_endpoint": 200} {
 				address, _ := d.body[name].(string)
 				req := request(t, http.MethodGet, address, nil, "")
 				if a := do(t, req); a.status != want {

@@ -28,6 +28,9 @@ import (
 // a person of these tests stops when they are sent to it.
 const callback = "http://localhost:1/callback"
 
+// signedOutAt is where people go who signed out at one of them.
+const signedOutAt = callback + "/out"
+
 // running is a development service that this test started.
 type running struct {
 	issuer, rp, ops string
@@ -203,7 +206,7 @@ func seed(t *testing.T) string {
 	} {
 		c := directory.Client{
 			Name: "Ward list", SecretHash: directory.SecretHash(idp.HashSecret(clientSecret)), AuthMethod: idp.SecretBasic,
-			RedirectURIs: []string{callback, callback + "?tenant=a%20b"}, Scopes: idp.Scopes, Grants: []string{"authorization_code"},
+			RedirectURIs: []string{callback, callback + "?tenant=a%20b"}, PostLogoutRedirectURIs: []string{signedOutAt, signedOutAt + "?tenant=a%20b"}, Scopes: idp.Scopes, Grants: []string{"authorization_code"},
 			AssertionAlgs: idp.AssertionAlgs, AssertionAudiences: []string{"issuer", "token_endpoint"},
 			ResponseModes: []string{"query", "form_post"}, IDTokenAlg: "RS256", ACRDefault: idp.AAL3Any, MinLevel: 1,
 		}

@@ -42,6 +42,7 @@ func (p *Provider) discover(algs []string) discovery {
 			JwksURI:                                    p.at(p.paths.keys),
 			IntrospectionEndpoint:                      p.at(p.paths.introspect),
 			RevocationEndpoint:                         p.at(p.paths.revoke),
+			EndSessionEndpoint:                         p.at(p.paths.endSession),
 			ScopesSupported:                            idp.Scopes,
 			ResponseTypesSupported:                     []string{"code"},
 			ResponseModesSupported:                     []string{"query", "form_post"},

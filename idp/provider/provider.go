@@ -1,6 +1,6 @@
 // Package provider fits the rules of idp to zitadel/oidc, and is the only
 // importer of that library. It is cut by protocol step: authorize.go, token.go,
-// userinfo.go, and discovery.go for what clients read first.
+// userinfo.go, logout.go, and discovery.go for what clients read first.
 //
 // The library parses and routes the token requests and owns their types.
 // Userinfo is ours, because the library knows no signed one. So are authorize
@@ -41,6 +41,9 @@ type Browser interface {
 
 	// Session returns the key of the browser's session; "" is none.
 	Session(r *http.Request) string
+
+	// SignOut takes the secret of its session from the browser.
+	SignOut(w http.ResponseWriter)
 }
 
 // Pages are what people see of the protocol.
@@ -51,6 +54,10 @@ type Pages interface {
 	// FormPost shows a page that posts the answer of login l to its client.
 	// OAuth 2.0 Form Post Response Mode §2.
 	FormPost(w http.ResponseWriter, r *http.Request, l idp.Login, fields url.Values)
+
+	// PostAgain shows a page that posts fields to a path of ours, from where the
+	// person may be sent on to leads; "" is nowhere.
+	PostAgain(w http.ResponseWriter, r *http.Request, path string, fields url.Values, leads string)
 }
 
 // Layout says under which paths the endpoints stand.
@@ -66,11 +73,11 @@ const (
 const CIS2Path = "/openam/oauth2/realms/root/realms/NHSIdentity/realms/Healthcare"
 
 // endpoints are paths below the issuer.
-type endpoints struct{ authorize, token, userinfo, keys, introspect, revoke string }
+type endpoints struct{ authorize, token, userinfo, keys, introspect, revoke, endSession string }
 
 var layouts = map[Layout]endpoints{
-	Standard: {"/authorize", "/token", "/userinfo", "/jwks", "/introspect", "/revoke"},
-	CIS2:     {"/authorize", "/access_token", "/userinfo", "/connect/jwk_uri", "/introspect", "/revoke"},
+	Standard: {"/authorize", "/token", "/userinfo", "/jwks", "/introspect", "/revoke", "/end_session"},
+	CIS2:     {"/authorize", "/access_token", "/userinfo", "/connect/jwk_uri", "/introspect", "/revoke", "/end_session"},
 }
 
 // Config is what a provider is made of.
@@ -173,6 +180,8 @@ func (p *Provider) Mount(begin, goOn, open chi.Router) {
 	goOn.With(openToPages, noStore, challenge(`Basic realm="revoke"`), formOnly).Handle(on(p.paths.revoke), library)
 	begin.Get(on(p.paths.authorize), p.authorize)
 	begin.Post(on(p.paths.authorize), p.authorize)
+	goOn.Get(on(p.paths.endSession), p.endSession)
+	goOn.Post(on(p.paths.endSession), p.endSession)
 }
 
 // metadataLife is how long caches may keep the discovery document. It changes

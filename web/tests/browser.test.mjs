@@ -33,10 +33,26 @@ for (const scripts of [true, false]) {
       assert.ok(person.clicks <= 4, `${person.clicks} clicks`);
       assert.equal(person.passcodes, 1);
 
-      // The session answers the next sign-in by itself.
-      await person.click(person.page.getByRole("button", { name: "Sign out" }));
-      await person.click(person.page.getByRole("button", { name: "Sign in", exact: true }));
+      // The session answers the next sign-in by itself, until its person signs
+      // out of it.
+      await person.open(`${world.lanyard.rp}/login`);
       assert.match(await person.isBack(), /You are signed in as Dr Asha Smith/);
+      await person.click(person.page.getByRole("button", { name: "Sign out" }));
+      await person.page.getByText("Sign in to see who is coming today.").waitFor();
+      await person.signIn();
+      await person.choose("0000101");
+      await person.type();
+      assert.match(await person.isBack(), /You are signed in as Dr Asha Smith/);
+
+      // Nobody else signs them out without a question.
+      await person.open(`${world.lanyard.origin}/end_session?client_id=demo-rp&post_logout_redirect_uri=${encodeURIComponent(`${world.lanyard.rp}/`)}`);
+      await person.page.getByText("Demo application asks you to sign out.").waitFor();
+      await person.inspect("sign out");
+      await person.click(person.page.getByRole("button", { name: "Sign out", exact: true }));
+      await person.isBack();
+      await person.open(`${world.lanyard.origin}/end_session`);
+      await person.page.getByText("Nobody is signed in here any more.").waitFor();
+      await person.inspect("signed out");
     });
 
     test(`many roles${mode}`, async (t) => {

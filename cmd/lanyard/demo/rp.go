@@ -154,7 +154,8 @@ func (a *rp) home(w http.ResponseWriter, r *http.Request) error {
 // provider is what the application has learned of the provider.
 type provider struct {
 	*oidc.Provider
-	sendsIss bool // RFC 9207 §3: its answers say who they are from
+	sendsIss   bool   // RFC 9207 §3: its answers say who they are from
+	endSession string // OIDC RP-Initiated Logout §2.1: where people sign out of it; "" nowhere
 }
 
 // discover returns the provider, asking it once. A try that fails is not
@@ -170,12 +171,13 @@ func (a *rp) discover(ctx context.Context) (*provider, error) {
 		return nil, fmt.Errorf("discover %s: %w", a.Issuer, err)
 	}
 	var more struct {
-		SendsIss bool `json:"authorization_response_iss_parameter_supported"`
+		SendsIss   bool   `json:"authorization_response_iss_parameter_supported"`
+		EndSession string `json:"end_session_endpoint"`
 	}
 	if err := found.Claims(&more); err != nil {
 		return nil, fmt.Errorf("read what %s supports: %w", a.Issuer, err)
 	}
-	a.provider = &provider{found, more.SendsIss}
+	a.provider = &provider{found, more.SendsIss, more.EndSession}
 	return a.provider, nil
 }
 

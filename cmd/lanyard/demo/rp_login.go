@@ -180,7 +180,9 @@ func (a *rp) exchange(ctx context.Context, p *provider, l login, code string) (s
 	if info.Subject != id.Subject {
 		return signedIn{}, refuse("bad_userinfo", "userinfo is about %q, the ID token about %q", info.Subject, id.Subject)
 	}
-	return a.person(l, id, info)
+	s, err := a.person(l, id, info)
+	s.raw = raw
+	return s, err
 }
 
 // verifier checks tokens of the provider that are meant for this application.
@@ -201,13 +203,20 @@ func claimsOf(from interface{ Claims(any) error }, v any) (string, error) {
 	return string(pretty), err
 }
 
-// signOut ends the session here. The session at the provider goes on.
+// signOut ends the session here, and asks the provider to end its own: with
+// the ID token, so that it need not ask the person. Where it cannot be asked
+// they are signed out here alone.
 func (a *rp) signOut(w http.ResponseWriter, r *http.Request) error {
+	var s signedIn
 	if c, err := r.Cookie(sessionCookie); err == nil {
-		a.sessions.take(c.Value)
+		s, _ = a.sessions.take(c.Value)
 	}
 	a.setCookie(w, sessionCookie, "", -time.Second)
-	http.Redirect(w, r, "/", http.StatusSeeOther)
+	next := "/"
+	if p, err := a.discover(r.Context()); err == nil && p.endSession != "" && s.raw != "" {
+		next = p.endSession + "?" + url.Values{"id_token_hint": {s.raw}, "post_logout_redirect_uri": {a.BaseURL + "/"}}.Encode()
+	}
+	http.Redirect(w, r, next, http.StatusSeeOther)
 	return nil
 }
 

@@ -21,6 +21,8 @@ type signedIn struct {
 	SignedIn time.Time
 	IDToken  string // claims, as JSON to read
 	UserInfo string
+
+	raw string // the ID token as it came: shown to the provider to sign out
 }
 
 // workedIn is the role that a person chose, in words.

@@ -31,6 +31,7 @@ type fakeOP struct {
 	challenge string         // of the last authorization request
 	nonce     string         // of the same
 	id, info  map[string]any // put over the claims of a good answer
+	issued    string         // the last ID token
 }
 
 func newOP(t *testing.T) *fakeOP {
@@ -44,7 +45,7 @@ func newOP(t *testing.T) *fakeOP {
 	mux.HandleFunc("/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
 		write(w, map[string]any{"issuer": op.URL, "authorization_endpoint": op.URL + "/authorize", "token_endpoint": op.URL + "/token",
 			"userinfo_endpoint": op.URL + "/userinfo", "jwks_uri": op.URL + "/jwks", "id_token_signing_alg_values_supported": []string{"RS256"},
-			"authorization_response_iss_parameter_supported": true})
+			"end_session_endpoint": op.URL + "/end_session", "authorization_response_iss_parameter_supported": true})
 	})
 	mux.HandleFunc("/jwks", func(w http.ResponseWriter, _ *http.Request) {
 		write(w, jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: key.Public(), KeyID: "k", Algorithm: "RS256", Use: "sig"}}})
@@ -75,7 +76,8 @@ func (op *fakeOP) token(w http.ResponseWriter, r *http.Request) {
 		"exp": time.Now().Add(time.Hour).Unix(), "iat": time.Now().Unix(), "auth_time": time.Now().Unix(),
 		"at_hash": base64.RawURLEncoding.EncodeToString(half[:16]), "acr": "AAL3_ANY", "amr": []string{"CIS2_SMARTCARD"},
 		"authentication_assurance_level": "3", "selected_roleid": "555000000201"}, op.id)
-	write(w, map[string]any{"access_token": "access", "token_type": "Bearer", "id_token": op.sign(claims)})
+	op.issued = op.sign(claims)
+	write(w, map[string]any{"access_token": "access", "token_type": "Bearer", "id_token": op.issued})
 }
 
 func (op *fakeOP) sign(claims map[string]any) string {
@@ -189,7 +191,16 @@ func TestSignIn(t *testing.T) {
 		}
 	}
 
-	if page := b.read(b.PostForm(b.base+"/sign-out", nil)); !strings.Contains(page, "Sign in to see") {
+	out, err := b.PostForm(b.base+"/sign-out", nil)
+	b.read(out, err)
+	next, err := out.Location()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if q := next.Query(); next.Path != "/end_session" || q.Get("id_token_hint") != b.op.issued || q.Get("post_logout_redirect_uri") != b.base+"/" {
+		t.Errorf("signing out leads to %s", next)
+	}
+	if page := b.read(b.Get(b.base + "/")); !strings.Contains(page, "Sign in to see") {
 		t.Error("still signed in after signing out")
 	}
 }

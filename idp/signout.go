@@ -1,0 +1,83 @@
+package idp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+)
+
+// Here returns the session with that key, or nil if nobody is signed in by it;
+// "" is none.
+func (ls *Logins) Here(ctx context.Context, key string) (*Session, error) {
+	if key == "" {
+		return nil, nil //nolint:nilnil // nil is "nobody is there"
+	}
+	s, err := ls.Sessions.Session(ctx, key, ls.Now())
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil //nolint:nilnil // likewise
+	}
+	if err != nil {
+		return nil, err
+	}
+	return ls.unended(ctx, &s)
+}
+
+// SignOut ends session s, and all that came of it, because its person wants it
+// to end or leaves the desk to somebody else. client is where they said so; ""
+// is none. The journal comes first: what Redis knows it may forget.
+func (ls *Logins) SignOut(ctx context.Context, s Session, client, request string) error {
+	event := Event{At: ls.Now(), Kind: SessionEnded, Request: request, Subject: s.Subject, Client: client, Session: s.ID}
+	if err := ls.Journal.Record(ctx, event, s.Over()...); err != nil {
+		return fmt.Errorf("record end of session: %w", err)
+	}
+	return ls.Sessions.EndSession(ctx, s.Key)
+}
+
+// Leave is SignOut of the session with that key, if there is one.
+func (ls *Logins) Leave(ctx context.Context, key, request string) error {
+	s, err := ls.Here(ctx, key)
+	if err != nil || s == nil {
+		return err
+	}
+	return ls.SignOut(ctx, *s, "", request)
+}
+
+// Parting says where somebody goes who has signed out: back to an application,
+// or nowhere.
+type Parting struct {
+	Client      Client // that asked; zero: none that is known
+	RedirectURI string // "": nowhere
+	State       string
+}
+
+// PartingTo returns where somebody goes whom client asks to sign out: to uri if
+// the client registered it for that, to the letter; "" is nowhere. Where it did
+// not it is nowhere too, and the error is ErrRedirect or ErrClientUnknown.
+func (ls *Logins) PartingTo(ctx context.Context, client, uri, state string) (Parting, error) {
+	c, err := ls.Clients.Client(ctx, client)
+	if err != nil {
+		return Parting{}, fmt.Errorf("client of sign-out: %w", err)
+	}
+	if uri == "" {
+		return Parting{Client: c}, nil
+	}
+	if err := c.PostLogoutRedirect(uri); err != nil {
+		return Parting{Client: c}, err
+	}
+	return Parting{Client: c, RedirectURI: uri, State: state}, nil
+}
+
+// Address is where the browser goes, with the state that the application gave.
+// OIDC RP-Initiated Logout §3.
+func (p Parting) Address() string {
+	if p.RedirectURI == "" || p.State == "" {
+		return p.RedirectURI
+	}
+	sep := "?"
+	if strings.Contains(p.RedirectURI, "?") {
+		sep = "&" // a registered URI keeps its own query
+	}
+	return p.RedirectURI + sep + url.Values{"state": {p.State}}.Encode()
+}
