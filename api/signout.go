@@ -40,7 +40,7 @@ func (s *Server) askSignOut(w http.ResponseWriter, r *http.Request) error {
 	}
 
 	if session == nil {
-		http.Redirect(w, r, "/signed-out?"+r.URL.RawQuery, http.StatusSeeOther)
+		http.Redirect(w, r, "/signed-out?"+r.URL.RawQuery, http.StatusSeeOther) //nolint:gosec // a page of ours, which believes none of it
 		return nil
 	}
 	page := web.SignOut{Page: frame, Asks: s.nameOf(frame.Lang, to.Client)}

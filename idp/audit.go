@@ -29,6 +29,9 @@ type Event struct {
 	// Use is written down at the authenticator in the transaction of the event,
 	// and is no part of what is recorded.
 	Use *authenticators.Use `json:"-"`
+
+	// Tell is written down likewise: a client that is told when a session ends.
+	Tell *Watch `json:"-"`
 }
 
 // Kind says what happened.
@@ -63,6 +66,7 @@ const (
 	KeysRechecked        Kind = "keys_rechecked"        // the night is in Reason
 	AuthenticatorLowered Kind = "authenticator_lowered" // to what is in Method and Level
 	MailFailed           Kind = "mail_failed"           // which, and why, is in Reason
+	LogoutFailed         Kind = "logout_failed"         // a client could not be told that a session ended; why is in Reason
 
 	// What an operator did on the server's host, before anybody could sign in.
 	Bootstrapped Kind = "bootstrapped"
@@ -118,7 +122,8 @@ type Journal interface {
 	// one that does not tell of an end stood already, nothing is recorded and
 	// the error is a Used that names the first. With e.Use the authenticator
 	// was used at e.At: if that does not count any more nothing is recorded
-	// either, and the error is ErrUsed.
+	// either, and the error is ErrUsed. With e.Tell its client is told when its
+	// session ends; where a SIDFence is raised, all that wait for that are.
 	Record(ctx context.Context, e Event, fences ...Fence) error
 }
 

@@ -179,7 +179,7 @@ func (ls *Logins) SignIn(ctx context.Context, l Login, request string, e authent
 	// Of many cards that are shown to one login at once, one signs in.
 	fences := []Fence{{Kind: ChallengeFence, Hash: e.Once}, {Kind: LoginFence, Hash: Hash(l.ID)}}
 	if old != "" {
-		ended, err := ls.follow(ctx, &s, old)
+		ended, err := ls.follow(ctx, &s, p, old)
 		if err != nil {
 			return Session{}, "", err
 		}
@@ -210,11 +210,11 @@ func (ls *Logins) SignIn(ctx context.Context, l Login, request string, e authent
 	return s, secret, nil
 }
 
-// follow puts s in the place of the session with key old and returns the fences
-// of what has ended with that. To clients it is the same session if it is the
-// same person's: who shows their card once more is not signed out of what they
-// work in.
-func (ls *Logins) follow(ctx context.Context, s *Session, old string) ([]Fence, error) {
+// follow puts s, of p, in the place of the session with key old and returns the
+// fences of what has ended with that. To clients it is the same session if it is
+// the same person's: who shows their card once more is not signed out of what
+// they work in, unless they were already.
+func (ls *Logins) follow(ctx context.Context, s *Session, p Person, old string) ([]Fence, error) {
 	ended := []Fence{{Kind: SessionFence, Hash: old}}
 	before, err := ls.Sessions.Session(ctx, old, ls.Now())
 	if errors.Is(err, ErrNotFound) {
@@ -227,7 +227,7 @@ func (ls *Logins) follow(ctx context.Context, s *Session, old string) ([]Fence, 
 	if err != nil {
 		return nil, fmt.Errorf("fence of session: %w", err)
 	}
-	if before.Subject == s.Subject && !over {
+	if before.Subject == s.Subject && !over && p.Stands(before.AuthTime, before.Authenticator) {
 		s.ID = before.ID
 		return ended, nil
 	}

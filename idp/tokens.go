@@ -54,9 +54,13 @@ func (gs *Grants) Redeem(ctx context.Context, r Redemption, request string, once
 	if err != nil {
 		return Grant{}, Person{}, Issued{}, err
 	}
+	event := Event{At: now, Kind: TokenIssued, Request: request, Subject: g.Subject, Client: g.ClientID,
+		Session: g.SessionID, Family: g.Family, ACR: g.ACR, Level: int(g.Level), Role: g.Role}
+	if event.Tell, err = gs.watch(ctx, g); err != nil {
+		return Grant{}, Person{}, Issued{}, err
+	}
 	code := Fence{Kind: CodeFence, Hash: Hash(r.Code)}
-	err = gs.Journal.Record(ctx, Event{At: now, Kind: TokenIssued, Request: request, Subject: g.Subject, Client: g.ClientID,
-		Session: g.SessionID, Family: g.Family, ACR: g.ACR, Level: int(g.Level), Role: g.Role}, append(once, code)...)
+	err = gs.Journal.Record(ctx, event, append(once, code)...)
 	if used, ok := errors.AsType[Used](err); ok && used.Fence != code {
 		return Grant{}, Person{}, Issued{}, fmt.Errorf("%w: %w", ErrClientUnknown, err)
 	}
@@ -67,6 +71,19 @@ func (gs *Grants) Redeem(ctx context.Context, r Redemption, request string, once
 		return Grant{}, Person{}, Issued{}, fmt.Errorf("record token: %w", err)
 	}
 	return g, p, r.Next, nil
+}
+
+// watch returns what is written down with a token of g so that its client is
+// told of the session's end; nil for a client that cannot be told.
+func (gs *Grants) watch(ctx context.Context, g Grant) (*Watch, error) {
+	c, err := gs.Clients.Client(ctx, g.ClientID)
+	if err != nil {
+		return nil, fmt.Errorf("client of grant: %w", err)
+	}
+	if c.BackchannelLogoutURI == "" || g.SessionID == "" {
+		return nil, nil //nolint:nilnil // nil is "nobody is told"
+	}
+	return &Watch{SID: g.SessionID, Client: g.ClientID, Subject: g.Subject}, nil
 }
 
 // reused ends the family of a code or refresh token that came a second time.

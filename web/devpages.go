@@ -83,3 +83,17 @@ type DevMail struct {
 
 // DevMailed is one of them.
 type DevMailed struct{ To, Subject, Body string }
+
+// DevLogouts is the page "dev-logouts": what applications were told.
+type DevLogouts struct {
+	Page
+	Logouts []DevLogout // the latest first
+}
+
+// DevLogout is one of them.
+type DevLogout struct {
+	Client, SID  string
+	Result, Said string
+	At           string // of the last try; "" before the first
+	Tries        int
+}

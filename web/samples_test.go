@@ -64,6 +64,8 @@ func devSamples() []sample {
 			{Sub: "riverside-2", Name: "Ms Oluwaseun Adeyemi", Email: "oluwaseun.adeyemi@calder.example", PasswordOnly: true},
 		}}},
 		{"dev-mail", "dev-mail", DevMail{Page: aPage(), Mails: []DevMailed{{"a@b.example", "Your code", "Your code is <b>.\n\nTwo"}}}},
+		{"dev-logouts", "dev-logouts", DevLogouts{Page: aPage(), Logouts: []DevLogout{{Client: "ward", SID: "s1d", Result: "told", Said: "200", At: "12:00:00", Tries: 1}, {Client: "l<ist", SID: "s1d"}}}},
+		{"dev-logouts-none", "dev-logouts", DevLogouts{Page: aPage()}},
 		{"dev-mail-none", "dev-mail", DevMail{Page: aPage()}},
 		{"dev-keys", "dev-keys", DevKeys{Page: aPage(), Facts: facts, Key: "-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----\n"}},
 	}

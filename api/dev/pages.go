@@ -33,6 +33,7 @@ type Pages struct {
 	Rotate func(in time.Duration) (kids []string, err error) // publishes new keys, which sign then; nil: this service cannot
 
 	Mails    func() []idp.Mail
+	Logouts  idp.Logouts
 	Upstream http.Handler // stands in for the organisation's own provider, at UpstreamPath
 
 	UpstreamPath string
@@ -52,6 +53,7 @@ func (p *Pages) Mount(r chi.Router) {
 		r.Post("/dev/keys/rotate", p.rotate)
 	}
 	r.Get("/dev/mail", p.mail)
+	r.Get("/dev/logouts", p.logouts)
 	if p.Upstream != nil {
 		r.Handle(p.UpstreamPath+"/*", p.Upstream)
 	}
@@ -180,6 +182,25 @@ func (p *Pages) mail(w http.ResponseWriter, r *http.Request) {
 		page.Mails = append(page.Mails, web.DevMailed{To: m.To, Subject: p.Site.Text(m.Lang, m.Text+".subject", args...), Body: p.Site.Text(m.Lang, m.Text, args...)})
 	}
 	p.render(w, "dev-mail", page)
+}
+
+// logouts shows what applications were told of sign-outs, latest first.
+func (p *Pages) logouts(w http.ResponseWriter, r *http.Request) {
+	const most = 100
+	last, err := p.Logouts.LastLogouts(r.Context(), most)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError) // to a developer, of their own computer
+		return
+	}
+	page := web.DevLogouts{Page: p.Frame(r)}
+	for _, l := range last {
+		one := web.DevLogout{Client: l.Client, SID: l.SID, Result: l.Result, Said: l.Said, Tries: l.Tries}
+		if !l.SaidAt.IsZero() {
+			one.At = l.SaidAt.Format(time.TimeOnly)
+		}
+		page.Logouts = append(page.Logouts, one)
+	}
+	p.render(w, "dev-logouts", page)
 }
 
 // clock says what time the service believes it is.

@@ -27,6 +27,7 @@ type Metrics struct {
 	audit    prometheus.Counter
 	stores   stores
 	mails    mails
+	logouts  logouts
 }
 
 // NewMetrics returns metrics that have counted nothing.
@@ -58,10 +59,11 @@ func NewMetrics() *Metrics {
 			Name: "lanyard_audit_failures_total",
 			Help: "Events that could not be recorded. What they tell of was refused. More than none wants somebody to look.",
 		}),
-		stores: newStores(),
-		mails:  newMails(),
+		stores:  newStores(),
+		mails:   newMails(),
+		logouts: newLogouts(),
 	}
-	m.registry.MustRegister(m.steps, m.requests, m.signIns, m.tokens, m.refused, m.audit, m.stores.took, m.stores.errors, m.stores.open, m.stores.offset, m.mails.ended, m.mails.waiting,
+	m.registry.MustRegister(m.steps, m.requests, m.signIns, m.tokens, m.refused, m.audit, m.stores.took, m.stores.errors, m.stores.open, m.stores.offset, m.mails.ended, m.mails.waiting, m.logouts.tries, m.logouts.took, m.logouts.waiting,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

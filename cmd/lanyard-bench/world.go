@@ -33,6 +33,7 @@ type plan struct {
 	redis   []string          // settings of redis-server
 	folder  string            // of PostgreSQL's data; empty is where temporary files go
 	policy  map[string]string // keys of the servers' configuration in place of the usual
+	told    int               // how many applications are told when sessions end
 }
 
 // world is a service as it stands in a hospital: servers, balancer, stores,
@@ -53,6 +54,9 @@ type world struct {
 	ledger   *ledger
 	traces   *collector
 	database string
+
+	applications []*application // that are told when sessions end
+	inner        *application   // which must not be
 
 	trip      *http.Transport
 	addresses atomic.Uint32 // of people, given out so far
@@ -164,6 +168,9 @@ func (w *world) makePeople(context.Context) error {
 	}
 	w.serve(l, ca.Handler())
 	if w.crowd, err = newCrowd(w.plan.people, w.plan.card, ca); err != nil {
+		return err
+	}
+	if err := w.makeApplications(); err != nil {
 		return err
 	}
 	for secret, kind := range w.crowd.secrets() {

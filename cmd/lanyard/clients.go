@@ -23,6 +23,9 @@ func judgeClient(c idp.Client, no *refusals) {
 			no.add(key, fmt.Sprintf("the redirect %.100q is a pattern, or http to another computer", uri), "register each https address to the letter")
 		}
 	}
+	if c.BackchannelLogoutURI != "" && !idp.CheckRedirectURI(c.BackchannelLogoutURI) {
+		no.add(key, fmt.Sprintf("its back-channel logout address %.100q is http to another computer", c.BackchannelLogoutURI), "register an https address")
+	}
 	if c.AuthMethod == idp.PrivateKeyJWT && len(c.JWKS) > 0 {
 		judgeKeys(key, c.JWKS, no)
 	}

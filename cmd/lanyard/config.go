@@ -24,10 +24,13 @@ type Config struct {
 	WebAuthn  WebAuthnConfig  `key:"webauthn"`
 	Federated FederatedConfig `key:"federated"`
 	SMTP      SMTPConfig      `key:"smtp"`
-	Policy    PolicyConfig    `key:"policy"`
-	Shutdown  ShutdownConfig  `key:"shutdown"`
-	Tracing   TracingConfig   `key:"tracing"`
-	Log       LogConfig       `key:"log"`
+
+	Backchannel BackchannelConfig `key:"backchannel"`
+
+	Policy   PolicyConfig   `key:"policy"`
+	Shutdown ShutdownConfig `key:"shutdown"`
+	Tracing  TracingConfig  `key:"tracing"`
+	Log      LogConfig      `key:"log"`
 }
 
 // PostgresConfig says where the registry is.
@@ -101,6 +104,12 @@ type SMTPConfig struct {
 	From         string `key:"from" help:"address that mails come from"`
 	TLS          string `key:"tls" default:"starttls" help:"starttls, implicit (TLS from the first byte) or none, which is for this computer alone"`
 	CAFile       string `key:"ca_file" help:"PEM file with the authorities of the mail server's certificate; empty: the machine's"`
+}
+
+// BackchannelConfig says where applications stand that are told when sessions
+// end.
+type BackchannelConfig struct {
+	Networks []netip.Prefix `key:"networks" help:"networks of your own in which applications may be told that sessions ended; empty: none, and applications inside your own network are not"`
 }
 
 // PolicyConfig is what a hospital may decide for itself.

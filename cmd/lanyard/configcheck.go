@@ -20,6 +20,7 @@ import (
 func checkConfig(c Config, no *refusals) {
 	checkSite(c, no)
 	checkNetworks("trusted_proxies", c.TrustedProxies, no)
+	checkNetworks("backchannel.networks", c.Backchannel.Networks, no)
 	checkRedisConfig(c.Redis, no)
 	checkCards(c.Smartcard, no)
 	checkKeys(c, no)

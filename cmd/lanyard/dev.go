@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -91,6 +92,11 @@ func runDev(ctx context.Context, o devOptions, out io.Writer, logTo *os.File) er
 		return errors.Join(err, closeAll(listeners))
 	}
 
+	work, rest := context.WithCancel(context.WithoutCancel(ctx))
+	var telling sync.WaitGroup
+	telling.Go(func() { s.told.run(work) })
+	defer func() { rest(); telling.Wait() }()
+
 	served := make(chan error, 1)
 	go func() {
 		served <- serve(ctx, log, leave{notice: func() {}, parted: func() {}, drain: 5 * time.Second}, site{listeners[0], onlyHere(o.issuer, s.pages.Routes())},
@@ -140,7 +146,7 @@ func wireDev(o devOptions, idpURL, rpURL string, log *slog.Logger, heard dev.Log
 	}
 	secret := rand.Text()
 	s, err := wire(parts{issuer: o.issuer, layout: provider.Layout(o.layout), registry: people, rdb: rdb,
-		keys: keys.keys, cards: trustIn(authority), authorities: newOutside(true), outside: newOutside(true), auto: o.autoLogin != "", sealer: sealer,
+		keys: keys.keys, cards: trustIn(authority), authorities: newOutside(true), outside: newOutside(true), applications: newApplications(true), auto: o.autoLogin != "", sealer: sealer,
 		upstream: &federated.Config{Name: "Riverside", Issuer: idpURL + demo.UpstreamPath, ClientID: upstreamClient, ClientSecret: secret, Scopes: []string{"email"}, HTTP: newOutside(true)},
 		now:      now, log: log})
 	if err != nil {
@@ -162,7 +168,7 @@ func wireDev(o devOptions, idpURL, rpURL string, log *slog.Logger, heard dev.Log
 
 	drawer := &dev.Drawer{Authority: authority, Foreign: foreign, Registry: people, Room: s.room, Now: now,
 		Agent: virtualagent.Agent{Desk: s.room, Issuer: o.issuer, Origin: origin(o.issuer)}}
-	pages := &dev.Pages{Site: s.pages.Site, Frame: s.pages.Frame, Drawer: drawer, Log: heard, Clock: clock, Registry: people, Events: people.Events, Mails: people.Mails, Authority: authority.Handler(), Upstream: upstream, UpstreamPath: demo.UpstreamPath,
+	pages := &dev.Pages{Site: s.pages.Site, Frame: s.pages.Frame, Drawer: drawer, Log: heard, Clock: clock, Registry: people, Events: people.Events, Mails: people.Mails, Logouts: people, Authority: authority.Handler(), Upstream: upstream, UpstreamPath: demo.UpstreamPath,
 		Facts: facts(o.issuer), Key: key, Rotate: keys.rotate}
 	s.pages.Development = &api.Development{Cards: drawer, DemoURL: rpURL, Facts: facts(o.issuer), Mount: pages.Mount}
 	if o.autoLogin != "" {

@@ -242,6 +242,23 @@ func (e *examination) registry(ctx context.Context, s settled) {
 	}
 	e.keys(ctx, store, s)
 	e.outbox(ctx, store)
+	e.backchannel(ctx, store)
+}
+
+// backchannel says which applications are not told that sessions have ended.
+func (e *examination) backchannel(ctx context.Context, store *postgres.Store) {
+	counts, err := store.CountLogouts(ctx)
+	if err != nil {
+		e.note(fail, "backchannel", firstLine(err), "see that PostgreSQL answers")
+		return
+	}
+	for _, c := range counts {
+		says := fmt.Sprintf("client %.60q: %d logouts wait and %d failed within a day; it said %.60q last", c.Client, c.Waiting, c.Failed, c.Said)
+		e.note(warn, "backchannel", says, "see that it can be reached from here, that its certificate is good and that it takes our logout tokens; inside your own network name that in backchannel.networks")
+	}
+	if len(counts) == 0 {
+		e.note(fine, "backchannel", "every application that had to be told of a session's end was", "")
+	}
 }
 
 func (e *examination) keys(ctx context.Context, store *postgres.Store, s settled) {

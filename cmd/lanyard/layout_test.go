@@ -40,6 +40,7 @@ api/desk                              -> api authenticators authenticators/smart
 api/dev                               -> api authenticators authenticators/smartcard authenticators/smartcard/cardca authenticators/smartcard/virtualagent authenticators/smartcard/virtualcard idp idp/registry/directory web + chi
 api/ops                               -> idp + prometheus
 idp                                   -> authenticators
+idp/backchannel                       -> idp
 idp/post                              -> idp + go-mail
 idp/post/mailbox                      ->
 idp/provider                          -> idp + zitadel/oidc go-jose chi cors

@@ -10,21 +10,32 @@ import (
 )
 
 // newOutside returns the client for addresses that somebody else wrote down:
-// the keys of relying parties, the status of certificates. Whoever may write
+// the keys of relying parties, where these are told of sign-outs, the status of certificates. Whoever may write
 // one must not be able to reach what stands inside our own network, so the
 // guard looks at the address that is really dialled, after every look-up of
 // its name; it follows no redirect and asks no proxy. A development service
 // reaches its own computer as well, and a hospital may name networks of its own
 // in which the authorities of its cards stand.
 func newOutside(thisComputerToo bool, named ...netip.Prefix) *http.Client {
-	dialer := &net.Dialer{Timeout: time.Second, Control: func(_, address string, _ syscall.RawConn) error {
+	return outsideFor(2*time.Second, thisComputerToo, named...)
+}
+
+// newApplications is newOutside for what applications are told, who may take
+// their time.
+func newApplications(thisComputerToo bool, named ...netip.Prefix) *http.Client {
+	return outsideFor(5*time.Second, thisComputerToo, named...)
+}
+
+// outsideFor is it for an answer within that time.
+func outsideFor(answer time.Duration, thisComputerToo bool, named ...netip.Prefix) *http.Client {
+	dialer := &net.Dialer{Timeout: answer / 2, Control: func(_, address string, _ syscall.RawConn) error {
 		return guard(address, thisComputerToo, named...)
 	}}
 	return &http.Client{
-		Timeout:       2 * time.Second,
+		Timeout:       answer,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
-			DialContext: dialer.DialContext, TLSHandshakeTimeout: time.Second, ResponseHeaderTimeout: 2 * time.Second,
+			DialContext: dialer.DialContext, TLSHandshakeTimeout: answer / 2, ResponseHeaderTimeout: answer,
 			MaxResponseHeaderBytes: 16 << 10, MaxIdleConnsPerHost: 2, MaxConnsPerHost: 16, IdleConnTimeout: time.Minute,
 		},
 	}

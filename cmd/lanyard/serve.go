@@ -105,6 +105,7 @@ func runServe(ctx context.Context, s settled, out io.Writer, log *slog.Logger) e
 	chores.Go(func() { p.keepHouse(work) })
 	chores.Go(func() { p.keepKeys(work) })
 	chores.Go(func() { p.carryMails(work, p.postman(s)) })
+	chores.Go(func() { p.told.run(work) })
 	defer func() { rest(); chores.Wait() }()
 
 	parted := make(chan struct{})
@@ -158,7 +159,7 @@ func (p *production) open(ctx context.Context, s settled) error {
 	p.service, err = wire(parts{
 		issuer: s.Issuer, layout: provider.Layout(s.Layout), registry: store, rdb: p.rdb, keys: store.SigningKeys, keysAge: s.keyPolicy().MaxAge(), timers: s.timers(),
 		cards: s.trust, soft: s.Smartcard.Revocation == "soft", vouching: s.Smartcard.OCSPTimeout,
-		authorities: newOutside(false, s.Smartcard.OCSPNetworks...), outside: newOutside(false),
+		authorities: newOutside(false, s.Smartcard.OCSPNetworks...), outside: newOutside(false), applications: newApplications(false, s.Backchannel.Networks...),
 		beginsEach: float64(s.Policy.BeginsEach), beginsAtOnce: s.Policy.BeginsAtOnce, origin: originOf(s.TrustedProxies),
 		webauthn: s.keyTrust(), upstream: s.upstream(),
 		sealer: store.Sealer(), ready: p.ready, trace: trace, now: time.Now, log: p.log,
@@ -293,6 +294,7 @@ func (p *production) keepHouse(ctx context.Context) {
 			"compare clocks":   p.compareClocks,
 			"read metadata":    p.readMetadata,
 			"keep the outbox":  p.keepOutbox,
+			"keep the logouts": p.keepLogouts,
 			"rotate keys":      func(ctx context.Context) error { _, err := p.registry.RotateKeys(ctx); return err },
 		} {
 			doing, cancel := context.WithTimeout(ctx, 30*time.Second)

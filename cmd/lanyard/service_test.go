@@ -130,7 +130,7 @@ func aParts(t *testing.T, issuer string, now func() time.Time, rdb goredis.Unive
 	t.Cleanup(func() { _ = log.Close() })
 	return ourParts{authority: authority, people: people, logged: log.Name(), parts: parts{
 		issuer: issuer, layout: "standard", registry: people, rdb: rdb, keys: func() *idp.Keys { return keys }, cards: trustIn(authority),
-		authorities: newOutside(true), outside: newOutside(true), sealer: sealer, now: now, log: newLog(log),
+		authorities: newOutside(true), outside: newOutside(true), applications: newApplications(true), sealer: sealer, now: now, log: newLog(log),
 	}}
 }
 
@@ -202,6 +202,10 @@ func seed(t *testing.T) string {
 		},
 		func(c *directory.Client) {
 			c.ID, c.Scopes, c.ExchangeFrom = "records", []string{"openid", "profile"}, []string{"exchanges", "exchanges-signs"}
+		},
+		func(c *directory.Client) { c.ID, c.BackchannelLogoutURI = "told", ears().address("told") },
+		func(c *directory.Client) {
+			c.ID, c.BackchannelLogoutURI, c.IDTokenAlg = "told-es256", ears().address("told-es256"), "ES256"
 		},
 	} {
 		c := directory.Client{

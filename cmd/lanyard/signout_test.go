@@ -276,7 +276,7 @@ func TestSignOutWithoutRedis(t *testing.T) {
 // else.
 func forged(t *testing.T, idToken string) string {
 	t.Helper()
-	ours, err := jose.ParseSigned(idToken, []jose.SignatureAlgorithm{jose.RS256})
+	ours, err := jose.ParseSignedCompact(idToken, []jose.SignatureAlgorithm{jose.RS256})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -90,7 +90,7 @@ func productionAt(t *testing.T, issuer string, number int) (servers []running, s
 
 	settings = aProduction(t)
 	settings["smartcard.trust_files"] = pemOf(t, authority)
-	settings["smartcard.ocsp_networks"] = "127.0.0.0/8"
+	settings["smartcard.ocsp_networks"], settings["backchannel.networks"] = "127.0.0.0/8", "127.0.0.0/8"
 	for i := range number {
 		server := httptest.NewUnstartedServer(nil)
 		at := named(t, server)
@@ -114,6 +114,7 @@ func productionAt(t *testing.T, issuer string, number int) (servers []running, s
 			}
 		}
 		p.pages.Development = drawerOn(t, p, people, authority, s.Issuer)
+		telling(t, p.told)
 		server.Config.Handler = p.pages.Routes()
 		server.Start()
 		t.Cleanup(server.Close)

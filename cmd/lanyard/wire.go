@@ -21,6 +21,7 @@ import (
 	"github.com/lanyard-id/lanyard/authenticators/smartcard"
 	"github.com/lanyard-id/lanyard/authenticators/smartcard/revocation"
 	"github.com/lanyard-id/lanyard/idp"
+	"github.com/lanyard-id/lanyard/idp/backchannel"
 	"github.com/lanyard-id/lanyard/idp/provider"
 	"github.com/lanyard-id/lanyard/store/redis"
 	"github.com/lanyard-id/lanyard/web"
@@ -38,6 +39,8 @@ type registry interface {
 	idp.Contacts
 	idp.SignOuts
 	idp.Teller
+	idp.Watches
+	idp.Logouts
 	smartcard.Cards
 	smartcard.Rules
 }
@@ -57,6 +60,8 @@ type parts struct {
 	vouching    time.Duration // for which its authorities are asked; 0 is the longest
 	authorities *http.Client  // asks them
 	outside     *http.Client  // asks the addresses that clients registered
+
+	applications *http.Client // tells applications that sessions have ended
 
 	sealer   authenticators.Sealer // seals the secrets of people's authenticators
 	webauthn keyTrust              // whose passkeys and security keys are good
@@ -86,6 +91,7 @@ type service struct {
 	ops     http.Handler
 	metrics *ops.Metrics
 	site    *web.Site
+	told    *logoutHouse
 }
 
 // wire puts a service together, from the stores at the bottom to the pages.
@@ -145,7 +151,7 @@ func wire(p parts) (*service, error) {
 		pages.Federated = open.away
 	}
 	pages.Account = account.New(account.Config{Server: pages, Accounts: accounts, Rooms: open.enrol, Passwords: open.codes, Mailed: mailed, Now: p.now}).Mount
-	pages.Protocol, err = provider.New(provider.Config{
+	protocol, err := provider.New(provider.Config{
 		Issuer: p.issuer, Layout: p.layout, Logins: logins, Grants: grants, Clients: p.registry,
 		SigningKeys: p.keys, KeysMaxAge: p.keysAge, Browser: browser, Pages: pages, Languages: site.Languages(), Outside: p.outside, Automatic: p.auto, RequestID: api.RequestID, Counts: metrics, Log: p.log,
 		Limits: live, Address: api.Address, Arrivals: begins.Wait,
@@ -153,9 +159,16 @@ func wire(p parts) (*service, error) {
 	if err != nil {
 		return nil, err
 	}
+	pages.Protocol = protocol
+	told := &logoutHouse{
+		lookout: &idp.Lookout{Watches: p.registry, Sessions: live, Own: live, People: p.registry, Fences: p.registry, Now: p.now},
+		teller: &backchannel.Teller{Queue: p.registry, Clients: p.registry, Signer: protocol, HTTP: p.applications, Count: metrics.Logout,
+			Pause: tellEvery, Now: p.now, Log: p.log},
+		log: p.log,
+	}
 	agents := desk.New(desk.Config{Origin: origin(p.issuer), Room: room, Desks: live, Refusals: logins, Words: pages, Now: p.now, Log: p.log})
 	pages.Desk = &api.Desk{Desks: live, Shown: live, Card: room, Alias: hostOf(p.issuer), Origin: origin(p.issuer), Mount: agents.Mount}
-	return &service{room: room, keys: open.keys, site: site, pages: pages, ops: metrics.Handler(p.readiness(live.Ping)), metrics: metrics}, nil
+	return &service{room: room, keys: open.keys, site: site, pages: pages, ops: metrics.Handler(p.readiness(live.Ping)), metrics: metrics, told: told}, nil
 }
 
 // readiness asks all that a server needs, one after the other.

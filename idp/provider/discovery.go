@@ -43,6 +43,8 @@ func (p *Provider) discover(algs []string) discovery {
 			IntrospectionEndpoint:                      p.at(p.paths.introspect),
 			RevocationEndpoint:                         p.at(p.paths.revoke),
 			EndSessionEndpoint:                         p.at(p.paths.endSession),
+			BackChannelLogoutSupported:                 true,
+			BackChannelLogoutSessionSupported:          true,
 			ScopesSupported:                            idp.Scopes,
 			ResponseTypesSupported:                     []string{"code"},
 			ResponseModesSupported:                     []string{"query", "form_post"},

@@ -54,7 +54,7 @@ func (p *Provider) endSession(w http.ResponseWriter, r *http.Request) {
 		p.Log.InfoContext(r.Context(), "signed out", "client", asked.hint.Audience, "subject", s.Subject, "sid", s.ID)
 		p.part(w, r, asked)
 	default:
-		http.Redirect(w, r, "/sign-out?"+asked.query().Encode(), http.StatusSeeOther)
+		http.Redirect(w, r, "/sign-out?"+asked.query().Encode(), http.StatusSeeOther) //nolint:gosec // a page of ours, which believes none of it
 	}
 }
 
@@ -90,7 +90,7 @@ func (l logout) query() url.Values {
 // application asked, they choose themselves whether to go back there.
 func (p *Provider) part(w http.ResponseWriter, r *http.Request, asked logout) {
 	if asked.hint.Subject == "" || asked.to.RedirectURI == "" {
-		http.Redirect(w, r, "/signed-out?"+asked.query().Encode(), http.StatusSeeOther)
+		http.Redirect(w, r, "/signed-out?"+asked.query().Encode(), http.StatusSeeOther) //nolint:gosec // likewise
 		return
 	}
 	w.Header().Set("Referrer-Policy", "no-referrer")

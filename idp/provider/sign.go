@@ -24,7 +24,8 @@ import (
 type signing struct {
 	keys        *idp.Keys
 	from, until time.Time
-	by          map[string]signer // by algorithm
+	by          map[string]signer // of tokens, by algorithm
+	logouts     map[string]signer // of logout tokens
 	jwks        document
 	discovery   document
 }
@@ -61,7 +62,7 @@ func (s *signing) holds(keys *idp.Keys, now time.Time) bool {
 }
 
 func (p *Provider) makeSigning(keys *idp.Keys, now time.Time, before *signing) (*signing, error) {
-	s := &signing{keys: keys, by: map[string]signer{}}
+	s := &signing{keys: keys, by: map[string]signer{}, logouts: map[string]signer{}}
 	s.from, s.until = keys.Span(now)
 	for _, kind := range idp.KeyKinds {
 		key, ok := keys.Signer(kind, now)
@@ -70,14 +71,18 @@ func (p *Provider) makeSigning(keys *idp.Keys, now time.Time, before *signing) (
 		}
 		for _, alg := range kind.Algs() {
 			if before != nil && before.by[alg].kid == key.ID {
-				s.by[alg] = before.by[alg]
+				s.by[alg], s.logouts[alg] = before.by[alg], before.logouts[alg]
 				continue
 			}
 			made, err := newSigner(key, alg, tokenType)
 			if err != nil {
 				return nil, err
 			}
-			s.by[alg] = signer{made, key.ID}
+			logout, err := newSigner(key, alg, logoutType)
+			if err != nil {
+				return nil, err
+			}
+			s.by[alg], s.logouts[alg] = signer{made, key.ID}, signer{logout, key.ID}
 		}
 	}
 	var err error
@@ -90,8 +95,12 @@ func (p *Provider) makeSigning(keys *idp.Keys, now time.Time, before *signing) (
 	return s, nil
 }
 
-// tokenType is the typ of what clients get from us.
-const tokenType = "JWT"
+// tokenType is the typ of what clients get from us, and logoutType that of what
+// they are told: neither is taken for the other (RFC 8725 §3.11).
+const (
+	tokenType  = "JWT"
+	logoutType = "logout+jwt"
+)
 
 // newSigner makes a key ready for one algorithm and one type of message. A key
 // that is not in memory signs where it is.
@@ -130,7 +139,21 @@ func (p *Provider) sign(alg string, payload any) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	key, ok := s.by[alg]
+	return signWith(s.by, alg, payload)
+}
+
+// LogoutToken returns what the client c is told of the end of a session, signed
+// as its ID tokens are. OIDC Back-Channel Logout §2.4.
+func (p *Provider) LogoutToken(c idp.Client, l idp.Logout) (string, error) {
+	s, err := p.signing()
+	if err != nil {
+		return "", err
+	}
+	return signWith(s.logouts, c.IDTokenAlg, idp.LogoutTokenFor(p.Issuer, l, p.Logins.Now()))
+}
+
+func signWith(by map[string]signer, alg string, payload any) (string, error) {
+	key, ok := by[alg]
 	if !ok {
 		return "", fmt.Errorf("no key signs with %s", alg)
 	}

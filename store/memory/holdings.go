@@ -228,6 +228,7 @@ func (s *Store) SignOut(_ context.Context, uid string, at time.Time, act idp.Act
 	}
 	s.mu.Unlock()
 	s.journal.append(act)
+	s.journal.look()
 	return nil
 }
 
@@ -254,6 +255,7 @@ func (s *Store) act(act idp.Act, edit func(*directory.Document) error) error {
 	}
 	s.replace(changed)
 	s.journal.append(act)
+	s.journal.look()
 	return nil
 }
 

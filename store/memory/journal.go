@@ -20,6 +20,10 @@ type journal struct {
 	fences map[idp.Fence]struct{}
 	raised []raised // in the order of raising
 	mails  []idp.Mail
+
+	watches []watched
+	logouts []logout
+	told    int64 // how many logouts there were
 }
 
 type raised struct {
@@ -65,11 +69,17 @@ func (j *journal) append(act idp.Act) {
 		}
 		j.fences[f] = struct{}{}
 		j.raised = append(j.raised, raised{f, act.Event.At})
+		if f.Kind == idp.SIDFence {
+			j.over(f.Hash)
+		}
+	}
+	if w := act.Event.Tell; w != nil {
+		j.watch(*w, act.Event.At)
 	}
 	j.mails = append(j.mails, act.Mails...)
 	j.mails = j.mails[max(0, len(j.mails)-maxMails):]
 	e := act.Event
-	e.Use = nil
+	e.Use, e.Tell = nil, nil
 	if len(j.events) < maxEvents {
 		j.events = append(j.events, e)
 		return

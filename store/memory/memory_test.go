@@ -30,6 +30,10 @@ func TestStore(t *testing.T) {
 		s := open(t, d, "")
 		return conformance.Opened{HoldingStore: s, Events: s.Events, Mails: s.Mails}
 	})
+	conformance.Logouts(t, func(t *testing.T, d directory.Document) (conformance.LogoutStore, func() []idp.Event) {
+		s := open(t, d, "")
+		return s, s.Events
+	})
 	conformance.Journal(t, func(t *testing.T) (conformance.JournalStore, func() []idp.Event) {
 		s := open(t, directory.Document{}, "")
 		return s, s.Events

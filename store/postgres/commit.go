@@ -26,7 +26,7 @@ const stood = "LY001"
 const recordAll = `
 WITH` + raising + raised + `
 	WHERE CASE WHEN (SELECT count(*) FROM raised WHERE kind <> ALL ($9::text[])) = $10 THEN true ELSE fence_stood() END
-)` + tellFences
+)`
 
 // recordUses is recordAll with what sign-ins leave at authenticators. Should
 // one of these not count any more, it raises the same error. What it writes
@@ -51,7 +51,7 @@ WITH use AS (
 	WHERE (SELECT count(*) FROM used) >= 0` + raised + `
 	WHERE CASE WHEN (SELECT count(*) FROM raised WHERE kind <> ALL ($9::text[])) = $10
 		AND (SELECT count(*) FROM used) = cardinality($12::text[]) THEN true ELSE fence_stood() END
-)` + tellFences
+)`
 
 // What both have.
 const (
@@ -69,12 +69,33 @@ const (
 SELECT pg_notify('lanyard', 'fence ' || told) FROM unnest($11::text[]) AS t (told)`
 )
 
+// watching writes down the clients that are told of a session's end, in the
+// same statement: its arguments come after number others.
+func watching(number int) string {
+	return fmt.Sprintf(`, watched AS (
+	INSERT INTO session_clients (sid, client, uid, due)
+	SELECT sid, client, uid, due FROM unnest($%d::text[], $%d::text[], $%d::text[], $%d::timestamptz[]) AS w (sid, client, uid, due)
+	ORDER BY sid, client
+	ON CONFLICT DO NOTHING
+)`, number+1, number+2, number+3, number+4)
+}
+
+// record is each of them with and without the other: what a batch does not need
+// costs nothing.
+var record = map[struct{ uses, watches bool }]string{
+	{false, false}: recordAll + tellFences,
+	{true, false}:  recordUses + tellFences,
+	{false, true}:  recordAll + watching(11) + tellFences,
+	{true, true}:   recordUses + watching(15) + tellFences,
+}
+
 // ending are the kinds of fences that tell of an end.
 var ending = []string{idp.SessionFence, idp.FamilyFence, idp.SIDFence}
 
 // execer is a pool or a transaction.
 type execer interface {
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
 // commit records entries, of which no two want the same fence or use the same
@@ -146,6 +167,7 @@ func (j *journal) append(ctx context.Context, db execer, entries []*entry) (link
 		once         int
 		told         = []string{}
 		uses         uses
+		watches      watches
 
 		seqs   = make([]int64, 0, len(entries))
 		ats    = make([]time.Time, 0, len(entries))
@@ -162,18 +184,42 @@ func (j *journal) append(ctx context.Context, db execer, entries []*entry) (link
 		if n.use != nil {
 			uses.add(n)
 		}
+		if n.tell != nil {
+			watches.add(n)
+		}
 		once += len(n.once)
 		event := place(j.server, end.seq+1, n.event)
 		end = end.next(event)
 		seqs, ats, events, hashes = append(seqs, end.seq), append(ats, n.at), append(events, event), append(hashes, bytes.Clone(end.hash[:]))
 	}
-	args := []any{kinds, names, untils, j.server, seqs, ats, events, hashes, ending, once, told}
-	if len(uses.ids) == 0 {
-		_, err := db.Exec(ctx, recordAll, args...)
-		return end, err
+	if len(watches.sids) > 0 {
+		if there, err := j.tellable.ask(ctx, db); err != nil || !there {
+			watches.sids = nil
+			if err != nil {
+				return end, err
+			}
+		}
 	}
-	_, err := db.Exec(ctx, recordUses, append(args, uses.ids, uses.ats, uses.marks, uses.were)...)
+	args := []any{kinds, names, untils, j.server, seqs, ats, events, hashes, ending, once, told}
+	if len(uses.ids) > 0 {
+		args = append(args, uses.ids, uses.ats, uses.marks, uses.were)
+	}
+	if len(watches.sids) > 0 {
+		args = append(args, watches.sids, watches.clients, watches.uids, watches.dues)
+	}
+	_, err := db.Exec(ctx, record[struct{ uses, watches bool }{len(uses.ids) > 0, len(watches.sids) > 0}], args...)
 	return end, err
+}
+
+// watches are who is told of sessions' ends, column by column.
+type watches struct {
+	sids, clients, uids []string
+	dues                []time.Time
+}
+
+func (w *watches) add(n *entry) {
+	w.sids, w.clients, w.uids = append(w.sids, n.tell.SID), append(w.clients, n.tell.Client), append(w.uids, n.tell.Subject)
+	w.dues = append(w.dues, n.at.Add(idp.FirstLook))
 }
 
 // uses are what sign-ins leave at authenticators, column by column.

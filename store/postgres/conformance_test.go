@@ -73,6 +73,10 @@ func TestStore(t *testing.T) {
 				s := open(t, d, "")
 				return conformance.Opened{HoldingStore: s, Events: func() []idp.Event { return eventsOf(t, s) }, Mails: func() []idp.Mail { return mailsOf(t, s) }}
 			})
+			conformance.Logouts(t, func(t *testing.T, d directory.Document) (conformance.LogoutStore, func() []idp.Event) {
+				s := open(t, d, "")
+				return s, func() []idp.Event { return eventsOf(t, s) }
+			})
 			conformance.Rules(t, func(t *testing.T, d directory.Document) smartcard.Rules { return open(t, d, "") })
 		})
 	}

@@ -42,6 +42,8 @@ type journal struct {
 	ended *ended
 	log   *slog.Logger
 
+	tellable tellable
+
 	waiting chan *entry
 	closing chan struct{} // no more comes in
 	closed  chan struct{} // nothing more is written
@@ -63,6 +65,7 @@ type entry struct {
 	fences []idp.Fence
 	once   []idp.Fence // those of them that may not stand already
 	use    *authenticators.Use
+	tell   *idp.Watch
 	change change // made with it; nil for most
 	ctx    context.Context
 	begun  atomic.Bool // by the writer, or given up by who waits
@@ -98,7 +101,7 @@ func (s *Store) Record(ctx context.Context, e idp.Event, fences ...idp.Fence) er
 // record records e and makes a change with it, if one is given: all of it or
 // nothing. The change's own error comes back as it is.
 func (j *journal) record(ctx context.Context, e idp.Event, fences []idp.Fence, with change) error {
-	n := &entry{at: e.At, fences: fences, use: e.Use, change: with, done: make(chan error, 1)}
+	n := &entry{at: e.At, fences: fences, use: e.Use, tell: e.Tell, change: with, done: make(chan error, 1)}
 	for i, f := range fences {
 		if f.Ends() {
 			continue

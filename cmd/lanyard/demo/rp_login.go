@@ -48,7 +48,7 @@ func (a *rp) begin(w http.ResponseWriter, r *http.Request) error {
 
 	a.logins.put(state, l)
 	a.setCookie(w, loginCookie, l.browser, loginLife)
-	http.Redirect(w, r, a.oauth(p, asked).AuthCodeURL(state, options...), http.StatusFound)
+	http.Redirect(w, r, a.oauth(p, asked).AuthCodeURL(state, options...), http.StatusSeeOther)
 	return nil
 }
 

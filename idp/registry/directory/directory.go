@@ -179,7 +179,7 @@ type Client struct {
 	AssertionAudiences     []string       `doc:"assertion_audiences,flow,enum=audience,default=issuer token_endpoint"`
 	RedirectURIs           []string       `doc:"redirect_uris,form=redirect"`
 	PostLogoutRedirectURIs []string       `doc:"post_logout_redirect_uris,form=redirect"`
-	BackchannelLogoutURI   string         `doc:"backchannel_logout_uri,form=address"`
+	BackchannelLogoutURI   string         `doc:"backchannel_logout_uri,form=told"`
 	Scopes                 []string       `doc:"scopes,flow,enum=scope,default=openid"`
 	Grants                 []string       `doc:"grants,flow,enum=grant,default=authorization_code"`
 	ResponseModes          []string       `doc:"response_modes,flow,enum=response_mode,default=query form_post"`

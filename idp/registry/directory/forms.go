@@ -1,7 +1,6 @@
 package directory
 
 import (
-	"net/url"
 	"strings"
 	"time"
 
@@ -23,7 +22,7 @@ var forms = map[string]form{
 	"puk":      {fits: digits(8, 8), noun: "8 digits", hidden: true},
 	"date":     {fits: isDate, noun: "a date such as 2026-03-31"},
 	"time":     {fits: isTime, noun: "a time such as 2026-03-31T12:00:00Z"},
-	"address":  {fits: isAddress, noun: "an absolute http or https address without user and fragment"},
+	"told":     {fits: idp.CheckRedirectURI, noun: "an absolute https address, or an http one of this computer: whoever is on the way could read who signed out, and stop it"},
 	"keys":     {fits: idp.CheckRedirectURI, noun: "an absolute https address, or an http one of this computer: whoever is on the way could put in a key of theirs"},
 	"redirect": {fits: idp.CheckRedirectURI, noun: "an absolute https address, or an http one of this computer, without user, fragment and wildcard"},
 }
@@ -41,12 +40,6 @@ func digits(least, most int) func(string) bool {
 		other := strings.ContainsFunc(text, func(c rune) bool { return c < '0' || c > '9' })
 		return !other && least <= len(text) && len(text) <= most
 	}
-}
-
-// isAddress says whether a server could call uri.
-func isAddress(uri string) bool {
-	u, err := url.Parse(uri)
-	return err == nil && u.Host != "" && u.User == nil && u.Fragment == "" && (u.Scheme == "https" || u.Scheme == "http")
 }
 
 // isDate says whether text is a day of the calendar, written so that days

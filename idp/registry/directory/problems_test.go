@@ -42,7 +42,7 @@ func TestReadRefuses(t *testing.T) {
 		{"own rule: yes is not true", aClient("require_pkce: yes"), `line 2: "require_pkce": true or false is wanted here`},
 		{"own rule: a redirect address is absolute", "clients:\n- id: a\n  redirect_uris:\n  - https://a.example/cb\n  - /cb\n", `line 5: "redirect_uris": "/cb" is not an absolute https address, or an http one of this computer, without user, fragment and wildcard`},
 		{"own rule: a redirect address is not empty", aClient("redirect_uris: ['']"), `line 2: "redirect_uris": an item of the list is empty`},
-		{"own rule: a logout address can be called", aClient("backchannel_logout_uri: 'javascript:x'"), `line 2: "backchannel_logout_uri": "javascript:x" is not an absolute http or https address without user and fragment`},
+		{"own rule: a logout address is https, or of this computer", aClient("backchannel_logout_uri: http://ward.example/out"), `line 2: "backchannel_logout_uri": "http://ward.example/out" is not an absolute https address, or an http one of this computer: whoever is on the way could read who signed out, and stop it`},
 		{"own rule: a passcode is never shown", aPerson("cards: [{serial: 1, passcode: '1234', puk: hidden}]"), "line 2: \"passcode\": what stands here is not 6 to 8 digits\nline 2: \"puk\": what stands here is not 8 digits"},
 		{"own rule: a secret in the wrong place is never shown", aClient("secret_hash: hunter2"), `line 2: "secret_hash": sha256: and 43 letters of base64url are wanted here`},
 		{"own rule: one secret is enough", aClient("secret: a,\n secret_hash: b"), `line 3: "secret_hash": one of "secret" and "secret_hash" is enough, and line 2 has one`},
