@@ -102,8 +102,9 @@ func (k SigningKey) GoString() string { return k.String() }
 // LogValue implements slog.LogValuer.
 func (k SigningKey) LogValue() slog.Value { return slog.StringValue(k.String()) }
 
-// NewKeyID returns a name for a new key.
-func NewKeyID() string { return random(16) }
+// NewKeyID returns a name for a new key: letters and digits alone, because
+// people give it to commands, where a dash in front would be taken for a flag.
+func NewKeyID() string { return rand.Text() }
 
 // KeyState is what a key is for at one moment.
 type KeyState string
