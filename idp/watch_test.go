@@ -253,4 +253,7 @@ func (unknown) SessionsOf(context.Context, string, time.Time) ([]idp.OwnSession,
 func (unknown) Person(context.Context, string) (idp.Person, error) {
 	return idp.Person{}, idp.ErrUnavailable
 }
+func (unknown) PersonNow(context.Context, string) (idp.Person, error) {
+	return idp.Person{}, idp.ErrUnavailable
+}
 func (unknown) Stands(context.Context, idp.Fence) (bool, error) { return false, idp.ErrUnavailable }
