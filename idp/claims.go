@@ -139,7 +139,7 @@ func ClaimsFor(issuer string, p Person, g Grant, now time.Time) Claims {
 	c.UserInfo.name(g.Asked.UserInfo, p, assurance, now)
 	if len(g.Asked.IDToken) > 0 {
 		c.IDToken.UserInfo = &UserInfo{}
-		c.IDToken.UserInfo.name(g.Asked.IDToken, p, assurance, now)
+		c.IDToken.name(g.Asked.IDToken, p, assurance, now)
 	}
 	return c
 }

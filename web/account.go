@@ -109,7 +109,7 @@ type AccountConfirm struct {
 	Action string // where the form goes
 }
 
-// HeadingKey, TextKey and ButtonKey are the catalogue keys of its words.
+// HeadingKey returns the catalogue key of its heading.
 func (a AccountConfirm) HeadingKey() string { return "account.confirm." + a.Act + ".heading" }
 
 // TextKey returns the key of what will happen.

@@ -205,7 +205,7 @@ func TestLayouts(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer func() { _ = file.Close() }()
-		s, err := wireDev(o, "http://localhost:1", "http://localhost:1", newLog(file), dev.NewLog())
+		s, err := wireDev(t.Context(), o, "http://localhost:1", "http://localhost:1", newLog(file), dev.NewLog())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -50,7 +50,7 @@ func startParts(t *testing.T, authority, uid string, change func(*directory.Docu
 		authority = at
 	}
 	heard := dev.NewLog()
-	s, err := wireDev(devOptions{issuer: at, layout: "standard", seed: path, autoLogin: uid}, authority, "http://localhost:1", newLog(log, heard), heard)
+	s, err := wireDev(t.Context(), devOptions{issuer: at, layout: "standard", seed: path, autoLogin: uid}, authority, "http://localhost:1", newLog(log, heard), heard)
 	if err != nil {
 		t.Fatal(err)
 	}

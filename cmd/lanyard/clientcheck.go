@@ -182,7 +182,7 @@ func (s *application) readSecrets() error {
 
 // examine looks at everything, and is an error if the provider cannot be asked.
 func (s *application) examine(ctx context.Context) error {
-	s.judgeForms()
+	s.judgeForms(ctx)
 	keys := s.judgeKeys(ctx)
 	ahead, err := s.discover(ctx)
 	if err != nil {
@@ -225,7 +225,7 @@ const maxAnswer = 1 << 20
 // of ours.
 func (s *application) discover(ctx context.Context) (ahead time.Duration, err error) {
 	asked := s.examiner.now()
-	resp, body, err := s.get(ctx, strings.TrimSuffix(s.issuer, "/")+"/.well-known/openid-configuration")
+	resp, body, err := s.get(ctx, strings.TrimSuffix(s.issuer, "/")+"/.well-known/openid-configuration") //nolint:bodyclose // do has read and closed it
 	if err != nil {
 		return 0, err
 	}

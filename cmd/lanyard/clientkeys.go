@@ -70,8 +70,8 @@ func (s *application) fetchKeys(ctx context.Context) ([]byte, error) {
 	if what, _ := addressFault(s.JWKSURI); what != "" {
 		return nil, errors.New(what)
 	}
-	s.judgeReach("jwks-uri", s.JWKSURI)
-	resp, body, err := s.get(ctx, s.JWKSURI)
+	s.judgeReach(ctx, "jwks-uri", s.JWKSURI)
+	resp, body, err := s.get(ctx, s.JWKSURI) //nolint:bodyclose // do has read and closed it
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +149,7 @@ func algsOf(public crypto.PublicKey) []string {
 
 // privateKey reads a private key that is written as PEM or as a JWK.
 func privateKey(path string) (jose.JSONWebKey, error) {
-	text, err := os.ReadFile(path)
+	text, err := os.ReadFile(path) //nolint:gosec // the file that the person at the terminal named
 	if err != nil {
 		return jose.JSONWebKey{}, err
 	}

@@ -56,7 +56,7 @@ func (s *application) tryRedirect(ctx context.Context, uri, mode string) (known 
 	note := func(v verdict, what, do string) {
 		s.examiner.note(v, "authorize", fmt.Sprintf("by %.100q, %s: %s", uri, mode, what), do)
 	}
-	resp, body, err := s.get(ctx, s.fetched.Authorize+sep+q.Encode())
+	resp, body, err := s.get(ctx, s.fetched.Authorize+sep+q.Encode()) //nolint:bodyclose // do has read and closed it
 	if err != nil {
 		note(fail, firstLine(err), "see that the authorization endpoint can be reached")
 		return false
@@ -195,7 +195,7 @@ func (s *application) askToken(ctx context.Context, how string, form url.Values,
 	if prove != nil {
 		prove(req)
 	}
-	resp, body, err := s.do(req)
+	resp, body, err := s.do(req) //nolint:bodyclose // do has read and closed it
 	if err != nil {
 		note(fail, firstLine(err), "see that the token endpoint can be reached from where the application runs")
 		return

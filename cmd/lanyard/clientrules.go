@@ -42,7 +42,7 @@ func onThisComputer(host string) bool {
 }
 
 // judgeForms looks at what the application says of itself.
-func (s *application) judgeForms() {
+func (s *application) judgeForms(ctx context.Context) {
 	e := s.examiner
 	for _, uri := range s.RedirectURIs {
 		s.judgeAddress("redirect-uri", uri)
@@ -55,7 +55,7 @@ func (s *application) judgeForms() {
 		s.judgeAddress("post-logout-redirect-uri", uri)
 	}
 	if uri := s.BackchannelLogoutURI; uri != "" && s.judgeAddress("backchannel-logout-uri", uri) {
-		s.judgeReach("backchannel-logout-uri", uri)
+		s.judgeReach(ctx, "backchannel-logout-uri", uri)
 	}
 	if len(s.Scopes) > 0 && !slices.Contains(s.Scopes, "openid") {
 		e.note(fail, "scope", "openid is not among them", "ask for it: without it nobody is signed in")
@@ -107,12 +107,12 @@ func (s *application) judgeLetters(uri string) {
 
 // judgeReach says where a provider in production would not ask an address: it
 // goes nowhere inside its own network.
-func (s *application) judgeReach(of, address string) {
+func (s *application) judgeReach(ctx context.Context, of, address string) {
 	u, err := url.Parse(address)
 	if err != nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", u.Hostname())
 	if err != nil {

@@ -343,13 +343,19 @@ func TestDeskNews(t *testing.T) {
 	})
 	t.Run("own rule: an agent that is not heard of has stopped", func(t *testing.T) {
 		p, a := s.redeemed()
-		s.clock.Advance(3 * time.Second)
+		if _, err := s.clock.Advance(3 * time.Second); err != nil {
+			t.Fatal(err)
+		}
 		a.report("pin_prompt")
-		s.clock.Advance(3 * time.Second)
+		if _, err := s.clock.Advance(3 * time.Second); err != nil {
+			t.Fatal(err)
+		}
 		if got := p.news(s, a.question.Transaction); got["state"] != "pin_prompt" {
 			t.Errorf("an agent that was heard of three seconds ago: %v", got)
 		}
-		s.clock.Advance(2 * time.Second)
+		if _, err := s.clock.Advance(2 * time.Second); err != nil {
+			t.Fatal(err)
+		}
 		if got := p.news(s, a.question.Transaction); got["code"] != "AGT-05" || got["ended"] != true {
 			t.Errorf("an agent that was not: %v", got)
 		}
@@ -360,11 +366,15 @@ func TestDeskNews(t *testing.T) {
 		p, a := s.signed()
 		p.again()
 		here := p.at.String()
-		s.clock.Advance(6 * time.Second)
+		if _, err := s.clock.Advance(6 * time.Second); err != nil {
+			t.Fatal(err)
+		}
 		a.report("signing")
 		p.open(here)
 		p.wantPage(http.StatusOK, "Your card has been checked")
-		s.clock.Advance(6 * time.Second)
+		if _, err := s.clock.Advance(6 * time.Second); err != nil {
+			t.Fatal(err)
+		}
 		p.open(here)
 		p.wantPage(http.StatusOK, "The card reader program stopped before sign-in finished.")
 	})

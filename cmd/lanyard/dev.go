@@ -81,7 +81,7 @@ func runDev(ctx context.Context, o devOptions, out io.Writer, logTo *os.File) er
 
 	heard := dev.NewLog()
 	log := newLog(logTo, heard)
-	s, err := wireDev(o, idpURL, rpURL, log, heard)
+	s, err := wireDev(ctx, o, idpURL, rpURL, log, heard)
 	if err != nil {
 		return errors.Join(err, closeAll(listeners))
 	}
@@ -121,7 +121,7 @@ const upstreamClient = "lanyard"
 
 // wireDev puts the service together on a registry in memory and a Redis in
 // process. It will be reached at idpURL, whatever its issuer.
-func wireDev(o devOptions, idpURL, rpURL string, log *slog.Logger, heard dev.Log) (*devService, error) {
+func wireDev(ctx context.Context, o devOptions, idpURL, rpURL string, log *slog.Logger, heard dev.Log) (*devService, error) {
 	clock := dev.NewClock(time.Now)
 	now := clock.Now
 	authority, foreign, err := authorities(idpURL+dev.AuthorityPath, now)
@@ -159,7 +159,7 @@ func wireDev(o devOptions, idpURL, rpURL string, log *slog.Logger, heard dev.Log
 		RedirectURIs: []string{origin(o.issuer) + api.FederatedReturn, origin(o.issuer) + api.FederatedLink},
 		People:       organisation, Site: s.pages.Site, Frame: s.pages.Frame, Now: now, Log: log})
 	if err == nil {
-		err = linkSome(people, organisation, idpURL+demo.UpstreamPath, now())
+		err = linkSome(ctx, people, organisation, idpURL+demo.UpstreamPath, now())
 	}
 	if err != nil {
 		closeRedis()

@@ -184,7 +184,7 @@ func inProcessRedis() (goredis.UniversalClient, func(), error) {
 // linkSome links the first and the last of the accounts at the provider that
 // stands in for the organisation's own. The others are there to be linked, and
 // to show what is said of one that is not.
-func linkSome(people *memory.Store, accounts []demo.UpstreamPerson, issuer string, now time.Time) error {
+func linkSome(ctx context.Context, people *memory.Store, accounts []demo.UpstreamPerson, issuer string, now time.Time) error {
 	for i, a := range accounts {
 		if i > 0 && i < len(accounts)-1 {
 			continue
@@ -193,7 +193,7 @@ func linkSome(people *memory.Store, accounts []demo.UpstreamPerson, issuer strin
 		if err != nil {
 			return err
 		}
-		err = people.AddAuthenticator(context.Background(), authenticators.Authenticator{ID: "demo-" + a.UID, Subject: a.UID,
+		err = people.AddAuthenticator(ctx, authenticators.Authenticator{ID: "demo-" + a.UID, Subject: a.UID,
 			Kind: authenticators.FederatedKind, Handle: issuer + " " + a.Sub, Name: "Riverside", Method: authenticators.Federated,
 			Level: authenticators.AAL2, State: authenticators.Active, AddedAt: now, Record: record}, idp.Act{Event: idp.Event{At: now, Kind: idp.AuthenticatorAdded, Subject: a.UID}})
 		if err != nil && !errors.Is(err, idp.ErrTaken) {

@@ -27,7 +27,7 @@ func (s running) guess(t *testing.T, client, secret, from string) answered {
 }
 
 func TestGuesses(t *testing.T) {
-	s, err := wireDev(devOptions{layout: "standard", issuer: "http://localhost:1", seed: seed(t)}, "http://localhost:1", "http://localhost:1", slog.New(slog.DiscardHandler), dev.NewLog())
+	s, err := wireDev(t.Context(), devOptions{layout: "standard", issuer: "http://localhost:1", seed: seed(t)}, "http://localhost:1", "http://localhost:1", slog.New(slog.DiscardHandler), dev.NewLog())
 	if err != nil {
 		t.Fatal(err)
 	}

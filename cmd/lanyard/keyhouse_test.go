@@ -231,7 +231,7 @@ func TestMetadataChores(t *testing.T) {
 		if got := read(3); strings.Count(got, "about to be too old") != 1 || strings.Count(got, "was read") != 1 {
 			t.Errorf("%s", got)
 		}
-		w.production.now = func() time.Time { return time.Now().Add(time.Hour) }
+		w.now = func() time.Time { return time.Now().Add(time.Hour) }
 		if got := read(3); strings.Count(got, "about to be too old") != 1 {
 			t.Errorf("an hour later: %s", got)
 		}
@@ -244,7 +244,7 @@ func TestMetadataChores(t *testing.T) {
 	})
 	t.Run("own rule: metadata past its day is an error, and lowers no key for good", func(t *testing.T) {
 		w.publish(t, 3, -24*time.Hour)
-		w.production.now = time.Now
+		w.now = time.Now
 		if got := read(1); !strings.Contains(got, "level=ERROR") || !strings.Contains(metrics(), "lanyard_webauthn_metadata_stale 1") {
 			t.Errorf("%s", got)
 		}

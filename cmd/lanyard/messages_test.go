@@ -291,11 +291,6 @@ func withStoppedKey(s *running, p *person) (k *testkey.Key, id string) {
 	return k, id
 }
 
-func removesWhatIsStopped(s *running, p *person) {
-	_, id := withStoppedKey(s, p)
-	p.post("/account/remove", url.Values{"which": {id}})
-}
-
 func usesWhatIsStopped(s *running, p *person) {
 	k, _ := withStoppedKey(s, p)
 	p.open(s.authorizeURL("basic", url.Values{"prompt": {"login"}, "acr_values": {"AAL2_ANY"}}))
@@ -393,7 +388,7 @@ func guessesTooOften(_ *running, p *person) {
 // bare is a service without its demo application, and where it is.
 func bare(p *person) (*devService, string) {
 	p.t.Helper()
-	s, err := wireDev(devOptions{layout: "standard", issuer: "http://localhost:1"}, "http://localhost:1", "http://localhost:1", slog.New(slog.DiscardHandler), dev.NewLog())
+	s, err := wireDev(p.t.Context(), devOptions{layout: "standard", issuer: "http://localhost:1"}, "http://localhost:1", "http://localhost:1", slog.New(slog.DiscardHandler), dev.NewLog())
 	if err != nil {
 		p.t.Fatal(err)
 	}

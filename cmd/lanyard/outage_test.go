@@ -169,7 +169,7 @@ func (s stuck) AddLogin(ctx context.Context, _ idp.Login) error {
 }
 
 func TestOverload(t *testing.T) {
-	s, err := wireDev(devOptions{layout: "standard", issuer: "http://localhost:1", seed: seed(t)}, "http://localhost:1", "http://localhost:1", slog.New(slog.DiscardHandler), dev.NewLog())
+	s, err := wireDev(t.Context(), devOptions{layout: "standard", issuer: "http://localhost:1", seed: seed(t)}, "http://localhost:1", "http://localhost:1", slog.New(slog.DiscardHandler), dev.NewLog())
 	if err != nil {
 		t.Fatal(err)
 	}

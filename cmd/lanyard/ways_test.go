@@ -2,7 +2,7 @@ package main
 
 import (
 	"crypto/hmac"
-	"crypto/sha1" //nolint:gosec // as people's apps do: RFC 6238
+	"crypto/sha1" // as people's apps do: RFC 6238
 	"encoding/base32"
 	"encoding/binary"
 	"encoding/json"

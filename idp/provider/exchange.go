@@ -15,8 +15,8 @@ import (
 
 // The kinds of tokens that an exchange knows. RFC 8693 §3.
 const (
-	accessTokenType = "urn:ietf:params:oauth:token-type:access_token"
-	idTokenType     = "urn:ietf:params:oauth:token-type:id_token"
+	accessTokenType = "urn:ietf:params:oauth:token-type:access_token" //nolint:gosec // a name
+	idTokenType     = "urn:ietf:params:oauth:token-type:id_token"     //nolint:gosec // a name
 )
 
 // exchanged is what the token endpoint answers to an exchange. RFC 8693 §2.2.1.

@@ -74,6 +74,6 @@ func (p *Provider) give(ctx context.Context, what string, c idp.Client, g idp.Gr
 			return nil, p.answer(ctx, err)
 		}
 	}
-	p.Log.InfoContext(ctx, what, "client", c.ID, "subject", g.Subject, "sid", g.SessionID, "acr", g.ACR)
+	p.Log.InfoContext(ctx, what, "client", c.ID, "subject", g.Subject, "sid", g.SessionID, "acr", g.ACR) //nolint:sloglint // callers have it as a constant
 	return op.NewResponse(answer), nil
 }

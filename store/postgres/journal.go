@@ -111,7 +111,7 @@ func (j *journal) record(ctx context.Context, e idp.Event, fences []idp.Fence, w
 		}
 		n.once = append(n.once, f)
 	}
-	if u := e.Use; u != nil && !(isJSON(u.Mark) && isJSON(u.Was)) {
+	if u := e.Use; u != nil && (!isJSON(u.Mark) || !isJSON(u.Was)) {
 		return fmt.Errorf("the mark of authenticator %s is no JSON", u.ID)
 	}
 	var err error

@@ -175,10 +175,12 @@ func desk(answered *goredis.SliceCmd, now time.Time) (smartcard.Desk, error) {
 // Report implements smartcard.Desks.
 func (s *Store) Report(ctx context.Context, c smartcard.Caller, r smartcard.Report, now time.Time) (smartcard.Transaction, error) {
 	stage, also := smartcard.Redeemed, smartcard.Redeemed
-	if r.Doing == smartcard.Signing || r.Doing == smartcard.AgentStopped {
+	switch r.Doing {
+	case smartcard.Signing, smartcard.AgentStopped:
 		also = smartcard.Settled
-	} else if r.Doing == smartcard.Refused {
+	case smartcard.Refused:
 		stage, also = smartcard.Answered, smartcard.Answered
+	default: // it goes on
 	}
 	b, err := json.Marshal(r)
 	if err != nil {
