@@ -45,26 +45,32 @@ OIDCCryptoPassphrase ${crypto.randomUUID()}
 OIDCScope "openid profile selectedrole"
 OIDCPKCEMethod S256
 OIDCRemoteUserClaim sub
-# What tests look at.
-OIDCRefreshAccessTokenBeforeExpiry 3600 logout_on_error
+# What tests look at. Only the first of the two asks us about every request.
 OIDCInfoHook access_token refresh_token id_token remote_user
 <Location /protected>
+  AuthType openid-connect
+  Require valid-user
+  OIDCRefreshAccessTokenBeforeExpiry 3600 logout_on_error
+</Location>
+<Location /quiet>
   AuthType openid-connect
   Require valid-user
 </Location>
 `;
 
 // Apache is a server of our own. home is where it will be, a folder with a
-// page that is open and one that is protected.
+// page that is open and two that are protected.
 export class Apache {
   constructor(home) {
     this.home = home;
     this.protected = `${home}/protected/`;
+    this.quiet = `${home}/quiet/`;
     this.at = folder();
     chmodSync(this.at, 0o755); // as root it works as another user
-    mkdirSync(join(this.at, "htdocs", "protected"), { recursive: true });
-    writeFileSync(join(this.at, "htdocs", "index.html"), page);
-    writeFileSync(join(this.at, "htdocs", "protected", "index.html"), page);
+    for (const name of ["", "protected", "quiet"]) {
+      mkdirSync(join(this.at, "htdocs", name), { recursive: true });
+      writeFileSync(join(this.at, "htdocs", name, "index.html"), page);
+    }
   }
 
   // start starts it as the application called client of an issuer. One process

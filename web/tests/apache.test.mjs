@@ -4,7 +4,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { Apache } from "./apache.mjs";
-import { folder, freePort } from "./harness.mjs";
+import { folder, freePort, within } from "./harness.mjs";
 import { Person, setUp, world } from "./person.mjs";
 
 const home = `http://localhost:${await freePort()}`;
@@ -88,4 +88,37 @@ test("keys: when they change Apache goes on, and signs in the next person", asyn
     await isIn(person);
     await arrive(t);
   }
+});
+
+// wantsCard waits for the page on which people sign in, where the protected one
+// was asked for.
+async function wantsCard(person) {
+  await person.open(apache.protected);
+  await person.page.waitForURL(`${world.lanyard.origin}/login?**`);
+}
+
+test("OIDC RP-Initiated Logout §2: Apache signs people out here and there", async (t) => {
+  const person = await arrive(t);
+  const { access_token } = await holds(person);
+  await person.open(`${apache.protected}redirect_uri?logout=${encodeURIComponent(`${home}/`)}`);
+  await person.page.waitForURL(`${home}/**`);
+  assert.equal(await introspect(access_token), false);
+  await wantsCard(person);
+});
+
+test("OIDC Back-Channel Logout §2.5: Apache ends the session of who signed out elsewhere, and nobody else's, whatever keys signed meanwhile", async (t) => {
+  const stays = await arrive(t);
+  for (const rotated of [false, true]) {
+    const person = await arrive(t);
+    assert.equal((await person.page.request.get(apache.quiet, { maxRedirects: 0 })).status(), 200);
+    if (rotated) assert.equal((await fetch(`${world.lanyard.origin}/dev/keys/rotate`, { method: "POST" })).status, 200);
+    await person.open(`${world.lanyard.origin}/account`);
+    await person.click(person.page.getByRole("button", { name: "Change user" }));
+    // The quiet page asks nobody: only who was told knows that it is over.
+    await within((async () => {
+      while ((await person.page.request.get(apache.quiet, { maxRedirects: 0 })).status() === 200);
+    })(), "the end of the session at Apache");
+    await wantsCard(person);
+  }
+  assert.equal((await stays.page.request.get(apache.quiet, { maxRedirects: 0 })).status(), 200);
 });

@@ -2,13 +2,28 @@
 // publish it, signs people in. What it checks by itself (state, nonce, PKCE,
 // iss of RFC 9207, signature, times) is not checked again here.
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { writeFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { createRemoteJWKSet, jwtVerify } from "jose";
 import * as client from "openid-client";
-import { Browser, folder, start } from "./harness.mjs";
+import { Browser, folder, start, within } from "./harness.mjs";
 
 const home = "http://localhost:9/callback"; // nobody listens: the browser stops there
+const bye = "http://localhost:9/bye"; // nor there
+
+// The client called "told" listens here: heard has the logout tokens that came.
+const heard = [];
+const ear = createServer(async (request, response) => {
+  const form = new URLSearchParams(Buffer.concat(await request.toArray()).toString());
+  heard.push(form.get("logout_token"));
+  response.end();
+  ear.emit("heard");
+}).listen(0, "localhost");
+await once(ear, "listening");
+after(() => ear.close());
 
 const person = (uid, serial, positions) => `
   - uid: "${uid}"
@@ -51,7 +66,9 @@ clients:${registration("basic", "secret: basic-secret, auth_method: client_secre
   registration("pkce", "secret: pkce-secret, require_pkce: true")}${
   registration("es256", "secret: es256-secret, id_token_alg: ES256")}${
   registration("renews", "secret: renews-secret, grants: [authorization_code, refresh_token]")}${
-  registration("renews-too", "secret: renews-too-secret, grants: [authorization_code, refresh_token]")}${
+  registration("renews-too", "secret: renews-too-secret, grants: [authorization_code, refresh_token]")}${["RS256", "ES256"].map((alg) =>
+  registration(`told-${alg}`, `secret: told-${alg}-secret, grants: [authorization_code, refresh_token], id_token_alg: ${alg},
+     post_logout_redirect_uris: ["${bye}"], backchannel_logout_uri: "http://localhost:${ear.address().port}/told"`)).join("")}${
   registration("signs", `auth_method: private_key_jwt, jwks: ${jwks}, grants: [authorization_code, refresh_token]`)}
   - {id: program, name: program, auth_method: none, redirect_uris: ["http://127.0.0.1/callback"], scopes: [${scopes.replaceAll(" ", ", ")}]}
 `;
@@ -292,6 +309,56 @@ for (const layout of ["standard", "cis2"]) {
           await refused(client.refreshTokenGrant(config, tokens.refresh_token), "invalid_grant");
           await client.tokenRevocation(config, tokens[which]); // once more is no error
         }
+      });
+    }
+
+    // told waits for a logout token and checks it as an application does, by a
+    // library that knows nothing of us. The keys are new: jose asks for unknown
+    // ones at most twice a minute.
+    const told = async (config, before) => {
+      while (heard.length === before) await within(once(ear, "heard"), "the logout token");
+      const { payload, protectedHeader } = await jwtVerify(heard[before], createRemoteJWKSet(new URL(config.serverMetadata().jwks_uri)),
+        { issuer: lanyard.issuer, audience: config.clientMetadata().client_id, typ: "logout+jwt", requiredClaims: ["iat", "exp", "jti", "sub", "sid"] });
+      assert.ok(payload.events["http://schemas.openid.net/event/backchannel-logout"]);
+      assert.equal(payload.nonce, undefined);
+      assert.equal(heard.length, before + 1, "once");
+      return { ...payload, alg: protectedHeader.alg };
+    };
+
+    for (const alg of ["RS256", "ES256"]) {
+      const id = `told-${alg}`;
+      const discoverTold = () => discover(id, undefined, { id_token_signed_response_alg: alg });
+
+      test(`OIDC RP-Initiated Logout §2: ${id} signs people out, whatever keys signed meanwhile`, async () => {
+        const config = await discoverTold();
+        const { browser, tokens, claims } = await signIn(config);
+        await rotate(lanyard);
+        const before = heard.length;
+        browser.home = bye;
+        const state = client.randomState();
+        const end = await browser.visit(client.buildEndSessionUrl(config,
+          { id_token_hint: tokens.id_token, post_logout_redirect_uri: bye, state }));
+        assert.equal(end.url?.href, `${bye}?state=${state}`, end.text);
+        const { sid, sub, alg: signed } = await told(config, before);
+        assert.deepEqual([sid, sub, signed], [claims.sid, claims.sub, alg]);
+
+        browser.home = home;
+        await refused(signIn(config, { browser, prompt: "none" }), "login_required");
+        await refused(client.refreshTokenGrant(config, tokens.refresh_token), "invalid_grant");
+        await assert.rejects(client.fetchUserInfo(config, tokens.access_token, claims.sub), client.WWWAuthenticateChallengeError);
+      });
+
+      test(`OIDC Back-Channel Logout §2.4: ${id} hears of a person who signed out elsewhere`, async () => {
+        const config = await discoverTold();
+        const { browser, tokens, claims } = await signIn(config);
+        const { claims: others } = await signIn(config);
+        const before = heard.length;
+        const account = await browser.visit(`${lanyard.origin}/account`);
+        await browser.submit(account, account.formTo("/login/change"));
+        const { sid, sub } = await told(config, before);
+        assert.deepEqual([sid, sub], [claims.sid, claims.sub]);
+        assert.notEqual(sid, others.sid);
+        await refused(client.refreshTokenGrant(config, tokens.refresh_token), "invalid_grant");
       });
     }
 
