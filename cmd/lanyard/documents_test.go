@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,13 +28,31 @@ func block(t *testing.T, heading, language string) string {
 }
 
 // documented is the application in Go that the guide shows, at a service of its
-// own that signs its person in by itself.
+// own. That signs its person in by itself, if they are named.
 type documented struct {
 	running
 	home string
 }
 
-func aDocumented(t *testing.T) documented {
+func aDocumented(t *testing.T, program, autoLogin string) documented {
+	t.Helper()
+	port := freePort()
+	here := fmt.Sprintf("localhost:%d", port)
+	seed := written(t, strings.ReplaceAll(block(t, "The first token", "yaml"), "localhost:3000", here))
+	s := start(t, func(o *devOptions) { o.seed, o.autoLogin = seed, autoLogin })
+	cmd := exec.CommandContext(t.Context(), program)
+	cmd.Env = append(os.Environ(), "ISSUER="+s.issuer, fmt.Sprintf("PORT=%d", port))
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	until(t, "the application listens", func() bool { return status(t, "http://"+here+"/callback") != 0 })
+	return documented{s, "http://" + here}
+}
+
+// builtOfGuide is the program that the guide's words for Go make.
+func builtOfGuide(t *testing.T) string {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "ward-list")
 	if err := os.WriteFile(program+".go", []byte(block(t, "Go", "go")), 0o600); err != nil {
@@ -44,19 +63,7 @@ func aDocumented(t *testing.T) documented {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	port := freePort()
-	here := fmt.Sprintf("localhost:%d", port)
-	seed := written(t, strings.ReplaceAll(block(t, "The first token", "yaml"), "localhost:3000", here))
-	s := start(t, func(o *devOptions) { o.seed, o.autoLogin = seed, oneRole })
-	cmd := exec.CommandContext(t.Context(), program)
-	cmd.Env = append(os.Environ(), "ISSUER="+s.issuer, fmt.Sprintf("PORT=%d", port))
-	cmd.Stderr = os.Stderr
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	until(t, "the application listens", func() bool { return status(t, "http://"+here+"/callback") != 0 })
-	return documented{s, "http://" + here}
+	return program
 }
 
 // shows is what the application says of who is signed in at a browser.
@@ -77,7 +84,13 @@ func (d documented) shows(t *testing.T, p *person) map[string]any {
 }
 
 func TestDocumentedApplication(t *testing.T) {
-	d := aDocumented(t)
+	program := builtOfGuide(t)
+	t.Run("by itself", func(t *testing.T) { documentedSignsIn(t, aDocumented(t, program, oneRole)) })
+	t.Run("by hand", func(t *testing.T) { documentedSignsOut(t, aDocumented(t, program, "")) })
+}
+
+func documentedSignsIn(t *testing.T, d documented) {
+	t.Helper()
 	t.Run("own rule: the application for Go signs people in", func(t *testing.T) {
 		p := newPerson(t)
 		p.open(d.home + "/")
@@ -93,6 +106,44 @@ func TestDocumentedApplication(t *testing.T) {
 		p.open(d.home + "/callback?code=x&state=y&iss=" + d.issuer)
 		if p.status != http.StatusBadRequest || d.shows(t, p) != nil {
 			t.Errorf("status %d", p.status)
+		}
+	})
+}
+
+func documentedSignsOut(t *testing.T, d documented) {
+	t.Helper()
+	arrives := func() *person {
+		p := newPerson(t)
+		p.open(d.home + "/")
+		p.signIn(oneRole)
+		if who := d.shows(t, p); who["sub"] != oneRole {
+			t.Fatalf("it shows %v", who)
+		}
+		return p
+	}
+	stays := arrives()
+	t.Run("own rule: the application for Go signs people out here and there", func(t *testing.T) {
+		p := arrives()
+		p.post(d.home+"/logout", nil)
+		if p.at.Path != "/login" { // who comes back is nobody, here and there
+			t.Errorf("it leads to %s", p.at)
+		}
+	})
+	t.Run("own rule: the application for Go ends what has ended elsewhere, whatever keys signed meanwhile", func(t *testing.T) {
+		for range 2 {
+			p := arrives()
+			d.rotate(t)
+			p.open(d.issuer + "/account")
+			p.send("/login/change", nil)
+			until(t, "the application knows", func() bool { return d.shows(t, p) == nil })
+		}
+		if who := d.shows(t, stays); who["sub"] != oneRole {
+			t.Errorf("to whoever stays signed in it shows %v", who)
+		}
+	})
+	t.Run("own rule: the application for Go believes nothing but a logout token", func(t *testing.T) {
+		if a := do(t, request(t, http.MethodPost, d.home+"/backchannel-logout", url.Values{"logout_token": {"x"}}, "")); a.status != http.StatusBadRequest {
+			t.Errorf("status %d", a.status)
 		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -138,5 +139,57 @@ func goApplicationWorks(t *testing.T, s running) {
 		if asked := a.keysRead.Load() - read; asked != 2 {
 			t.Errorf("it asked %d times, want once each time", asked)
 		}
+	})
+}
+
+func TestGoApplicationSignsOut(t *testing.T) { onEveryStage(t, goApplicationSignsOut) }
+
+func goApplicationSignsOut(t *testing.T, s running) {
+	t.Helper()
+	a := aGoApplication(t, s, "told")
+	var more struct {
+		EndSession string `json:"end_session_endpoint"`
+	}
+	if err := a.provider.Claims(&more); err != nil {
+		t.Fatal(err)
+	}
+	// over checks that who is signed in at the browser is told of by the back
+	// channel once act has ended the session, and that its tokens are over.
+	over := func(t *testing.T, act func(p *person, idToken string)) {
+		t.Helper()
+		p := newPerson(t)
+		p.open(a.AuthCodeURL("s", oidc.Nonce("n")))
+		p.signIn(oneRole)
+		token, err := a.Exchange(t.Context(), p.wantCode())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var claims struct{ Sid string }
+		if err := a.verify(t, token).Claims(&claims); err != nil {
+			t.Fatal(err)
+		}
+		idToken, _ := token.Extra("id_token").(string)
+		act(p, idToken)
+		told, err := a.provider.Verifier(&oidc.Config{ClientID: a.ClientID}).VerifyLogout(t.Context(), ears().wantTold(t, claims.Sid).token)
+		if err != nil || told.SessionID != claims.Sid || told.Subject != oneRole {
+			t.Errorf("it is told %+v, %v", told, err)
+		}
+		if _, err := a.provider.UserInfo(t.Context(), oauth2.StaticTokenSource(token)); err == nil {
+			t.Error("the access token lives on")
+		}
+	}
+	t.Run("OIDC RP-Initiated Logout §2: it signs people out, who come back to it", func(t *testing.T) {
+		over(t, func(p *person, idToken string) {
+			p.open(more.EndSession + "?" + url.Values{"id_token_hint": {idToken}, "post_logout_redirect_uri": {signedOutAt}, "state": {"s"}}.Encode())
+			if p.wentTo() != signedOutAt+"?state=s" || p.silent(s) {
+				t.Errorf("it leads to %q", p.wentTo())
+			}
+		})
+	})
+	t.Run("OIDC Back-Channel Logout §2.5: it hears that a person signed out elsewhere", func(t *testing.T) {
+		over(t, func(p *person, _ string) {
+			p.open(s.issuer + "/account")
+			p.send("/login/change", nil)
+		})
 	})
 }

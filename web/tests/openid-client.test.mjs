@@ -348,7 +348,7 @@ for (const layout of ["standard", "cis2"]) {
         await assert.rejects(client.fetchUserInfo(config, tokens.access_token, claims.sub), client.WWWAuthenticateChallengeError);
       });
 
-      test(`OIDC Back-Channel Logout §2.4: ${id} hears of a person who signed out elsewhere`, async () => {
+      test(`OIDC Back-Channel Logout §2.5: ${id} hears of a person who signed out elsewhere`, async () => {
         const config = await discoverTold();
         const { browser, tokens, claims } = await signIn(config);
         const { claims: others } = await signIn(config);
