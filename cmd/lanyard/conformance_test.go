@@ -2,6 +2,7 @@ package main
 
 import (
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -153,6 +154,29 @@ func (m trial) pass(e *exam) {
 	}
 }
 
+// otherPlans are the modules of the plans that are not tables here: their tests
+// are TestConformanceConfig, TestRPInitiatedLogout and TestBackchannelLogout.
+var otherPlans = map[string][]string{
+	"oidcc-config-certification-test-plan": {"oidcc-discovery-endpoint-verification"},
+	"oidcc-rp-initiated-logout-certification-test-plan": {
+		"oidcc-rp-initiated-logout-discovery-endpoint-verification",
+		"oidcc-rp-initiated-logout",
+		"oidcc-rp-initiated-logout-bad-post-logout-redirect-uri",
+		"oidcc-rp-initiated-logout-modified-id-token-hint",
+		"oidcc-rp-initiated-logout-no-id-token-hint",
+		"oidcc-rp-initiated-logout-no-params",
+		"oidcc-rp-initiated-logout-no-post-logout-redirect-uri",
+		"oidcc-rp-initiated-logout-no-state",
+		"oidcc-rp-initiated-logout-only-state",
+		"oidcc-rp-initiated-logout-query-added-to-post-logout-redirect-uri",
+		"oidcc-rp-initiated-logout-bad-id-token-hint",
+	},
+	"oidcc-backchannel-rp-initiated-logout-certification-test-plan": {
+		"oidcc-backchannel-logout-discovery-endpoint-verification",
+		"oidcc-backchannel-rp-initiated-logout",
+	},
+}
+
 func TestConformancePlans(t *testing.T) {
 	t.Run("conformance: the Basic plan has its 38 modules, each once, each with what it demands", func(t *testing.T) {
 		seen := map[string]bool{}
@@ -164,6 +188,32 @@ func TestConformancePlans(t *testing.T) {
 		}
 		if len(seen) != 38 {
 			t.Errorf("there are %d", len(seen))
+		}
+	})
+	t.Run("conformance: each module of the other plans has a test of its name: 1, 11 and 2", func(t *testing.T) {
+		tested := map[string]int{}
+		for _, file := range files(t) {
+			if file == "cmd/lanyard/conformance_test.go" {
+				continue // where they are listed
+			}
+			for _, name := range testNames(t, file) {
+				if strings.HasPrefix(name, "oidcc-") {
+					tested[name]++
+				}
+			}
+		}
+		modules := 0
+		for plan, names := range otherPlans {
+			for _, name := range names {
+				modules++
+				if tested[name] != 1 {
+					t.Errorf("%s of %s has %d tests", name, plan, tested[name])
+				}
+				delete(tested, name)
+			}
+		}
+		if modules != 1+11+2 || len(tested) > 0 {
+			t.Errorf("there are %d, and tests of none of them: %v", modules, tested)
 		}
 	})
 }
