@@ -31,10 +31,7 @@ func startParts(t *testing.T, authority, uid string, change func(*directory.Docu
 	t.Helper()
 	path := seed(t)
 	if change != nil {
-		d, err := readDocument(path)
-		if err != nil {
-			t.Fatal(err)
-		}
+		d := aDirectory(t)
 		change(&d)
 		if err := saveDocument(path, d); err != nil {
 			t.Fatal(err)

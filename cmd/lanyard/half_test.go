@@ -188,15 +188,5 @@ func (p *person) try(s running, method, path string, with url.Values) {
 // firstOf is the first position of a person of the demo directory.
 func firstOf(t *testing.T, uid string) string {
 	t.Helper()
-	doc, err := readDocument(seed(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, p := range doc.People {
-		if p.UID == uid {
-			return p.Positions[0].ID
-		}
-	}
-	t.Fatalf("nobody has the uid %s", uid)
-	return ""
+	return someone(t, uid).Positions[0].ID
 }

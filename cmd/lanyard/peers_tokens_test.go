@@ -233,10 +233,7 @@ func foreignTypes(t *testing.T, w *peerWorld) {
 
 func exchangeTargets(t *testing.T, w *peerWorld) {
 	tokens, others := w.tokens(t, "exchanges", oneRole, nil), w.tokens(t, "basic", oneRole, nil)
-	doc, err := readDocument(seed(t))
-	if err != nil {
-		t.Fatal(err)
-	}
+	doc := aDirectory(t)
 	for _, c := range doc.Clients {
 		a := w.exchange(t, "exchanges", tokens.said("access_token"), ofAccess, url.Values{"audience": {c.ID}})
 		if c.ID == "records" || c.ID == "exchanges" {

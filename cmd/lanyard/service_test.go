@@ -2,12 +2,14 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"io"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
+	"sync"
 	"testing"
 	"time"
 
@@ -164,9 +166,61 @@ func aMiniredis(t *testing.T) goredis.UniversalClient {
 // seed writes the demo directory with the clients of these tests to a file.
 func seed(t *testing.T) string {
 	t.Helper()
-	doc, err := demo.Directory()
+	return written(t, string(theSeed(t).file))
+}
+
+// aDirectory is the demo directory with the clients of these tests, to change.
+func aDirectory(t *testing.T) directory.Document {
+	t.Helper()
+	return theSeed(t).doc.Clone()
+}
+
+// someone is a person of it.
+func someone(t *testing.T, uid string) directory.Person {
+	t.Helper()
+	for _, p := range theSeed(t).doc.People {
+		if p.UID == uid {
+			return p
+		}
+	}
+	t.Fatalf("nobody has the uid %s", uid)
+	return directory.Person{}
+}
+
+// seeded is the directory of these tests, and the file of it.
+type seeded struct {
+	doc  directory.Document
+	file []byte
+}
+
+func theSeed(t *testing.T) seeded {
+	t.Helper()
+	s, err := seedOnce()
 	if err != nil {
 		t.Fatal(err)
+	}
+	return s
+}
+
+// seedOnce makes it once: reading and writing YAML under the race detector is
+// slower than most of what is tested with it.
+var seedOnce = sync.OnceValues(func() (seeded, error) {
+	doc, err := seedDocument()
+	if err != nil {
+		return seeded{}, err
+	}
+	var file bytes.Buffer
+	if err := directory.Write(&file, doc); err != nil {
+		return seeded{}, err
+	}
+	doc, err = directory.Read(bytes.NewReader(file.Bytes())) // as a server reads it
+	return seeded{doc, file.Bytes()}, err
+})
+
+func seedDocument() (directory.Document, error) {
+	doc, err := demo.Directory()
+	if err != nil {
+		return doc, err
 	}
 	for _, change := range []func(*directory.Client){
 		func(c *directory.Client) { c.ID = "basic" },
@@ -217,7 +271,7 @@ func seed(t *testing.T) string {
 		change(&c)
 		doc.Clients = append(doc.Clients, c)
 	}
-	return writtenDirectory(t, doc)
+	return doc, nil
 }
 
 // everyGrant is what a client may be registered for.

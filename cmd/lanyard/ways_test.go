@@ -17,7 +17,6 @@ import (
 	"golang.org/x/net/html"
 
 	"github.com/lanyard-id/lanyard/authenticators/passkey/testkey"
-	"github.com/lanyard-id/lanyard/cmd/lanyard/demo"
 )
 
 // goodPassword is one that nobody would guess first.
@@ -178,17 +177,7 @@ func inStep(t *testing.T) time.Time {
 // emailOf is the e-mail of a person of the demo directory.
 func emailOf(t *testing.T, uid string) string {
 	t.Helper()
-	doc, err := demo.Directory()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, p := range doc.People {
-		if p.UID == uid {
-			return p.Email
-		}
-	}
-	t.Fatalf("nobody has the uid %s", uid)
-	return ""
+	return someone(t, uid).Email
 }
 
 // scans comes to the page that shows the secret for an app.
