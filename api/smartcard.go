@@ -77,7 +77,7 @@ func (s *Server) showDesk(w http.ResponseWriter, r *http.Request) error {
 	page := s.deskPage(r, v, d.ID, d.DisplayCode)
 	n := s.news(page.Lang, v, d)
 	switch {
-	case d.Stage == smartcard.Settled && (s.silent(d) || d.Report.Doing == smartcard.AgentStopped):
+	case d.Stage == smartcard.Settled && (silent(d) || d.Report.Doing == smartcard.AgentStopped):
 		m := s.Site.Message(page.Lang, "AGT-05")
 		return s.showWays(w, r, http.StatusOK, v, &m)
 	case d.Stage == smartcard.Settled:

@@ -87,7 +87,7 @@ type news struct {
 
 // news says in language lang how d stands, in login v.
 func (s *Server) news(lang string, v idp.View, d smartcard.Desk) news {
-	if d.Stage == smartcard.Redeemed && s.silent(d) {
+	if d.Stage == smartcard.Redeemed && silent(d) {
 		d.Report = smartcard.Report{Doing: smartcard.AgentStopped}
 	}
 	n := news{Event: "progress", Port: d.Agent.Port, State: d.Report.Doing, Left: d.Report.TriesLeft}
@@ -120,7 +120,7 @@ func (s *Server) news(lang string, v idp.View, d smartcard.Desk) news {
 func said(m web.Message) string { return strings.TrimSpace(m.Text + " " + m.Action) }
 
 // silent says that the agent at a desk is not heard of any more.
-func (s *Server) silent(d smartcard.Desk) bool { return s.Logins.Now().Sub(d.Heard()) > silence }
+func silent(d smartcard.Desk) bool { return d.Silent > silence }
 
 // over is the news of a question that has ended.
 var over = news{Event: "over", Ended: true}

@@ -134,7 +134,7 @@ func (s *Server) progress(w http.ResponseWriter, r *http.Request) {
 	if !read(w, r, maxAnswer, &told) {
 		return
 	}
-	report, ok := told.report(s.Now())
+	report, ok := told.report()
 	if !ok {
 		fail(w, http.StatusBadRequest, invalidRequest)
 		return
@@ -192,7 +192,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, c smartcard.Call
 	}
 	ctx := context.WithoutCancel(r.Context()) // an agent that has gone changes nothing
 	c.Once = "refused"                        // it happens once, and what the agent said last was heard already
-	t, err := s.Desks.Report(ctx, c, refusal(reason, s.Now()), s.Now())
+	t, err := s.Desks.Report(ctx, c, refusal(reason), s.Now())
 	if err != nil {
 		s.Log.WarnContext(ctx, "desk cannot tell its page", "error", err.Error())
 	}

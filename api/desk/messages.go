@@ -10,7 +10,6 @@ import (
 	"mime"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/go-jose/go-jose/v4"
 
@@ -109,8 +108,8 @@ func notices(all []web.Message) []challenge.Notice {
 const mostTries = 15
 
 // report returns what there is to keep, or false if it says nothing.
-func (p progress) report(now time.Time) (smartcard.Report, bool) {
-	r := smartcard.Report{Doing: p.State, At: now.UTC()}
+func (p progress) report() (smartcard.Report, bool) {
+	r := smartcard.Report{Doing: p.State}
 	wrong := p.State == smartcard.PINWrong
 	if p.Left != nil && wrong {
 		r.TriesLeft = *p.Left
@@ -126,8 +125,8 @@ type response struct {
 }
 
 // refusal is what the page shows of a refused card.
-func refusal(reason error, now time.Time) smartcard.Report {
-	r := smartcard.Report{Doing: smartcard.Refused, Code: api.Code(reason), At: now.UTC()}
+func refusal(reason error) smartcard.Report {
+	r := smartcard.Report{Doing: smartcard.Refused, Code: api.Code(reason)}
 	if ended, ok := errors.AsType[smartcard.Ended](reason); ok {
 		r.Date = ended.At
 	}

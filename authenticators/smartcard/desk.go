@@ -32,9 +32,7 @@ type Agent struct {
 	Port          int    `json:"port,omitempty"` // of 127.0.0.1, where it waits for the browser; 0 if nowhere
 	KeyThumbprint string `json:"key"`            // RFC 7638, of the key that it made for this run
 
-	// What the room writes.
-	At   time.Time `json:"at,omitzero"`   // when it came
-	Ends time.Time `json:"ends,omitzero"` // when agents of its version end, if people are told by now
+	Ends time.Time `json:"ends,omitzero"` // the room writes when agents of its version end, if people are told by now
 }
 
 // good says whether a can be kept, and put into a message.
@@ -64,7 +62,7 @@ func (r *Room) Redeem(ctx context.Context, handle string, a Agent) (challenge.Qu
 		return challenge.Question{}, Ahead{}, fmt.Errorf("redeem handle: %w", err)
 	}
 
-	a.At, a.Ends = now.UTC(), soon
+	a.Ends = soon
 	t, err := r.transactions.Redeem(ctx, nameOf(handle), a, now)
 	if err != nil {
 		return challenge.Question{}, Ahead{}, fmt.Errorf("redeem handle: %w", err)

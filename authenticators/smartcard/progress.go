@@ -71,7 +71,6 @@ type Report struct {
 	TriesLeft int       `json:"tries_left,omitempty"` // with PINWrong
 	Code      string    `json:"code,omitempty"`       // with Refused: the message that says why
 	Date      time.Time `json:"date,omitzero"`        // with Refused: since when, where the message has a day
-	At        time.Time `json:"at,omitzero"`          // when it was heard
 }
 
 // Desk is how a transaction stands at its desk.
@@ -79,14 +78,10 @@ type Desk struct {
 	Transaction
 	Stage  Stage
 	Report Report // zero until there was one
-}
 
-// Heard is when the agent was last heard of: zero if there is none.
-func (d Desk) Heard() time.Time {
-	if d.Report.At.After(d.Agent.At) {
-		return d.Report.At
-	}
-	return d.Agent.At
+	// Silent is how long nothing was heard of the agent, as the store measures
+	// it: who asks and who heard may be two servers, whose clocks differ.
+	Silent time.Duration
 }
 
 // Desks tells the pages how things go at the desks.

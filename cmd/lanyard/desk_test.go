@@ -343,38 +343,55 @@ func TestDeskNews(t *testing.T) {
 	})
 	t.Run("own rule: an agent that is not heard of has stopped", func(t *testing.T) {
 		p, a := s.redeemed()
-		if _, err := s.clock.Advance(3 * time.Second); err != nil {
-			t.Fatal(err)
-		}
+		s.pass(3 * time.Second)
 		a.report("pin_prompt")
-		if _, err := s.clock.Advance(3 * time.Second); err != nil {
-			t.Fatal(err)
-		}
+		s.pass(3 * time.Second)
 		if got := p.news(s, a.question.Transaction); got["state"] != "pin_prompt" {
 			t.Errorf("an agent that was heard of three seconds ago: %v", got)
 		}
-		if _, err := s.clock.Advance(2 * time.Second); err != nil {
-			t.Fatal(err)
-		}
+		s.pass(2 * time.Second)
 		if got := p.news(s, a.question.Transaction); got["code"] != "AGT-05" || got["ended"] != true {
 			t.Errorf("an agent that was not: %v", got)
 		}
 		p.again()
 		p.wantPage(http.StatusOK, "The card reader program stopped before sign-in finished.")
 	})
+	for name, ahead := range map[string]time.Duration{"ahead": 30 * time.Second, "behind": -30 * time.Second} {
+		t.Run("own rule: nor is an agent taken for silent, or silence for an agent, whose server has its clock "+name+" of the page's", func(t *testing.T) {
+			s := startDesks(t, ahead)
+			p, handle := s.asked()
+			a := newDeskAgent(t, s.issuer, s.card(card(oneRole), year), func() time.Time { return s.clock.Now().Add(ahead) })
+			a.redeem(handle)
+			for range 3 {
+				s.pass(3 * time.Second)
+				a.report("pin_prompt")
+				if got := p.news(s, a.question.Transaction); got["state"] != "pin_prompt" {
+					t.Errorf("an agent that was heard of just now: %v", got)
+				}
+			}
+			s.pass(5 * time.Second)
+			if got := p.news(s, a.question.Transaction); got["code"] != "AGT-05" {
+				t.Errorf("an agent that was not heard of for five seconds: %v", got)
+			}
+			a.report("pin_prompt")
+			a.respond(a.answer(nil)).wantOK(t)
+			p.again()
+			here := p.at.String()
+			p.wantPage(http.StatusOK, "Your card has been checked")
+			s.pass(5 * time.Second)
+			p.open(here)
+			p.wantPage(http.StatusOK, "The card reader program stopped before sign-in finished.")
+		})
+	}
 	t.Run("own rule: nobody is sent to an agent that has stopped", func(t *testing.T) {
 		p, a := s.signed()
 		p.again()
 		here := p.at.String()
-		if _, err := s.clock.Advance(6 * time.Second); err != nil {
-			t.Fatal(err)
-		}
+		s.pass(6 * time.Second)
 		a.report("signing")
 		p.open(here)
 		p.wantPage(http.StatusOK, "Your card has been checked")
-		if _, err := s.clock.Advance(6 * time.Second); err != nil {
-			t.Fatal(err)
-		}
+		s.pass(6 * time.Second)
 		p.open(here)
 		p.wantPage(http.StatusOK, "The card reader program stopped before sign-in finished.")
 	})

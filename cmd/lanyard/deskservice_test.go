@@ -10,6 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alicebob/miniredis/v2"
+	goredis "github.com/redis/go-redis/v9"
+
 	"github.com/lanyard-id/lanyard/api/dev"
 	"github.com/lanyard-id/lanyard/authenticators/smartcard/cardca"
 	"github.com/lanyard-id/lanyard/authenticators/smartcard/virtualcard"
@@ -23,23 +26,41 @@ type deskService struct {
 	t         *testing.T
 	events    func() []idp.Event
 	clock     *dev.Clock
+	redis     *miniredis.Miniredis
 	authority *cardca.Authority
 	closing   chan struct{}
 }
 
-func startDesk(t *testing.T) *deskService {
+func startDesk(t *testing.T) *deskService { return startDesks(t, 0) }
+
+// startDesks is startDesk with two servers: what agents call is of one, whose
+// clock is so far ahead of the other's, which has the pages.
+func startDesks(t *testing.T, ahead time.Duration) *deskService {
 	t.Helper()
 	server := httptest.NewUnstartedServer(nil)
-	clock := dev.NewClock(time.Now)
-	p := aParts(t, "http://"+server.Listener.Addr().String(), clock.Now, aMiniredis(t))
-	wired, err := wire(p.parts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &deskService{running: running{issuer: p.issuer, log: p.logged}, t: t, events: p.people.Events, clock: clock, authority: p.authority,
+	clock, memory := dev.NewClock(time.Now), miniredis.RunT(t) // whose time goes by with pass alone
+	rdb := goredis.NewClient(&goredis.Options{Addr: memory.Addr()})
+	t.Cleanup(func() { _ = rdb.Close() })
+	p := aParts(t, "http://"+server.Listener.Addr().String(), clock.Now, rdb)
+	s := &deskService{running: running{issuer: p.issuer, log: p.logged}, t: t, events: p.people.Events, clock: clock, redis: memory, authority: p.authority,
 		closing: make(chan struct{})}
-	wired.pages.Desk.Closing = s.closing
-	server.Config.Handler = wired.pages.Routes()
+	routes := func(now func() time.Time) http.Handler {
+		p.now = now
+		wired, err := wire(p.parts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wired.pages.Desk.Closing = s.closing
+		return wired.pages.Routes()
+	}
+	pages, agents := routes(clock.Now), routes(func() time.Time { return clock.Now().Add(ahead) })
+	server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/desk/v1/") && r.Method == http.MethodPost {
+			agents.ServeHTTP(w, r)
+			return
+		}
+		pages.ServeHTTP(w, r)
+	})
 	server.Start()
 	t.Cleanup(server.Close)
 	return s
@@ -135,9 +156,10 @@ func (s *deskService) lastEvent() idp.Event {
 	return all[len(all)-1]
 }
 
-// pass moves the service's clock on.
+// pass lets time go by, for the service and for its Redis.
 func (s *deskService) pass(d time.Duration) {
 	s.t.Helper()
+	s.redis.FastForward(d)
 	if _, err := s.clock.Advance(d); err != nil {
 		s.t.Fatal(err)
 	}

@@ -104,7 +104,9 @@ func stands(t *testing.T, opened func(*testing.T, time.Time) TransactionStore) {
 	wait := smartcard.Report{Doing: smartcard.PINWrong, TriesLeft: 2}
 	want := func(stage smartcard.Stage, r smartcard.Report) {
 		t.Helper()
-		if d, err := s.Desk(t.Context(), "tx", now); err != nil || d != (smartcard.Desk{Transaction: tx, Stage: stage, Report: r}) {
+		d, err := s.Desk(t.Context(), "tx", now)
+		d.Silent = 0 // the store's clock may run
+		if err != nil || d != (smartcard.Desk{Transaction: tx, Stage: stage, Report: r}) {
 			t.Errorf("Desk = %+v, %v; want %s with %+v", d, err, stage, r)
 		}
 	}

@@ -136,3 +136,46 @@ func TestClocks(t *testing.T) {
 		t.Errorf("%d cases", cases)
 	}
 }
+
+func TestSilence(t *testing.T) {
+	t.Run("own rule: how long an agent is silent is the same for every server, whatever their clocks say", func(t *testing.T) {
+		m := miniredis.RunT(t)
+		rdb := goredis.NewClient(&goredis.Options{Addr: m.Addr()})
+		t.Cleanup(func() { _ = rdb.Close() })
+		truth := time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
+		one, other := clock{&truth, 30 * time.Second}, clock{&truth, -30 * time.Second}
+		hears, asks := redis.New(rdb, one.now), redis.New(rdb, other.now)
+		silent := func(want time.Duration) {
+			t.Helper()
+			if d, err := asks.Desk(t.Context(), "tx", other.now()); err != nil || d.Silent != want {
+				t.Errorf("silent for %v, %v; want %v", d.Silent, err, want)
+			}
+		}
+		must := func(err error) {
+			t.Helper()
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		pass := func() { truth = truth.Add(3 * time.Second); m.FastForward(3 * time.Second) }
+		must(hears.Open(t.Context(), smartcard.Transaction{ID: "tx", Login: "l", Expires: one.now().Add(5 * time.Minute)}, one.now().Add(time.Minute)))
+		pass()
+		silent(0) // there is nobody to be heard
+		_, err := hears.Redeem(t.Context(), "tx", smartcard.Agent{KeyThumbprint: "agent"}, one.now())
+		must(err)
+		pass()
+		silent(3 * time.Second)
+		c := smartcard.Caller{Transaction: "tx", KeyThumbprint: "agent", Once: "1"}
+		_, err = hears.Report(t.Context(), c, smartcard.Report{Doing: smartcard.PINPrompt}, one.now())
+		must(err)
+		silent(0)
+		pass()
+		taken, err := hears.Answer(t.Context(), c, one.now())
+		must(err)
+		pass()
+		must(hears.Settle(t.Context(), taken, "cc", authenticators.Evidence{}, one.now().Add(time.Minute)))
+		silent(6 * time.Second) // although its life is another now
+		pass()
+		silent(9 * time.Second)
+	})
+}

@@ -28,12 +28,16 @@ redis.call('PEXPIRE', KEYS[1], ARGV[5])
 return 1
 `)
 
+// A transaction says under 'heard' how much of its life was left when its agent
+// was heard of last. Redis counts lives down, and it is one for all servers, so
+// what is left now says how long the agent has been silent.
+
 // handOut gives the transaction to the first, and writes down who that was.
 var handOut = goredis.NewScript(`
 local d = redis.call('HMGET', KEYS[1], 'state', 'redeemable', 'expires', 'tx')
 local now = tonumber(ARGV[1])
 if d[1] ~= 'open' or tonumber(d[2]) <= now or tonumber(d[3]) <= now then return false end
-redis.call('HSET', KEYS[1], 'state', 'redeemed', 'agent_key', ARGV[2], 'agent', ARGV[3])
+redis.call('HSET', KEYS[1], 'state', 'redeemed', 'agent_key', ARGV[2], 'agent', ARGV[3], 'heard', redis.call('PTTL', KEYS[1]))
 return d[4]
 `)
 
@@ -54,7 +58,7 @@ if not d[1] or d[1] ~= ARGV[2] and d[1] ~= ARGV[7] then return false end
 if tonumber(d[2]) <= tonumber(ARGV[1]) or d[3] ~= ARGV[3] then return false end
 if redis.call('HLEN', KEYS[1]) > tonumber(ARGV[6]) then return false end
 if redis.call('HSETNX', KEYS[1], 'once:' .. ARGV[4], '') == 0 then return false end
-redis.call('HSET', KEYS[1], 'report', ARGV[5])
+redis.call('HSET', KEYS[1], 'report', ARGV[5], 'heard', redis.call('PTTL', KEYS[1]))
 return {d[4], d[5]}
 `)
 
@@ -63,9 +67,12 @@ return {d[4], d[5]}
 const maxFields = 400
 
 // settle writes the outcome if the question was taken and nothing written yet.
+// Its life becomes another, and its agent has been silent for as long as before.
 var settle = goredis.NewScript(`
-if redis.call('HGET', KEYS[1], 'state') ~= 'answered' then return 0 end
-redis.call('HSET', KEYS[1], 'state', 'settled', 'completion', ARGV[1], 'evidence', ARGV[2], 'expires', ARGV[3])
+local d = redis.call('HMGET', KEYS[1], 'state', 'heard')
+if d[1] ~= 'answered' then return 0 end
+local heard = tonumber(d[2] or 0) - redis.call('PTTL', KEYS[1]) + tonumber(ARGV[4])
+redis.call('HSET', KEYS[1], 'state', 'settled', 'completion', ARGV[1], 'evidence', ARGV[2], 'expires', ARGV[3], 'heard', heard)
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
 return 1
 `)
@@ -139,20 +146,27 @@ func transaction(doing string, err error, answered ...string) (smartcard.Transac
 
 // Desk implements smartcard.Desks.
 func (s *Store) Desk(ctx context.Context, id string, now time.Time) (smartcard.Desk, error) {
-	return desk(lookAtDesk(ctx, s.rdb, id), now)
+	p := s.rdb.Pipeline()
+	read := lookAtDesk(ctx, p, id)
+	_, _ = p.Exec(ctx) // each command has its own error
+	return read(now)
 }
 
-func lookAtDesk(ctx context.Context, rdb goredis.Cmdable, id string) *goredis.SliceCmd {
-	return rdb.HMGet(ctx, deskKey(id), "state", "expires", "tx", "agent", "report")
-}
-
-// desk reads how a transaction stands.
-func desk(answered *goredis.SliceCmd, now time.Time) (smartcard.Desk, error) {
-	fields, err := answered.Result()
-	if err != nil {
-		return smartcard.Desk{}, fmt.Errorf("look at transaction: %w", outage(err))
+// lookAtDesk asks for a transaction, and returns what reads the answers.
+func lookAtDesk(ctx context.Context, p goredis.Pipeliner, id string) func(now time.Time) (smartcard.Desk, error) {
+	fields := p.HMGet(ctx, deskKey(id), "state", "expires", "tx", "agent", "report", "heard")
+	left := p.PTTL(ctx, deskKey(id))
+	return func(now time.Time) (smartcard.Desk, error) {
+		if err := errors.Join(fields.Err(), left.Err()); err != nil {
+			return smartcard.Desk{}, fmt.Errorf("look at transaction: %w", outage(err))
+		}
+		return desk(fields.Val(), left.Val(), now)
 	}
-	if fields[0] == nil {
+}
+
+// desk reads how a transaction stands that has so much of its life left.
+func desk(fields []any, left time.Duration, now time.Time) (smartcard.Desk, error) {
+	if fields[0] == nil || left < 0 { // it may end between the two questions
 		return smartcard.Desk{}, authenticators.ErrAnswer
 	}
 	text := func(i int) string { v, _ := fields[i].(string); return v }
@@ -162,6 +176,11 @@ func desk(answered *goredis.SliceCmd, now time.Time) (smartcard.Desk, error) {
 		if fields[i] != nil {
 			err = errors.Join(err, json.Unmarshal([]byte(text(i)), part))
 		}
+	}
+	if fields[5] != nil {
+		heard, notRead := strconv.ParseFloat(text(5), 64) // Lua writes a number as it likes
+		err = errors.Join(err, notRead)
+		d.Silent = max(0, time.Duration(heard)*time.Millisecond-left)
 	}
 	if err != nil {
 		return smartcard.Desk{}, fmt.Errorf("decode transaction: %w", err)

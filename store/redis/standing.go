@@ -26,10 +26,10 @@ func (s *Store) Standing(ctx context.Context, id, key string, now time.Time) (id
 // AtDesk is Standing and Desk at once. A desk without an ID is over.
 func (s *Store) AtDesk(ctx context.Context, id, key, tx string, now time.Time) (idp.Login, *idp.Session, smartcard.Desk, error) {
 	p := s.rdb.Pipeline()
-	read, fields := standing(ctx, p, id, key), lookAtDesk(ctx, p, tx)
+	read, readDesk := standing(ctx, p, id, key), lookAtDesk(ctx, p, tx)
 	_, _ = p.Exec(ctx)
 	l, session, err := read(now)
-	d, deskErr := desk(fields, now)
+	d, deskErr := readDesk(now)
 	if errors.Is(deskErr, authenticators.ErrAnswer) {
 		d, deskErr = smartcard.Desk{}, nil
 	}
