@@ -70,8 +70,16 @@ func layersIn(policy, machine, user string, administrator, person int) ([]Layer,
 	return layers, errors.Join(problems...)
 }
 
-// readFile returns what a file says that nobody else may change.
+// readFile returns what a file says that nobody else may change, or put in place
+// of another, or take away.
 func readFile(path string, owners []int, closed fs.FileMode) (string, error) {
+	folder, err := os.Stat(filepath.Dir(path))
+	if err == nil {
+		err = kept(filepath.Dir(path), folder, owners, closed, "0755")
+	}
+	if err != nil {
+		return "", err
+	}
 	// Before it is opened, because opening a pipe would wait for its writer; and
 	// after, because it may be another by then.
 	info, err := os.Stat(path)
@@ -101,8 +109,13 @@ func trusted(path string, info fs.FileInfo, owners []int, closed fs.FileMode) er
 	if !info.Mode().IsRegular() {
 		return fmt.Errorf("%s is no regular file", path)
 	}
+	return kept(path, info, owners, closed, "0644")
+}
+
+// kept says why a file or folder is not kept by one who may say what counts.
+func kept(path string, info fs.FileInfo, owners []int, closed fs.FileMode, better string) error {
 	if info.Mode().Perm()&closed != 0 {
-		return fmt.Errorf("%s may be changed by others (mode %04o): chmod it to 0644", path, info.Mode().Perm())
+		return fmt.Errorf("%s may be changed by others (mode %04o): chmod it to %s", path, info.Mode().Perm(), better)
 	}
 	owner, ok := info.Sys().(*syscall.Stat_t)
 	for _, uid := range owners {

@@ -31,6 +31,33 @@ func TestLayers(t *testing.T) {
 			t.Errorf("layersIn() = %+v, %v", layers, err)
 		}
 	})
+	t.Run("own rule: no file counts in a folder where others may put another in its place, nor one that they took away", func(t *testing.T) {
+		folder := func(mode os.FileMode) string {
+			path := write(t, "agent.conf", "", 0o644)
+			if err := os.Chmod(filepath.Dir(path), mode); err != nil {
+				t.Fatal(err)
+			}
+			return path
+		}
+		for name, files := range map[string][3]string{
+			"a policy":                               {folder(0o775), missing, missing},
+			"settings of the computer":               {missing, folder(0o757), missing},
+			"settings of a person":                   {missing, missing, folder(0o777)},
+			"a policy that somebody took away":       {filepath.Join(filepath.Dir(folder(0o777)), "policy.conf"), missing, missing},
+			"a policy in a folder that root has not": {folder(0o755), missing, missing},
+		} {
+			administrator, want := us, "may be changed by others"
+			if strings.HasSuffix(name, "not") {
+				administrator, want = us+1, "belongs to somebody who may not say this"
+			}
+			if _, err := layersIn(files[0], files[1], files[2], administrator, us); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: layersIn() = %v", name, err)
+			}
+		}
+		if _, err := layersIn(missing, missing, folder(0o775), us, us); err != nil {
+			t.Errorf("a person's group is theirs: layersIn() = %v", err)
+		}
+	})
 	pipe := filepath.Join(t.TempDir(), "pipe")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)

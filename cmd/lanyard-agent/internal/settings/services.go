@@ -28,8 +28,10 @@ func services(s *Settings, layers []Layer) (map[string]Said, error) {
 			break
 		}
 	}
+	var err error
+	s.Services, err = listed(from)
 	for _, l := range layers {
-		if l.Rank == CommandLine && from.Rank < CommandLine && l.Values[nameIssuer].Text != "" && l.Values[nameIssuer].Text != from.Values[nameIssuer].Text {
+		if l.Rank == CommandLine && from.Rank < CommandLine && !amongst(s.Services, l) {
 			return nil, fmt.Errorf("%w (%s), and the command line does not count over that", ErrOverruled, whence(from))
 		}
 	}
@@ -40,9 +42,16 @@ func services(s *Settings, layers []Layer) (map[string]Said, error) {
 			chosen[n] = Said{Name: n, From: "default", Rank: Default}
 		}
 	}
-	var err error
-	s.Services, err = listed(from)
 	return chosen, err
+}
+
+// amongst says whether the service that a layer names, in part or in whole, is
+// one of those.
+func amongst(all []desk.Service, l Layer) bool {
+	issuer, origin := l.Values[nameIssuer].Text, l.Values[nameOrigin].Text
+	return issuer == "" && origin == "" || slices.ContainsFunc(all, func(s desk.Service) bool {
+		return (issuer == "" || issuer == s.Issuer) && (origin == "" || origin == s.Origin)
+	})
 }
 
 func whence(l Layer) string {

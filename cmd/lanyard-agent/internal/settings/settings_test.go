@@ -114,8 +114,20 @@ func TestReadServices(t *testing.T) {
 		if !errors.Is(err, ErrOverruled) || !strings.Contains(err.Error(), "/etc/m:1") {
 			t.Errorf("Read() = %v", err)
 		}
-		if _, err := Read(says(Machine, "/etc/m:1", "Issuer="+hospital), says(CommandLine, "option --issuer", "Issuer="+hospital)); err != nil {
-			t.Errorf("Read() = %v for the same", err)
+		for _, other := range [][]string{{"Origin=https://pages.example"}, {"Issuer=" + hospital, "Origin=https://pages.example"}} {
+			if _, err := Read(says(Machine, "/etc/m:1", "Issuer="+hospital), says(CommandLine, "option", other...)); !errors.Is(err, ErrOverruled) {
+				t.Errorf("Read() = %v for %v", err, other)
+			}
+		}
+		for _, same := range [][]string{{"Issuer=" + hospital}, {"Origin=" + hospital}, {"Issuer=" + hospital, "Origin=" + hospital}} {
+			if _, err := Read(says(Machine, "/etc/m:1", "Issuer="+hospital), says(CommandLine, "option", same...)); err != nil {
+				t.Errorf("Read() = %v for %v, which is the same", err, same)
+			}
+		}
+	})
+	t.Run("own rule: a command line that says where pages are, and of which service not, is told so", func(t *testing.T) {
+		if _, err := Read(says(CommandLine, "option --origin", "Origin="+hospital), says(User, "u", "Issuer="+hospital)); err == nil {
+			t.Error("it was dropped without a word")
 		}
 	})
 }
