@@ -21,9 +21,9 @@ const maxTable = 16 << 20
 
 // SamePerson says nil if the other end of a loopback connection is a program of
 // this person in this session. It asks the kernel, which nobody can mislead.
-func SamePerson(peer, here net.Addr) error {
+func SamePerson(peer, local net.Addr) error {
 	theirs, ok1 := peer.(*net.TCPAddr)
-	own, ok2 := here.(*net.TCPAddr)
+	own, ok2 := local.(*net.TCPAddr)
 	if !ok1 || !ok2 || theirs.IP.To4() == nil || own.IP.To4() == nil {
 		return errStranger
 	}
@@ -34,13 +34,14 @@ func SamePerson(peer, here net.Addr) error {
 	if uid != os.Getuid() {
 		return errStranger
 	}
-	ours, err := sessionOf("self")
+	here := system("/")
+	ours, err := here.sessionOf("self", uid)
 	if err != nil {
 		return err
 	}
 	return holdersOf(inode, func(pid string) bool {
-		theirs, err := sessionOf(pid)
-		return err == nil && theirs.same(ours)
+		theirs, err := here.sessionOf(pid, uid)
+		return err == nil && here.same(theirs, ours)
 	})
 }
 
@@ -84,39 +85,4 @@ func holdersOf(inode string, right func(pid string) bool) error {
 		}
 	}
 	return errStranger
-}
-
-// session is where a process runs.
-type session struct {
-	number string // of the login, as the kernel's audit counts them; "" where it counts none
-	shared bool   // it is run by its person's manager of services, for all their desks
-}
-
-// same says whether two processes can be at one desk. What a person's manager
-// runs belongs to no desk, and serves each: the manager logs in by itself, so
-// its number is that of no desktop.
-func (s session) same(other session) bool {
-	return s.number == other.number || s.shared || other.shared
-}
-
-// sessionOf says where a process runs.
-func sessionOf(pid string) (session, error) {
-	b, err := os.ReadFile("/proc/" + pid + "/sessionid") //nolint:gosec // a number of the kernel's
-	if errors.Is(err, os.ErrNotExist) {
-		return session{}, nil // a kernel that counts none has one
-	}
-	if err != nil {
-		return session{}, fmt.Errorf("find the session: %w", err)
-	}
-	groups, err := os.ReadFile("/proc/" + pid + "/cgroup") //nolint:gosec // likewise
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return session{}, fmt.Errorf("find the session: %w", err)
-	}
-	return session{strings.TrimSpace(string(b)), managed(string(groups), os.Getuid())}, nil
-}
-
-// managed says whether control groups are those of services that a person's
-// manager runs (systemd: user@1000.service).
-func managed(groups string, uid int) bool {
-	return strings.Contains(groups, fmt.Sprintf("/user@%d.service/", uid))
 }

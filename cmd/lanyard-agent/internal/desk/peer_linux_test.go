@@ -117,18 +117,6 @@ func TestSamePerson(t *testing.T) {
 			t.Error("it was let in")
 		}
 	})
-	t.Run("own rule: what a person's manager of services runs is at each of their desks", func(t *testing.T) {
-		one, two := session{number: "1"}, session{number: "2"}
-		service := session{number: "3", shared: managed("0::/user.slice/user-1000.slice/user@1000.service/app.slice/lanyard-agent.service\n", 1000)}
-		if one.same(two) || !one.same(service) || !service.same(two) || !one.same(one) {
-			t.Error("desks are mixed up")
-		}
-		for _, groups := range []string{"0::/user.slice/user-1000.slice/session-2.scope\n", "0::/user.slice/user-1001.slice/user@1001.service/x\n", "0::/\n", ""} {
-			if managed(groups, 1000) {
-				t.Errorf("%q is no service of 1000", groups)
-			}
-		}
-	})
 	t.Run("D3: who begins at the same port as this person, and goes elsewhere, is told apart", func(t *testing.T) {
 		elsewhere, err := net.Listen("tcp4", "127.0.0.1:0")
 		if err != nil {
