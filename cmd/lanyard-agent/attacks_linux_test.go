@@ -70,7 +70,7 @@ func TestOtherPerson(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer func() { _ = os.RemoveAll(folder) }()
-		path, err := socketPath(func(name string) string { return map[string]string{"XDG_RUNTIME_DIR": folder}[name] })
+		path, err := socketPath(inFolder(folder))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -121,7 +121,7 @@ type agentProcess struct {
 func (a *attempt) starts() *agentProcess {
 	a.t.Helper()
 	p := &agentProcess{cmd: exec.Command(filepath.Join(programs(a.t), "lanyard-agent"), "--issuer", a.w.issuer, "--origin", a.w.issuer),
-		path: filepath.Join(a.folder, "lanyard-agent.sock"), ended: make(chan struct{})}
+		path: socketOf(a.t, a.env), ended: make(chan struct{})}
 	p.cmd.Env, p.cmd.Stderr, p.cmd.Stdout = a.env, &p.said, &p.said
 	if err := p.cmd.Start(); err != nil {
 		a.t.Fatal(err)
@@ -141,7 +141,7 @@ func (a *attempt) starts() *agentProcess {
 func (p *agentProcess) ready(t *testing.T) {
 	t.Helper()
 	for deadline := time.Now().Add(soon()); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		if there, _ := handOver(t.Context(), p.path, ""); there {
+		if occupied(t.Context(), p.path) {
 			return
 		}
 	}
@@ -313,7 +313,7 @@ func (a *attempt) leavesNothing() {
 // next signs in again at the same desk, in another browser.
 func (a *attempt) next() {
 	a.t.Helper()
-	if there, _ := handOver(a.t.Context(), a.agent.path, ""); !there {
+	if !occupied(a.t.Context(), a.agent.path) {
 		a.agent = a.starts()
 		a.agent.ready(a.t)
 	}

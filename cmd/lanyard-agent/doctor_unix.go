@@ -30,7 +30,7 @@ func (e *examination) session(ctx context.Context) {
 	if e.getenv("XDG_RUNTIME_DIR") == "" {
 		e.note(warn, "session", "there is no XDG_RUNTIME_DIR, so "+filepath.Dir(path)+" stands in for it", "sign in to the desktop by a session of systemd (libpam-systemd)")
 	}
-	if there, _ := handOver(ctx, path, ""); there {
+	if occupied(ctx, path) {
 		e.note(fine, "session", "an agent waits for sign-in pages", "")
 		return
 	}

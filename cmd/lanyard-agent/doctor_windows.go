@@ -22,7 +22,7 @@ func (e *examination) session(ctx context.Context) {
 		e.note(fail, "session", firstLine(err), "sign in to Windows anew")
 		return
 	}
-	if there, _ := handOver(ctx, path, ""); there {
+	if occupied(ctx, path) {
 		e.note(fine, "session", "an agent waits for sign-in pages", "")
 		return
 	}

@@ -172,7 +172,7 @@ func (o options) open(ctx context.Context, in *os.File, out io.Writer, link stri
 	if err != nil {
 		return err
 	}
-	if there, err := handOver(ctx, path, link); there {
+	if err := handOver(ctx, path, link); !errors.Is(err, errNobody) {
 		return err
 	}
 	r, err := o.begin(in, out)
@@ -192,11 +192,7 @@ func (o options) open(ctx context.Context, in *os.File, out io.Writer, link stri
 	s.says = r.standing.line
 	err = s.once(ctx, link)
 	if errors.Is(err, errResident) { // it came in this very moment
-		there, handed := handOver(ctx, path, link)
-		if !there {
-			return err
-		}
-		return handed
+		return handOver(ctx, path, link)
 	}
 	select {
 	case own := <-came:

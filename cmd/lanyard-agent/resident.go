@@ -21,43 +21,48 @@ const maxLink = 4 << 10
 // errResident says that an agent waits in this session already.
 var errResident = errors.New("an agent is running in this session already")
 
-// handOver gives a link to the agent that waits, and says whether there is one.
-func handOver(ctx context.Context, path, link string) (bool, error) {
+// maxReport bounds what an agent may answer.
+const maxReport = 64 << 10
+
+// say says a line to the agent of this session, and returns the line that it
+// answers. errNobody if none waits there.
+func say(ctx context.Context, path, line string) (string, error) {
 	c, err := dialSession(ctx, path)
 	if err != nil {
-		return false, nil //nolint:nilerr // nobody waits there
+		return "", errNobody
 	}
 	defer func() { _ = c.Close() }()
-	_ = c.SetDeadline(time.Now().Add(5 * time.Second))
-	if _, err := io.WriteString(c, link+"\n"); err != nil {
-		return true, fmt.Errorf("hand over the link: %w", err)
+	_ = c.SetDeadline(time.Now().Add(patience)) // a closed one fails below
+	if _, err := io.WriteString(c, line+"\n"); err != nil {
+		return "", fmt.Errorf("speak with the agent of this session: %w", err)
 	}
-	answer, err := bufio.NewReader(c).ReadString('\n')
-	if err != nil || strings.TrimSpace(answer) != "ok" {
-		return true, errors.New("the agent of this session did not take the link")
+	answer, err := bufio.NewReader(io.LimitReader(c, maxReport)).ReadString('\n')
+	if err != nil {
+		return "", fmt.Errorf("speak with the agent of this session: %w", err)
 	}
-	return true, nil
+	return strings.TrimSpace(answer), nil
+}
+
+// handOver gives a link to the agent that waits. errNobody if there is none.
+func handOver(ctx context.Context, path, link string) error {
+	answer, err := say(ctx, path, link)
+	if err == nil && answer != "ok" {
+		err = errors.New("the agent of this session did not take the link")
+	}
+	return err
 }
 
 // occupied says whether an agent waits there: one that just ends has a socket, and
 // says nothing.
 func occupied(ctx context.Context, path string) bool {
-	c, err := dialSession(ctx, path)
-	if err != nil {
-		return false
-	}
-	defer func() { _ = c.Close() }()
-	_ = c.SetDeadline(time.Now().Add(5 * time.Second))
-	if _, err := io.WriteString(c, "\n"); err != nil {
-		return false
-	}
-	_, err = bufio.NewReader(c).ReadString('\n')
+	_, err := say(ctx, path, "")
 	return err == nil
 }
 
 // Bounds of an agent that waits.
 const (
 	mostLinks = 4               // at once: one that is signed in by, and some that are told to wait
+	mostTalks = 16              // with those who hand over links, or ask how the agent stands
 	endTime   = 4 * time.Second // that links in hand may take when the agent is told to stop
 	placeTime = 6 * time.Second // for the agent before to end
 )
@@ -92,6 +97,7 @@ func (s *session) stay(ctx context.Context, ready func()) error {
 		return fmt.Errorf("wait for links: %w", err)
 	}
 	defer func() { _ = l.Close() }()
+	talks := make(chan struct{}, mostTalks)
 	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
 	defer stop()
 	defer s.finish()
@@ -104,7 +110,12 @@ func (s *session) stay(ctx context.Context, ready func()) error {
 			}
 			return fmt.Errorf("wait for links: %w", err)
 		}
-		s.answer(ctx, c)
+		select {
+		case talks <- struct{}{}:
+			s.links.Go(func() { s.answer(ctx, c); <-talks }) // whoever is slow keeps nobody waiting
+		default:
+			_ = c.Close() // so many at once are none of ours
+		}
 	}
 }
 
@@ -120,6 +131,9 @@ func (s *session) once(ctx context.Context, link string) error {
 // take takes the place of this session's agent. Where one has it and answers,
 // there is nothing to do; one that ends is waited for.
 func (s *session) take(ctx context.Context) (leave func(), err error) {
+	if err := makePlace(s.path); err != nil {
+		return nil, err
+	}
 	for waited := time.Duration(0); ; waited += 50 * time.Millisecond {
 		if occupied(ctx, s.path) {
 			return nil, errResident
@@ -161,7 +175,7 @@ func (s *session) answer(ctx context.Context, c net.Conn) {
 func (s *session) start(ctx context.Context, link string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ended || s.inHand == mostLinks {
+	if s.ended || ctx.Err() != nil || s.inHand == mostLinks {
 		return false
 	}
 	s.inHand++

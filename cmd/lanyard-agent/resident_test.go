@@ -11,12 +11,17 @@ import (
 	"time"
 )
 
+// inFolder is an environment that has nothing but the session's folder.
+func inFolder(folder string) func(string) string {
+	return func(name string) string { return map[string]string{"XDG_RUNTIME_DIR": folder}[name] }
+}
+
 func TestResident(t *testing.T) {
 	folder := t.TempDir()
 	if err := os.Chmod(folder, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	path, err := socketPath(func(string) string { return folder })
+	path, err := socketPath(inFolder(folder))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,8 +34,8 @@ func TestResident(t *testing.T) {
 	<-ready
 	t.Run("own rule: a link goes to the agent that waits in the session, and the next one does too", func(t *testing.T) {
 		for _, link := range []string{"lanyard-desk:one", "lanyard-desk:two"} {
-			if there, err := handOver(t.Context(), path, link); !there || err != nil {
-				t.Errorf("handOver() = %v, %v", there, err)
+			if err := handOver(t.Context(), path, link); err != nil {
+				t.Errorf("handOver() = %v", err)
 			}
 			if got := <-began; got != link {
 				t.Errorf("it got %q", got)
@@ -39,13 +44,13 @@ func TestResident(t *testing.T) {
 	})
 	t.Run("own rule: there are only so many links at once", func(t *testing.T) {
 		for range mostLinks - 2 {
-			if _, err := handOver(t.Context(), path, "lanyard-desk:more"); err != nil {
+			if err := handOver(t.Context(), path, "lanyard-desk:more"); err != nil {
 				t.Error(err)
 			}
 			<-began
 		}
-		if there, err := handOver(t.Context(), path, "lanyard-desk:too-many"); !there || err == nil {
-			t.Errorf("handOver() = %v, %v", there, err)
+		if err := handOver(t.Context(), path, "lanyard-desk:too-many"); err == nil || errors.Is(err, errNobody) {
+			t.Errorf("handOver() = %v", err)
 		}
 	})
 	t.Run("own rule: there is one agent in a session", func(t *testing.T) {
@@ -70,7 +75,7 @@ func TestResident(t *testing.T) {
 			t.Errorf("stay() = %v", err)
 		}
 		<-there
-		if there, _ := handOver(t.Context(), path, ""); !there {
+		if !occupied(t.Context(), path) {
 			t.Error("nobody is there")
 		}
 		stopNext()
@@ -108,8 +113,8 @@ func TestResident(t *testing.T) {
 		if got := <-began; got != "first" {
 			t.Errorf("it began with %q", got)
 		}
-		if there, err := handOver(t.Context(), path, "second"); !there || err != nil {
-			t.Errorf("handOver() = %v, %v", there, err)
+		if err := handOver(t.Context(), path, "second"); err != nil {
+			t.Errorf("handOver() = %v", err)
 		}
 		<-began
 		may <- struct{}{}
@@ -121,7 +126,7 @@ func TestResident(t *testing.T) {
 		if err := <-ended; err != nil {
 			t.Errorf("once() = %v", err)
 		}
-		if there, _ := handOver(t.Context(), path, ""); there {
+		if occupied(t.Context(), path) {
 			t.Error("it is there still")
 		}
 	})
@@ -130,7 +135,7 @@ func TestResident(t *testing.T) {
 		if err := os.Chmod(open, 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := socketPath(func(string) string { return open }); err == nil {
+		if _, err := socketPath(inFolder(open)); err == nil {
 			t.Error("the folder is open to others")
 		}
 	})

@@ -1,13 +1,11 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"strings"
 	"time"
@@ -23,24 +21,15 @@ var errNobody = errors.New("no agent waits in this session; it starts with the n
 // askStatus is what is said on an agent's socket in place of a link.
 const askStatus = "status"
 
-// maxReport bounds what an agent may answer.
-const maxReport = 64 << 10
-
 // statusOf asks the agent of this session how it stands. errNobody if there is
 // none.
 func statusOf(ctx context.Context, path string) (report, error) {
-	c, err := (&net.Dialer{Timeout: 2 * time.Second}).DialContext(ctx, "unix", path)
+	line, err := say(ctx, path, askStatus)
 	if err != nil {
-		return report{}, errNobody
+		return report{}, err
 	}
-	defer func() { _ = c.Close() }()
-	_ = c.SetDeadline(time.Now().Add(patience)) // a closed one fails below
-	if _, err := io.WriteString(c, askStatus+"\n"); err != nil {
-		return report{}, fmt.Errorf("ask the agent of this session: %w", err)
-	}
-	line, err := bufio.NewReader(io.LimitReader(c, maxReport)).ReadBytes('\n')
 	var r report
-	if err != nil || json.Unmarshal(line, &r) != nil {
+	if json.Unmarshal([]byte(line), &r) != nil {
 		return report{}, errors.New("the agent of this session does not say how it stands")
 	}
 	return r, nil

@@ -69,6 +69,7 @@ type agent struct {
 	cmd    *exec.Cmd
 	ended  chan error
 	folder string
+	socket string
 }
 
 // start starts an agent and waits until it does for sign-in pages.
@@ -86,7 +87,7 @@ func (s desktop) start(t *testing.T, program string, more ...string) agent {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	a := agent{cmd: cmd, ended: make(chan error, 1), folder: s.folder}
+	a := agent{cmd: cmd, ended: make(chan error, 1), folder: s.folder, socket: socketOf(t, cmd.Env)}
 	t.Cleanup(func() { _ = cmd.Process.Kill(); <-a.ended })
 	lines := bufio.NewScanner(out)
 	for lines.Scan() && !strings.HasPrefix(lines.Text(), "ready") {
@@ -248,7 +249,7 @@ func TestTray(t *testing.T) {
 		}
 		w.click(from, menu["Close"])
 		a.ends(t)
-		if _, err := statusOf(t.Context(), filepath.Join(s.folder, "lanyard-agent.sock")); !errors.Is(err, errNobody) {
+		if _, err := statusOf(t.Context(), a.socket); !errors.Is(err, errNobody) {
 			t.Errorf("statusOf() = %v", err)
 		}
 	})
@@ -307,7 +308,7 @@ func TestTray(t *testing.T) {
 				t.Fatal(err)
 			}
 			a := desktop{bus: bus, folder: folder}.start(t, program)
-			r, err := statusOf(t.Context(), filepath.Join(folder, "lanyard-agent.sock"))
+			r, err := statusOf(t.Context(), a.socket)
 			if err != nil || r.Process != a.cmd.Process.Pid {
 				t.Errorf("statusOf() = %+v, %v", r, err)
 			}
