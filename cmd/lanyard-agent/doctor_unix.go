@@ -13,8 +13,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"github.com/lanyard-id/lanyard/cmd/lanyard-agent/internal/desk"
 )
 
 // noReaderService is what to do without a service for card readers.
@@ -59,12 +57,11 @@ func (e *examination) links(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, program, "query", "default", "x-scheme-handler/"+desk.Scheme).Output() //nolint:gosec // found on the PATH
-	switch entry := strings.TrimSpace(string(out)); {
-	case err != nil || entry == "":
+	switch entry := opener(ctx, program); {
+	case entry == "":
 		e.note(fail, "links", "nobody opens the links of sign-in pages", "install the agent's package; without one, start the agent in this session")
 	case !slices.Contains([]string{installedEntry, sessionEntry}, entry):
-		e.note(fail, "links", fmt.Sprintf("the links of sign-in pages are opened by %.80q", entry), "run: xdg-mime default "+installedEntry+" x-scheme-handler/"+desk.Scheme)
+		e.note(fail, "links", fmt.Sprintf("the links of sign-in pages are opened by %.80q", entry), "run: xdg-mime default "+installedEntry+" "+schemeType)
 	default:
 		e.note(fine, "links", "this agent opens the links of sign-in pages", "")
 	}

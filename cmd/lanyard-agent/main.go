@@ -34,7 +34,10 @@ const (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := command(os.Stdin, os.Stderr).ExecuteContext(ctx)
+	err := withoutCore()
+	if err == nil {
+		err = command(os.Stdin, os.Stderr).ExecuteContext(ctx)
+	}
 	stop()
 	if err == nil {
 		return

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"os"
 	"slices"
@@ -26,6 +27,15 @@ func TestOptions(t *testing.T) {
 		s, err := options{issuer: "https://id.example/realm"}.settings()
 		if err != nil || len(s.Services) != 1 || s.Services[0].Origin != "https://id.example" || s.Named("Issuer").From != "option --issuer" {
 			t.Errorf("settings() = %+v, %v", s, err)
+		}
+	})
+	t.Run("own rule: what comes as a link is no option", func(t *testing.T) {
+		for _, link := range []string{"--help", "--virtual-card=/x", "-h", "lanyard-desk:other"} {
+			c := command(nil, io.Discard)
+			c.SetArgs([]string{"open", "--", link})
+			if err := c.ExecuteContext(t.Context()); !errors.Is(err, errUsage) || !strings.Contains(err.Error(), "the link cannot be read") {
+				t.Errorf("open -- %s: %v", link, err)
+			}
 		}
 	})
 	t.Run("own rule: every setting that counts is shown, with where it comes from", func(t *testing.T) {

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"debug/elf"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -95,7 +96,7 @@ func TestPackage(t *testing.T) {
 	})
 	t.Run("own rule: entries and unit start the program of the package", func(t *testing.T) {
 		for path, want := range map[string]string{
-			"usr/share/applications/" + installedEntry:                                  "/usr/bin/lanyard-agent open %u",
+			"usr/share/applications/" + installedEntry:                                  "/usr/bin/lanyard-agent open -- %u",
 			"etc/xdg/autostart/lanyard-agent.desktop":                                   "/usr/bin/lanyard-agent",
 			"usr/lib/systemd/user/lanyard-agent.service":                                "/usr/bin/lanyard-agent",
 			"usr/lib/systemd/user/graphical-session.target.wants/lanyard-agent.service": "/usr/bin/lanyard-agent",
@@ -130,7 +131,21 @@ func TestPackage(t *testing.T) {
 		}
 	})
 	t.Run("own rule: the package brings readers, a window for passcodes and links", func(t *testing.T) {
-		for _, want := range []string{"pcscd", "pinentry-", "xdg-utils", "desktop-file-utils"} {
+		program, err := elf.Open(filepath.Join(root, "usr/bin/lanyard-agent"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer program.Close()
+		libraries, err := program.ImportedLibraries()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range libraries { // all of which are in one package
+			if !slices.Contains([]string{"libc.so.6", "libdl.so.2", "libpthread.so.0"}, l) {
+				t.Errorf("the program wants %s", l)
+			}
+		}
+		for _, want := range []string{"libc6", "pcscd", "pinentry-", "xdg-utils", "desktop-file-utils"} {
 			if !slices.ContainsFunc(p.Depends, func(d string) bool { return strings.HasPrefix(d, want) }) {
 				t.Errorf("it depends on %q", p.Depends)
 			}

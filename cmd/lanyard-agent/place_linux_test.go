@@ -1,13 +1,16 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -132,6 +135,28 @@ func TestSlowTalkers(t *testing.T) {
 		stop()
 		if err := <-ended; err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+func TestWithoutCore(t *testing.T) {
+	t.Run("own rule: no core file is written of the agent, nor of the windows that it opens, however it was started", func(t *testing.T) {
+		folder := short(t)
+		cmd := exec.Command(filepath.Join(programs(t), "lanyard-agent"))
+		cmd.Env = []string{"PATH=/nowhere", "HOME=" + folder, "XDG_RUNTIME_DIR=" + folder}
+		out, err := cmd.StderrPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
+		for lines := bufio.NewScanner(out); lines.Scan() && !strings.HasPrefix(lines.Text(), "ready"); {
+		}
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", cmd.Process.Pid))
+		if err != nil || !regexp.MustCompile(`(?m)^Max core file size +0 +0 `).Match(b) {
+			t.Errorf("%s, %v", b, err)
 		}
 	})
 }

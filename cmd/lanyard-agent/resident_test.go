@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"path/filepath"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -137,30 +135,6 @@ func TestResident(t *testing.T) {
 		}
 		if _, err := socketPath(inFolder(open)); err == nil {
 			t.Error("the folder is open to others")
-		}
-	})
-}
-
-func TestRegister(t *testing.T) {
-	t.Run("own rule: links are opened by this program, whatever its path is called", func(t *testing.T) {
-		home, bin := t.TempDir(), t.TempDir()
-		xdg := filepath.Join(bin, "xdg-mime")
-		if err := os.WriteFile(xdg, []byte("#!/bin/sh\nexit 0\n"), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
-		undo, err := register(t.Context(), func(name string) string { return map[string]string{"HOME": home}[name] }, `/opt/a "b"/lanyard-agent`)
-		if err != nil {
-			t.Fatal(err)
-		}
-		entry := filepath.Join(home, ".local/share/applications/lanyard-agent-session.desktop")
-		b, err := os.ReadFile(entry)
-		if err != nil || !strings.Contains(string(b), `Exec="/opt/a \\"b\\"/lanyard-agent" open %u`) {
-			t.Errorf("%s, %v", b, err)
-		}
-		undo()
-		if _, err := os.Stat(entry); !os.IsNotExist(err) {
-			t.Error("it was left there")
 		}
 	})
 }

@@ -130,7 +130,7 @@ export class Desk {
   handles() {
     const command = [built("lanyard-agent"), ...this.options].join(" ");
     writeFileSync(join(this.home, "share/applications/lanyard-agent.desktop"),
-      `[Desktop Entry]\nType=Application\nName=Lanyard\nExec=${command} open %u\nNoDisplay=true\nMimeType=x-scheme-handler/lanyard-desk;\n`);
+      `[Desktop Entry]\nType=Application\nName=Lanyard\nExec=${command} open -- %u\nNoDisplay=true\nMimeType=x-scheme-handler/lanyard-desk;\n`);
     writeFileSync(join(this.home, "config/mimeapps.list"), "[Default Applications]\nx-scheme-handler/lanyard-desk=lanyard-agent.desktop\n");
   }
 }
