@@ -17,7 +17,7 @@ import (
 const maxNetworks = 10_000
 
 // Arrivals bounds how many logins each network may begin at this server, or how
-// many cards it may ask for: each is kept for minutes. It is generous, for a
+// many cards it may ask for, or how many links its agents may bring: each is kept for minutes. It is generous, for a
 // whole hospital may come from one address.
 type Arrivals struct {
 	each  rate.Limit

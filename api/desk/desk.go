@@ -65,6 +65,7 @@ type Config struct {
 	Desks    smartcard.Desks
 	Refusals Refusals
 	Words    Words
+	Arrivals func(context.Context) time.Duration // how long who redeems has to wait; 0 if not at all
 	Now      func() time.Time
 	Log      *slog.Logger
 }
@@ -91,6 +92,10 @@ func (s *Server) Mount(r chi.Router) {
 
 // redeem gives the question to the agent that shows its handle first.
 func (s *Server) redeem(w http.ResponseWriter, r *http.Request) {
+	if wait := s.Arrivals(r.Context()); wait > 0 {
+		s.Words.Problem(w, r, "", idp.Limited{Wait: wait})
+		return
+	}
 	var asked redemption
 	if !read(w, r, maxBody, &asked) {
 		return
@@ -126,12 +131,9 @@ func (s *Server) redeem(w http.ResponseWriter, r *http.Request) {
 // what the page says of it: the person reads the same in both places. A card
 // that the agent shows is judged before its passcode is asked.
 func (s *Server) progress(w http.ResponseWriter, r *http.Request) {
-	caller, ok := s.prove(w, r, progressPath)
-	if !ok {
-		return
-	}
 	var told progress
-	if !read(w, r, maxAnswer, &told) {
+	caller, ok := s.hear(w, r, progressPath, &told)
+	if !ok {
 		return
 	}
 	report, ok := told.report()
@@ -164,12 +166,9 @@ func (s *Server) progress(w http.ResponseWriter, r *http.Request) {
 // response judges the card's answer and gives the completion code to the
 // agent, and to nobody else.
 func (s *Server) response(w http.ResponseWriter, r *http.Request) {
-	caller, ok := s.prove(w, r, responsePath)
-	if !ok {
-		return
-	}
 	var answer response
-	if !read(w, r, maxAnswer, &answer) {
+	caller, ok := s.hear(w, r, responsePath, &answer)
+	if !ok {
 		return
 	}
 
@@ -180,6 +179,13 @@ func (s *Server) response(w http.ResponseWriter, r *http.Request) {
 	}
 
 	write(w, http.StatusOK, map[string]string{"cc": completion})
+}
+
+// hear returns which agent calls, with what it says in v, or answers and returns
+// false.
+func (s *Server) hear(w http.ResponseWriter, r *http.Request, path string, v any) (smartcard.Caller, bool) {
+	caller, ok := s.prove(w, r, path)
+	return caller, ok && read(w, r, maxAnswer, v)
 }
 
 // refuse tells page, journal and agent why an answer was not taken. The page

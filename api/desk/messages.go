@@ -114,8 +114,9 @@ func (p progress) report() (smartcard.Report, bool) {
 	if p.Left != nil && wrong {
 		r.TriesLeft = *p.Left
 	}
+	r.Shows = p.X5C != nil
 	return r, p.State.Reportable() && wrong == (p.Left != nil) && r.TriesLeft >= 0 && r.TriesLeft <= mostTries &&
-		(p.X5C == nil || p.State == smartcard.CardIn)
+		(!r.Shows || p.State == smartcard.CardIn)
 }
 
 // response is the card's answer.

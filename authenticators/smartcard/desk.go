@@ -109,7 +109,7 @@ func (r *Room) Show(ctx context.Context, c Caller, x5c [][]byte) (Ahead, error) 
 	} else if taken != nil {
 		return Ahead{}, fmt.Errorf("take question: %w", taken)
 	}
-	return Ahead{}, err
+	return Ahead{}, fmt.Errorf("the card was shown, and nothing is proved: %w", err) // anybody has its certificate
 }
 
 // Respond judges the card's signature on the question that c redeemed, with

@@ -71,6 +71,7 @@ type Report struct {
 	TriesLeft int       `json:"tries_left,omitempty"` // with PINWrong
 	Code      string    `json:"code,omitempty"`       // with Refused: the message that says why
 	Date      time.Time `json:"date,omitzero"`        // with Refused: since when, where the message has a day
+	Shows     bool      `json:"-"`                    // with CardIn: a certificate came with it
 }
 
 // Desk is how a transaction stands at its desk.
@@ -84,6 +85,10 @@ type Desk struct {
 	Silent time.Duration
 }
 
+// MostShown is how many certificates one transaction may be shown: each is
+// looked up in the registry, and asked about at its authority.
+const MostShown = 20
+
 // Desks tells the pages how things go at the desks.
 type Desks interface {
 	// Desk returns how transaction id stands, or authenticators.ErrAnswer if
@@ -92,7 +97,8 @@ type Desks interface {
 
 	// Report keeps r in place of the last one, in one atomic step, and returns
 	// the transaction. It is authenticators.ErrAnswer if c did not redeem the
-	// transaction, if c.Once came before or too many came, and at another stage
+	// transaction, if c.Once came before or too many came, after MostShown that
+	// show a certificate, and at another stage
 	// than r belongs to: Answered for Refused, Redeemed for everything else, and
 	// Settled too for Signing and AgentStopped: the agent still waits for the
 	// browser, or does not any more.

@@ -119,7 +119,7 @@ type PolicyConfig struct {
 	AAL2Max  time.Duration `key:"aal2_max" default:"12h" help:"longest session after signing in at AAL2"`
 	AAL2Idle time.Duration `key:"aal2_idle" default:"30m" help:"how long such a session lives without an act of its person"`
 
-	BeginsEach   int `key:"begins_each" default:"200" help:"how many logins a second each network may begin at one server, and how many cards at desks it may ask for; 0: as many as come"`
+	BeginsEach   int `key:"begins_each" default:"200" help:"how many logins a second each network may begin at one server, how many cards at desks it may ask for, and how many links its agents may bring; 0: as many as come"`
 	BeginsAtOnce int `key:"begins_at_once" default:"2000" help:"how many it may begin, and ask for, at once"`
 
 	Keys KeysPolicyConfig `key:"keys"`

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lanyard-id/lanyard/authenticators/smartcard"
 	"github.com/lanyard-id/lanyard/authenticators/smartcard/challenge"
 	"github.com/lanyard-id/lanyard/idp"
 )
@@ -317,11 +318,41 @@ func TestDeskNews(t *testing.T) {
 		if n := len(s.events()) - before; n != 1 {
 			t.Errorf("%d rows in the journal, want 1", n)
 		}
+		if e := s.lastEvent(); e.Kind != idp.SignInNo || !strings.HasPrefix(e.Reason, "the card was shown, and nothing is proved: ") {
+			t.Errorf("the journal says %+v", e)
+		}
 		if got := a.respond(a.answer(nil)); got.status != http.StatusUnauthorized {
 			t.Errorf("an answer after that: %d, %v", got.status, got.body)
 		}
 		p.again()
 		p.wantPage(http.StatusForbidden, "This card is not linked to a profile.")
+	})
+	t.Run("own rule: an agent shows only so many cards for one question", func(t *testing.T) {
+		_, a := s.redeemed()
+		shown := map[string]any{"state": "card_in", "x5c": [][]byte{a.card.Certificate().Raw}}
+		show := func() answered { return a.post("/desk/v1/progress", shown, a.prove("/desk/v1/progress", nil)) }
+		for range smartcard.MostShown {
+			show().wantOK(t)
+		}
+		if got := show(); got.status != http.StatusUnauthorized {
+			t.Errorf("the card after that: %d, %v", got.status, got.body)
+		}
+		a.report("pin_prompt") // which asks nobody
+	})
+	t.Run("own rule: a network redeems only so many links at once, and those that wait are not used up", func(t *testing.T) {
+		s := startDesks(t, 0, func(p *parts) { p.beginsEach, p.beginsAtOnce = 0.1, 2 })
+		_, handle := s.asked()
+		a := s.agent()
+		for range 2 {
+			if got := a.post("/desk/v1/redeem", a.redemption(digest())); got.status != http.StatusGone {
+				t.Errorf("a link that there is not: %d, %v", got.status, got.body)
+			}
+		}
+		if got := a.post("/desk/v1/redeem", a.redemption(handle)); got.status != http.StatusTooManyRequests || got.body["code"] != "LIM-01" {
+			t.Errorf("one more: %d, %v", got.status, got.body)
+		}
+		s.pass(11 * time.Second)
+		a.redeem(handle)
 	})
 	t.Run("smartcard: of a card that ends soon the agent is told before its passcode is asked", func(t *testing.T) {
 		_, handle := s.asked()
@@ -358,7 +389,7 @@ func TestDeskNews(t *testing.T) {
 	})
 	for name, ahead := range map[string]time.Duration{"ahead": 30 * time.Second, "behind": -30 * time.Second} {
 		t.Run("own rule: nor is an agent taken for silent, or silence for an agent, whose server has its clock "+name+" of the page's", func(t *testing.T) {
-			s := startDesks(t, ahead)
+			s := startDesks(t, ahead, func(*parts) {})
 			p, handle := s.asked()
 			a := newDeskAgent(t, s.issuer, s.card(card(oneRole), year), func() time.Time { return s.clock.Now().Add(ahead) })
 			a.redeem(handle)

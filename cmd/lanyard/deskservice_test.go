@@ -31,17 +31,19 @@ type deskService struct {
 	closing   chan struct{}
 }
 
-func startDesk(t *testing.T) *deskService { return startDesks(t, 0) }
+func startDesk(t *testing.T) *deskService { return startDesks(t, 0, func(*parts) {}) }
 
 // startDesks is startDesk with two servers: what agents call is of one, whose
-// clock is so far ahead of the other's, which has the pages.
-func startDesks(t *testing.T, ahead time.Duration) *deskService {
+// clock is so far ahead of the other's, which has the pages. change changes what
+// they are put together from.
+func startDesks(t *testing.T, ahead time.Duration, change func(*parts)) *deskService {
 	t.Helper()
 	server := httptest.NewUnstartedServer(nil)
 	clock, memory := dev.NewClock(time.Now), miniredis.RunT(t) // whose time goes by with pass alone
 	rdb := goredis.NewClient(&goredis.Options{Addr: memory.Addr()})
 	t.Cleanup(func() { _ = rdb.Close() })
 	p := aParts(t, "http://"+server.Listener.Addr().String(), clock.Now, rdb)
+	change(&p.parts)
 	s := &deskService{running: running{issuer: p.issuer, log: p.logged}, t: t, events: p.people.Events, clock: clock, redis: memory, authority: p.authority,
 		closing: make(chan struct{})}
 	routes := func(now func() time.Time) http.Handler {

@@ -138,7 +138,8 @@ func wire(p parts) (*service, error) {
 		return nil, err
 	}
 	// Counted apart: a sign-in by card is one of each, and must not count twice.
-	begins, asks := api.NewArrivals(p.beginsEach, p.beginsAtOnce, p.now), api.NewArrivals(p.beginsEach, p.beginsAtOnce, p.now)
+	arrivals := func() *api.Arrivals { return api.NewArrivals(p.beginsEach, p.beginsAtOnce, p.now) }
+	begins, asks, redeems := arrivals(), arrivals(), arrivals()
 
 	browser := &api.Browser{Secure: isHTTPS(p.issuer)}
 	pages := api.New(api.Config{
@@ -166,7 +167,7 @@ func wire(p parts) (*service, error) {
 			Pause: tellEvery, Now: p.now, Log: p.log},
 		log: p.log,
 	}
-	agents := desk.New(desk.Config{Origin: origin(p.issuer), Room: room, Desks: live, Refusals: logins, Words: pages, Now: p.now, Log: p.log})
+	agents := desk.New(desk.Config{Origin: origin(p.issuer), Room: room, Desks: live, Refusals: logins, Words: pages, Arrivals: redeems.Wait, Now: p.now, Log: p.log})
 	pages.Desk = &api.Desk{Desks: live, Shown: live, Card: room, Alias: hostOf(p.issuer), Origin: origin(p.issuer), Mount: agents.Mount}
 	return &service{room: room, keys: open.keys, site: site, pages: pages, ops: metrics.Handler(p.readiness(live.Ping)), metrics: metrics, told: told}, nil
 }

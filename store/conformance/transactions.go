@@ -164,6 +164,12 @@ func reports(t *testing.T, redeemed func(*testing.T, time.Time) (TransactionStor
 	report(another, no, now, refused)
 	report(another, wait, tx.Expires, refused)
 	report(another, wait, now, nil)
+	for n := range smartcard.MostShown + 1 {
+		another.Once = fmt.Sprint("shows ", n)
+		report(another, smartcard.Report{Doing: smartcard.CardIn, Shows: true}, now, map[bool]error{true: refused}[n == smartcard.MostShown])
+	}
+	another.Once = "shows none"
+	report(another, smartcard.Report{Doing: smartcard.CardIn}, now, nil)
 	if _, err := s.Answer(t.Context(), theCaller, now); err != nil {
 		t.Fatal(err)
 	}

@@ -58,6 +58,7 @@ if not d[1] or d[1] ~= ARGV[2] and d[1] ~= ARGV[7] then return false end
 if tonumber(d[2]) <= tonumber(ARGV[1]) or d[3] ~= ARGV[3] then return false end
 if redis.call('HLEN', KEYS[1]) > tonumber(ARGV[6]) then return false end
 if redis.call('HSETNX', KEYS[1], 'once:' .. ARGV[4], '') == 0 then return false end
+if ARGV[8] == '1' and redis.call('HINCRBY', KEYS[1], 'shown', 1) > tonumber(ARGV[9]) then return false end
 redis.call('HSET', KEYS[1], 'report', ARGV[5], 'heard', redis.call('PTTL', KEYS[1]))
 return {d[4], d[5]}
 `)
@@ -206,7 +207,7 @@ func (s *Store) Report(ctx context.Context, c smartcard.Caller, r smartcard.Repo
 		return smartcard.Transaction{}, fmt.Errorf("encode report: %w", err)
 	}
 	got, err := report.Run(ctx, s.rdb, []string{deskKey(c.Transaction)},
-		ms(now), string(stage), c.KeyThumbprint, idp.Hash(c.Once), b, maxFields, string(also)).StringSlice()
+		ms(now), string(stage), c.KeyThumbprint, idp.Hash(c.Once), b, maxFields, string(also), r.Shows, smartcard.MostShown).StringSlice()
 	return transaction("keep report", err, got...)
 }
 
