@@ -27,7 +27,7 @@ func TestRedirect(t *testing.T) {
 			"https://rp.example.evil.example/callback", "https://evilrp.example/callback", "https://rp.examp1e/callback", "https://rp.éxample/callback",
 			"javascript:alert(1)", "data:text/html,x", "http://127.0.0.1:9/cb", "http://localhost/cb",
 		}},
-		{"P1, RFC 8252 §7.3: only a native application's loopback may vary its port", native, []string{
+		{"P1, P17, RFC 8252 §7.3: only a native application's loopback may vary its port", native, []string{
 			"http://127.0.0.1/cb", "http://127.0.0.1:1/cb", "http://127.0.0.1:51004/cb", "http://127.0.0.1:65535/cb", "http://[::1]:51004/cb", "http://localhost/cb",
 		}, []string{
 			"http://127.0.0.1:/cb", "http://127.0.0.1:0/cb", "http://127.0.0.1:00080/cb", "http://127.0.0.1:65536/cb", "http://127.0.0.1:999999/cb",

@@ -190,13 +190,6 @@ for (const layout of ["standard", "cis2"]) {
       }
     }
 
-    test("RFC 8252 §7.3: a public client on this computer signs in from any port", async () => {
-      for (const redirect of ["http://127.0.0.1/callback", "http://127.0.0.1:49152/callback"]) {
-        const result = await signIn(await discover("program", client.None()), { redirect, browser: new Browser(redirect) });
-        checkClaims(result, "program");
-      }
-    });
-
     test("own rule: of two roles the chosen one is in the tokens, and is offered the next time", async () => {
       const config = await discover("basic");
       const first = await signIn(config, { card: "0000102", role: "555000000203" });
@@ -241,6 +234,22 @@ for (const layout of ["standard", "cis2"]) {
         assert.equal(told.error, error, told.stack);
       }
     };
+
+    test("P17, RFC 8252 §7.3: a public client on this computer signs in from any port", async () => {
+      for (const redirect of ["http://127.0.0.1/callback", "http://127.0.0.1:49152/callback"]) {
+        const result = await signIn(await discover("program", client.None()), { redirect, browser: new Browser(redirect) });
+        checkClaims(result, "program");
+      }
+      // No secret proves it: what a code was asked for with does.
+      const config = await discover("program", client.None());
+      const browser = new Browser("http://127.0.0.1/callback");
+      await refused(signIn(config, { redirect: browser.home, browser, pkce: false }), "invalid_request");
+      await refused(signIn(config, { redirect: browser.home, browser, checks: { pkceCodeVerifier: client.randomPKCECodeVerifier() } }), "invalid_grant");
+      for (const elsewhere of ["http://localhost:49152/callback", "http://127.0.0.1:49152/other", "https://127.0.0.1/callback", "lanyard-test:/callback"]) {
+        const { end } = await new Browser().signIn(client.buildAuthorizationUrl(config, { redirect_uri: elsewhere, scope: "openid" }));
+        assert.equal(end.status, 400, elsewhere);
+      }
+    });
 
     test("OIDC Core §3.1.2.6: what cannot be is told to the client", async () => {
       const config = await discover("basic");
