@@ -16,6 +16,7 @@ import (
 )
 
 func TestMigrateCommand(t *testing.T) {
+	t.Parallel()
 	settings := map[string]string{"postgres.url": newDatabase(t, "template1")}
 	t.Run("own rule: status says what is lacking, up brings it, and then nothing is", func(t *testing.T) {
 		if got := lanyard(t, settings, "migrate", "status"); got.status != exitFailed || !strings.Contains(got.out, "waiting  00001_registry.sql") {
@@ -59,6 +60,7 @@ func hospital(t *testing.T, change func(*directory.Document)) string {
 }
 
 func TestBootstrap(t *testing.T) {
+	t.Parallel()
 	settings := aProduction(t)
 	for _, tt := range []struct {
 		rule   string
@@ -119,6 +121,7 @@ func TestBootstrap(t *testing.T) {
 }
 
 func TestDoctor(t *testing.T) {
+	t.Parallel()
 	t.Run("own rule: what would stop a server fails, with what to do", func(t *testing.T) {
 		settings := aProduction(t)
 		sql(t, settings["postgres.url"], "DELETE FROM signing_keys")
@@ -139,12 +142,14 @@ func TestDoctor(t *testing.T) {
 			"redis.addresses": "redis://:Xk29dLq@127.0.0.1:1", "issuer": "https://u:Xk29dLq%zz@127.0.0.1:1",
 			"postgres.url": "postgres:/lanyard:Xk29dLq@127.0.0.1:1/x", "tracing.endpoint": "http://u:Xk29dLq@127.0.0.1:1",
 		} {
-			settings := map[string]string{key: value}
-			for _, args := range [][]string{{"serve"}, {"doctor"}, {"config", "show"}} {
-				if got := lanyard(t, settings, args...); strings.Contains(got.out+got.errors, "Xk29dLq") {
-					t.Errorf("%s, %v:\n%s%s", key, args, got.out, got.errors)
+			t.Run(key, func(t *testing.T) {
+				t.Parallel()
+				for _, args := range [][]string{{"serve"}, {"doctor"}, {"config", "show"}} {
+					if got := lanyard(t, map[string]string{key: value}, args...); strings.Contains(got.out+got.errors, "Xk29dLq") {
+						t.Errorf("%s, %v:\n%s%s", key, args, got.out, got.errors)
+					}
 				}
-			}
+			})
 		}
 	})
 	t.Run("own rule: it asks a running service for its name", func(t *testing.T) {
@@ -213,6 +218,7 @@ func TestLeave(t *testing.T) {
 }
 
 func TestConfigCommand(t *testing.T) {
+	t.Parallel()
 	t.Run("own rule: config show tells each value and its place, and reads no secret", func(t *testing.T) {
 		got := lanyard(t, map[string]string{"issuer": "https://id.example", "redis.password_file": written(t, "Xk29dLq")}, "config", "show", "--sources", "--listen", "localhost:9")
 		for _, want := range []string{"https://id.example", "# environment LANYARD_ISSUER", "# option --listen", "# default"} {

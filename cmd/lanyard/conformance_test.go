@@ -128,8 +128,10 @@ func denied(name string) func(metadata) bool {
 // run of the suite and one of this can be laid side by side: what is SKIP here
 // is SKIPPED there, and nothing else is.
 func TestConformance(t *testing.T) {
+	t.Parallel()
 	for _, layout := range []string{"standard", "cis2"} {
 		t.Run(layout, func(t *testing.T) {
+			t.Parallel()
 			op := aTester(t, start(t, func(o *devOptions) { o.layout = layout }))
 			for _, m := range basicPlan {
 				t.Run(m.name, func(t *testing.T) { m.pass(&exam{tester: op, t: t, person: newPerson(t)}) })

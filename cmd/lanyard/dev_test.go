@@ -110,6 +110,7 @@ func TestClock(t *testing.T) {
 }
 
 func TestDevKeys(t *testing.T) {
+	t.Parallel()
 	s := start(t, nil)
 	rotate := func(body string) answered {
 		req := request(t, http.MethodPost, s.issuer+"/dev/keys/rotate", nil, "")

@@ -84,6 +84,7 @@ func (d documented) shows(t *testing.T, p *person) map[string]any {
 }
 
 func TestDocumentedApplication(t *testing.T) {
+	t.Parallel()
 	program := builtOfGuide(t)
 	t.Run("by itself", func(t *testing.T) { documentedSignsIn(t, aDocumented(t, program, oneRole)) })
 	t.Run("by hand", func(t *testing.T) { documentedSignsOut(t, aDocumented(t, program, "")) })

@@ -109,6 +109,7 @@ func exchangeTokens(t *testing.T, s running) {
 }
 
 func TestExchangeRefusals(t *testing.T) {
+	t.Parallel()
 	s := start(t, nil)
 	tokens := s.redeem(t, "exchanges", s.signedIn(t, "exchanges", oneRole, nil), nil)
 	others := s.redeem(t, "es256", s.signedIn(t, "es256", oneRole, nil), nil)

@@ -81,8 +81,12 @@ func (s running) rotate(t *testing.T) {
 }
 
 func TestGoApplication(t *testing.T) {
+	t.Parallel()
 	for _, layout := range []string{"standard", "cis2"} {
-		t.Run(layout, func(t *testing.T) { goApplicationWorks(t, start(t, func(o *devOptions) { o.layout = layout })) })
+		t.Run(layout, func(t *testing.T) {
+			t.Parallel()
+			goApplicationWorks(t, start(t, func(o *devOptions) { o.layout = layout }))
+		})
 	}
 }
 

@@ -42,6 +42,7 @@ func tellAt(t *testing.T, settings map[string]string, at time.Time, n int) {
 }
 
 func TestServersCarryMails(t *testing.T) {
+	t.Parallel()
 	settings := aProduction(t)
 	box := withMail(t, settings)
 	t.Run("own rule: servers carry mails, each once, and one that is killed stops none", func(t *testing.T) {
@@ -100,6 +101,7 @@ func TestOutboxWithoutMailServer(t *testing.T) {
 }
 
 func TestDoctorOnWays(t *testing.T) {
+	t.Parallel()
 	w := aKeyWorld(t)
 	w.settings["federated.issuer"], w.settings["federated.client_id"], w.settings["federated.client_secret_file"] = "http://localhost:1/upstream", "lanyard", written(t, "Xk29dLqPw")
 	for rule, tt := range map[string]struct {

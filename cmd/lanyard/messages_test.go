@@ -404,6 +404,7 @@ var (
 )
 
 func TestEveryMessage(t *testing.T) {
+	t.Parallel()
 	s := start(t, nil)
 	for _, lang := range []string{"en", "cy"} {
 		words := map[string]string{}

@@ -28,6 +28,7 @@ func pair(t *testing.T) []running {
 }
 
 func TestTwoServers(t *testing.T) {
+	t.Parallel()
 	t.Run("memory", func(t *testing.T) { twoServers(t, pair(t)) })
 	t.Run("PostgreSQL and Redis", func(t *testing.T) {
 		both, _ := productionAt(t, pairIssuer, 2)

@@ -58,6 +58,7 @@ func aSentinel(t *testing.T, address string) string {
 }
 
 func TestKindsOfRedis(t *testing.T) {
+	t.Parallel()
 	settings := aProduction(t)
 	t.Run("own rule: a server stands on a Cluster", func(t *testing.T) {
 		s := serveOn(t, withSetting(withSetting(settings, "redis.cluster", "true"), "redis.addresses", aCluster(t)))

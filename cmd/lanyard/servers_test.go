@@ -24,12 +24,12 @@ import (
 // shared are the servers that the tests of this package have between them.
 // They start with the first test that asks, and stop with the last.
 var shared struct {
-	postgres, redis, keys sync.Once
-	pg                    *servers.Postgres
-	rdb                   *servers.Redis
-	keyset                []byte // which sealed the keys in the template with keys
-	err                   error
-	databases             atomic.Int64
+	postgres, redis, keys       sync.Once
+	noPostgres, noRedis, noKeys error // why there is none
+	pg                          *servers.Postgres
+	rdb                         *servers.Redis
+	keyset                      []byte // which sealed the keys in the template with keys
+	databases                   atomic.Int64
 }
 
 // asLanyard is in the environment of a process of this test that is the
@@ -67,9 +67,9 @@ func aDatabase(t *testing.T) string {
 // newDatabase returns the URL of a new database, a copy of from.
 func newDatabase(t *testing.T, from string) string {
 	t.Helper()
-	shared.postgres.Do(func() { shared.pg, shared.err = startPostgres(context.Background()) })
-	if shared.err != nil {
-		t.Fatal(shared.err)
+	shared.postgres.Do(func() { shared.pg, shared.noPostgres = startPostgres(context.Background()) })
+	if shared.noPostgres != nil {
+		t.Fatal(shared.noPostgres)
 	}
 	url, err := shared.pg.Create(t.Context(), fmt.Sprintf("test_%d", shared.databases.Add(1)), from)
 	if err != nil {
@@ -94,9 +94,9 @@ func startPostgres(ctx context.Context) (*servers.Postgres, error) {
 // it has random names.
 func aRedis(t *testing.T) string {
 	t.Helper()
-	shared.redis.Do(func() { shared.rdb, shared.err = servers.StartRedis(context.Background()) })
-	if shared.err != nil {
-		t.Fatal(shared.err)
+	shared.redis.Do(func() { shared.rdb, shared.noRedis = servers.StartRedis(context.Background()) })
+	if shared.noRedis != nil {
+		t.Fatal(shared.noRedis)
 	}
 	return shared.rdb.Address()
 }
@@ -106,9 +106,9 @@ func aRedis(t *testing.T) string {
 func aProduction(t *testing.T) map[string]string {
 	t.Helper()
 	aDatabase(t)
-	shared.keys.Do(func() { shared.err = makeKeys(t) })
-	if shared.err != nil {
-		t.Fatal(shared.err)
+	shared.keys.Do(func() { shared.noKeys = makeKeys(t) })
+	if shared.noKeys != nil {
+		t.Fatal(shared.noKeys)
 	}
 	return map[string]string{
 		"issuer": "http://localhost:1", "listen": "localhost:0", "ops_listen": "localhost:0",

@@ -32,12 +32,20 @@ import (
 // the other one.
 func onEveryStage(t *testing.T, journey func(t *testing.T, s running)) {
 	t.Helper()
-	t.Run("memory", func(t *testing.T) { journey(t, start(t, nil)) })
-	t.Run("PostgreSQL and Redis", func(t *testing.T) {
-		servers, _ := productionAt(t, "", 1)
-		journey(t, servers[0])
-	})
-	t.Run("two servers in turn", func(t *testing.T) { journey(t, inTurn(t)) })
+	for stage, open := range map[string]func(*testing.T) running{
+		"memory":              func(t *testing.T) running { t.Helper(); return start(t, nil) },
+		"two servers in turn": inTurn,
+		"PostgreSQL and Redis": func(t *testing.T) running {
+			t.Helper()
+			servers, _ := productionAt(t, "", 1)
+			return servers[0]
+		},
+	} {
+		t.Run(stage, func(t *testing.T) {
+			t.Parallel()
+			journey(t, open(t))
+		})
+	}
 }
 
 // inTurn are two servers in production behind a balancer that never asks the
@@ -157,6 +165,7 @@ func pemOf(t *testing.T, a *cardca.Authority) string {
 }
 
 func TestProduction(t *testing.T) {
+	t.Parallel()
 	both, settings := productionAt(t, pairIssuer, 2)
 	t.Run("own rule: what one server issued the other knows, and what one ended is ended", func(t *testing.T) {
 		code := both[0].signedIn(t, "basic", oneRole, nil)

@@ -201,6 +201,7 @@ func TestJudge(t *testing.T) {
 }
 
 func TestServe(t *testing.T) {
+	t.Parallel()
 	settings := aProduction(t)
 	t.Run("own rule: a server is found under its address, and tells operators that it is ready", func(t *testing.T) {
 		s := serveOn(t, settings)
