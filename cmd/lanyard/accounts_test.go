@@ -56,10 +56,12 @@ func (p *person) aToken(s running) (token, code string) {
 	return token, p.wantCode()
 }
 
-// worthNothing waits until a token is refused, and shows the code.
+// worthNothing waits until a token is refused, by either server where two are
+// asked in turn, and shows the code.
 func (s running) worthNothing(t *testing.T, token, code string) {
 	t.Helper()
-	until(t, "the token is refused", func() bool { return s.userinfo(t, token).status == http.StatusUnauthorized })
+	refused := func() bool { return s.userinfo(t, token).status == http.StatusUnauthorized }
+	until(t, "the token is refused", func() bool { return refused() && refused() })
 	s.redeem(t, "basic", code, nil).wantError(t, http.StatusBadRequest, "invalid_grant")
 }
 
