@@ -1,8 +1,9 @@
 package demo
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
@@ -96,12 +97,12 @@ func NewUpstream(c UpstreamConfig) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("upstream's issuer: %w", err)
 	}
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader) // made in no time, so nobody waits for it at the start
 	if err != nil {
 		return nil, fmt.Errorf("make the upstream's key: %w", err)
 	}
-	public := jose.JSONWebKey{Key: key.Public(), KeyID: rand.Text(), Algorithm: string(jose.RS256), Use: "sig"}
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: jose.JSONWebKey{Key: key, KeyID: public.KeyID}}, nil)
+	public := jose.JSONWebKey{Key: key.Public(), KeyID: rand.Text(), Algorithm: string(jose.ES256), Use: "sig"}
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: key, KeyID: public.KeyID}}, nil)
 	if err != nil {
 		return nil, fmt.Errorf("make the upstream's signer: %w", err)
 	}
@@ -120,7 +121,7 @@ func (u *upstream) discovery(w http.ResponseWriter, _ *http.Request) {
 	u.answer(w, http.StatusOK, map[string]any{
 		"issuer": u.Issuer, "authorization_endpoint": u.Issuer + "/authorize", "token_endpoint": u.Issuer + "/token", "jwks_uri": u.Issuer + "/jwks",
 		"response_types_supported": []string{"code"}, "response_modes_supported": []string{"query"}, "grant_types_supported": []string{"authorization_code"},
-		"subject_types_supported": []string{"public"}, "id_token_signing_alg_values_supported": []string{"RS256"},
+		"subject_types_supported": []string{"public"}, "id_token_signing_alg_values_supported": []string{"ES256"},
 		"token_endpoint_auth_methods_supported": []string{"client_secret_basic"}, "code_challenge_methods_supported": []string{"S256"},
 		"scopes_supported": []string{"openid", "email"}, "claims_supported": []string{"sub", "email", "auth_time", "amr"},
 		"authorization_response_iss_parameter_supported": true,
