@@ -24,12 +24,14 @@ import (
 // shared are the servers that the tests of this package have between them.
 // They start with the first test that asks, and stop with the last.
 var shared struct {
-	postgres, redis, keys       sync.Once
-	noPostgres, noRedis, noKeys error // why there is none
-	pg                          *servers.Postgres
-	rdb                         *servers.Redis
-	keyset                      []byte // which sealed the keys in the template with keys
-	databases                   atomic.Int64
+	postgres, keys     sync.Once
+	noPostgres, noKeys error // why there is none
+	pg                 *servers.Postgres
+	keyset             []byte // which sealed the keys in the template with keys
+	databases          atomic.Int64
+
+	mu        sync.Mutex // of what follows
+	all, idle []*servers.Redis
 }
 
 // asLanyard is in the environment of a process of this test that is the
@@ -45,8 +47,8 @@ func TestMain(m *testing.M) {
 	if shared.pg != nil {
 		_ = shared.pg.Stop()
 	}
-	if shared.rdb != nil {
-		_ = shared.rdb.Stop()
+	for _, one := range shared.all {
+		_ = one.Stop()
 	}
 	os.Exit(status)
 }
@@ -90,15 +92,29 @@ func startPostgres(ctx context.Context) (*servers.Postgres, error) {
 	return p, postgres.Migrate(ctx, url, discard())
 }
 
-// aRedis returns the address of a Redis, which tests share: what they keep in
-// it has random names.
+// aRedis returns the address of a Redis that is this test's own until it ends.
+// One that came before may have left something in it, under random names and
+// about the same people: two at once would end each other's sessions.
 func aRedis(t *testing.T) string {
 	t.Helper()
-	shared.redis.Do(func() { shared.rdb, shared.noRedis = servers.StartRedis(context.Background()) })
-	if shared.noRedis != nil {
-		t.Fatal(shared.noRedis)
+	shared.mu.Lock()
+	defer shared.mu.Unlock()
+	if len(shared.idle) == 0 {
+		one, err := servers.StartRedis(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		shared.all, shared.idle = append(shared.all, one), append(shared.idle, one)
 	}
-	return shared.rdb.Address()
+	last := len(shared.idle) - 1
+	one := shared.idle[last]
+	shared.idle = shared.idle[:last]
+	t.Cleanup(func() {
+		shared.mu.Lock()
+		defer shared.mu.Unlock()
+		shared.idle = append(shared.idle, one)
+	})
+	return one.Address()
 }
 
 // aProduction writes what a production server needs to files, with signing
