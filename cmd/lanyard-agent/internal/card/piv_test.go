@@ -159,7 +159,7 @@ func TestUse(t *testing.T) {
 	t.Run("own rule: another card in its place gets no passcode", func(t *testing.T) {
 		r, other := newRoom(with("Reader", aCard(t, "Asha", nil))), aCard(t, "Ben", nil)
 		c := opened(t, r)
-		in := c.(*inReader).c.(*plugged) //nolint:forcetypeassert // of this room
+		in := c.(*inReader).c.(*heeding).c.(*plugged) //nolint:forcetypeassert // of this room
 		r.mu.Lock()
 		in.powered = other.Power() // as if nobody had noticed
 		r.slots[0].powered = in.powered

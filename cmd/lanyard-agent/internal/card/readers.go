@@ -153,7 +153,7 @@ type inReader struct {
 
 // open connects to a card and reads what it shows to everybody.
 func open(ctx context.Context, s service, at reader) (*inReader, error) {
-	c, err := s.Connect(ctx, at.name)
+	c, err := connect(ctx, s, at.name)
 	if err != nil {
 		return nil, err
 	}
