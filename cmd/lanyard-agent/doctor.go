@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lanyard-id/lanyard/cmd/lanyard-agent/internal/card"
+	"github.com/lanyard-id/lanyard/cmd/lanyard-agent/internal/prompt"
 	"github.com/lanyard-id/lanyard/cmd/lanyard-agent/internal/settings"
 )
 
@@ -44,9 +45,13 @@ type examination struct {
 	findings []finding
 }
 
+// note notes a finding. Cards, readers and services have written parts of it.
 func (e *examination) note(v verdict, of, says, do string) {
-	e.findings = append(e.findings, finding{v, of, says, do})
+	e.findings = append(e.findings, finding{v, prompt.Line(of, mostSaid), prompt.Line(says, mostSaid), do})
 }
+
+// mostSaid is how many letters of a finding are shown.
+const mostSaid = 500
 
 // patience is how long one thing may take that the doctor asks.
 const patience = 5 * time.Second

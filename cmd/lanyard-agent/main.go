@@ -19,6 +19,7 @@ import (
 
 	"github.com/lanyard-id/lanyard/cmd/lanyard-agent/internal/card"
 	"github.com/lanyard-id/lanyard/cmd/lanyard-agent/internal/desk"
+	"github.com/lanyard-id/lanyard/cmd/lanyard-agent/internal/prompt"
 	"github.com/lanyard-id/lanyard/cmd/lanyard-agent/internal/settings"
 )
 
@@ -42,7 +43,7 @@ func main() {
 	if err == nil {
 		return
 	}
-	fmt.Fprintln(os.Stderr, "lanyard-agent:", err)
+	fmt.Fprintln(os.Stderr, "lanyard-agent:", prompt.Text(err.Error())) // a service may have said it
 	switch {
 	case errors.Is(err, errUsage), errors.Is(err, settings.ErrOverruled):
 		os.Exit(exitUsage)
@@ -135,7 +136,7 @@ func (o options) stay(ctx context.Context, in *os.File, out io.Writer) error {
 	defer end()
 	s := newSession(path, func(ctx context.Context, link string) {
 		if err := r.open(ctx, link); err != nil {
-			_, _ = fmt.Fprintln(out, "Not signed in:", err)
+			_, _ = fmt.Fprintln(out, "Not signed in:", prompt.Text(err.Error()))
 			return
 		}
 		_, _ = fmt.Fprintln(out, "Signed in. The card is not needed any more.")

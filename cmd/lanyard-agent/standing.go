@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/lanyard-id/lanyard/cmd/lanyard-agent/internal/desk"
+	"github.com/lanyard-id/lanyard/cmd/lanyard-agent/internal/prompt"
 )
 
 // report is how an agent that waits stands. There is no name in it.
@@ -153,12 +154,12 @@ func (r report) text(language string) string {
 		lines[1] = w.Works
 	}
 	for _, issuer := range r.Services {
-		lines = append(lines, fmt.Sprintf(w.Services, issuer))
+		lines = append(lines, fmt.Sprintf(w.Services, prompt.Line(issuer, mostSaid)))
 	}
 	if l := r.Last; l != nil {
 		said := fmt.Sprintf(w.Last, l.At.Local().Format("15:04"), w.Outcomes[l.Word])
 		if l.Code != "" {
-			said += " (" + l.Code + ")"
+			said += " (" + prompt.Name(l.Code) + ")"
 		}
 		lines = append(lines, said)
 	}

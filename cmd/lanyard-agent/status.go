@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lanyard-id/lanyard/cmd/lanyard-agent/internal/card"
+	"github.com/lanyard-id/lanyard/cmd/lanyard-agent/internal/prompt"
 )
 
 // errNobody says that no agent waits in this session.
@@ -104,7 +105,7 @@ func (h seenHere) text() string {
 	}
 	switch {
 	case h.Problem != "":
-		fmt.Fprintf(&b, "Card readers: %s\n", h.Problem)
+		fmt.Fprintf(&b, "Card readers: %s\n", prompt.Line(h.Problem, mostSaid))
 	case len(h.Readers) == 0:
 		b.WriteString("Card readers: none is connected\n")
 	}

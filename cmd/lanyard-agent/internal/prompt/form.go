@@ -31,6 +31,7 @@ const (
 
 // asking is the window for a passcode.
 func asking(q Question) form {
+	q = q.plain()
 	w := In(q.Language)
 	texts := []string{q.Wrong, w.Asks(q), fmt.Sprintf(w.Number, q.Code), w.Stranger,
 		fmt.Sprintf(w.Holder, q.Holder), fmt.Sprintf(w.TriesLeft, q.TriesLeft)}
@@ -40,13 +41,15 @@ func asking(q Question) form {
 
 // warning is the window before the last try.
 func warning(q Question) form {
+	q = q.plain()
 	w := In(q.Language)
-	return form{title: w.Title, texts: []string{w.Asks(q), fmt.Sprintf(w.Holder, q.Holder), w.LastTry},
+	return form{title: w.Title, texts: []string{q.Wrong, w.Asks(q), fmt.Sprintf(w.Number, q.Code), w.Stranger, fmt.Sprintf(w.Holder, q.Holder), w.LastTry},
 		left: w.TimeLeft, until: q.Until, ok: w.UseLastTry, cancel: w.Cancel}
 }
 
 // choosing is the window with several cards.
 func choosing(q Question, holders []string) form {
+	q, holders = q.plain(), lines(holders, maxName)
 	w := In(q.Language)
 	return form{title: w.Title, texts: []string{w.Asks(q), fmt.Sprintf(w.Number, q.Code), w.Stranger},
 		field: listField, label: w.Several, items: holders, left: w.TimeLeft, until: q.Until, ok: w.UseCard, cancel: w.Cancel}
@@ -83,7 +86,7 @@ func shown(text string) string {
 			b.WriteString("...")
 			break
 		}
-		if turns := unicode.Is(unicode.Bidi_Control, r); turns || r != '\n' && (unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp)) {
+		if r != '\n' && strange(r) {
 			r = ' '
 		}
 		if word++; word > maxWord && !unicode.IsSpace(r) && lines < maxLines {

@@ -36,12 +36,13 @@ const (
 
 // Ask implements Prompt. The program is ended with ctx.
 func (p Pinentry) Ask(ctx context.Context, q Question) (passcode []byte, err error) {
+	q = q.plain()
 	err = p.run(ctx, func(d *dialog) error {
 		if err := d.begin(q, p.Now()); err != nil {
 			return err
 		}
 		if q.TriesLeft == lastTry {
-			if err := d.confirm(In(q.Language).LastTry, In(q.Language).UseLastTry, In(q.Language).Cancel); err != nil {
+			if err := d.confirm(aboutLast(q), In(q.Language).UseLastTry, In(q.Language).Cancel); err != nil {
 				return err
 			}
 		}
@@ -58,6 +59,7 @@ func (p Pinentry) Ask(ctx context.Context, q Question) (passcode []byte, err err
 // Choose implements Prompt: each card has a window, with a button to the next.
 // Who sees the last one and does not want it turns away.
 func (p Pinentry) Choose(ctx context.Context, q Question, holders []string) (chosen int, err error) {
+	q, holders = q.plain(), lines(holders, maxName)
 	err = p.run(ctx, func(d *dialog) error {
 		if err := d.begin(q, p.Now()); err != nil {
 			return err
@@ -68,8 +70,8 @@ func (p Pinentry) Choose(ctx context.Context, q Question, holders []string) (cho
 			if chosen == len(holders)-1 {
 				other = w.Cancel
 			}
-			about := w.Several + "\n\n" + fmt.Sprintf(w.CardOf, chosen+1, len(holders), holders[chosen])
-			if err := d.confirm(about, w.UseCard, other); !errors.Is(err, ErrCancelled) {
+			about := append(asks(q), "", w.Several, "", fmt.Sprintf(w.CardOf, chosen+1, len(holders), fitting(holders[chosen], maxPart)))
+			if err := d.confirm(strings.Join(about, "\n"), w.UseCard, other); !errors.Is(err, ErrCancelled) {
 				return err
 			}
 		}
@@ -82,7 +84,7 @@ func (p Pinentry) Choose(ctx context.Context, q Question, holders []string) (cho
 func (p Pinentry) Tell(ctx context.Context, language, words string) error {
 	return p.run(ctx, func(d *dialog) error {
 		w := In(language)
-		return d.say("SETTITLE "+escaped(w.Title), "SETOK "+escaped(w.Close), "SETDESC "+escaped(words), "MESSAGE")
+		return d.say("SETTITLE "+escaped(w.Title), "SETOK "+escaped(w.Close), "SETDESC "+escaped(Text(words)), "MESSAGE")
 	})
 }
 
@@ -149,13 +151,34 @@ func (d *dialog) passcode(q Question) ([]byte, error) {
 	return d.ask("GETPIN")
 }
 
+// maxPart is how long a name may be in a line of Assuan, where a letter may
+// take twelve bytes: what comes after it must not be cut off.
+const maxPart = 130
+
+// asks says who asks for what, and how a person knows that it is their page.
+func asks(q Question) []string {
+	w := In(q.Language)
+	q.Service, q.Application = fitting(q.Service, maxPart), fitting(q.Application, maxPart)
+	return []string{w.Asks(q), "", fmt.Sprintf(w.Number, q.Code), w.Stranger}
+}
+
 // about is the question in words.
 func about(q Question) string {
 	w := In(q.Language)
-	lines := []string{w.Asks(q), "", fmt.Sprintf(w.Number, q.Code), w.Stranger, "",
-		fmt.Sprintf(w.Holder, q.Holder), fmt.Sprintf(w.TriesLeft, q.TriesLeft), fmt.Sprintf(w.Until, q.Until.Local().Format("15:04"))}
+	lines := append(asks(q), "", fmt.Sprintf(w.Holder, fitting(q.Holder, maxPart)), fmt.Sprintf(w.TriesLeft, q.TriesLeft),
+		fmt.Sprintf(w.Until, q.Until.Local().Format("15:04")))
 	for _, notice := range q.Notices {
 		lines = append(lines, "", notice)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// aboutLast is what is said before the last try.
+func aboutLast(q Question) string {
+	w := In(q.Language)
+	lines := append(asks(q), "", fmt.Sprintf(w.Holder, fitting(q.Holder, maxPart)), "", w.LastTry)
+	if q.Wrong != "" {
+		lines = append([]string{fitting(q.Wrong, 2*maxPart), ""}, lines...)
 	}
 	return strings.Join(lines, "\n")
 }
@@ -181,14 +204,27 @@ func (d *dialog) ask(command string) ([]byte, error) {
 // end. Text that is too long is cut.
 func escaped(text string) string {
 	var b strings.Builder
-	for _, r := range text {
-		next := strings.ReplaceAll(url.PathEscape(string(r)), "%20", " ")
-		if b.Len()+len(next) > maxLine-len("SETDESC \r\n")-len("...") {
-			return b.String() + "..."
-		}
-		b.WriteString(next)
+	for _, r := range fitting(text, maxLine-len("SETDESC \r\n")) {
+		b.WriteString(escapedLetter(r))
 	}
 	return b.String()
+}
+
+func escapedLetter(r rune) string { return strings.ReplaceAll(url.PathEscape(string(r)), "%20", " ") }
+
+// fitting is what of text has at most so many bytes when it is escaped.
+func fitting(text string, most int) string {
+	const more = "..."
+	size, kept := 0, 0 // kept is what fits with the dots
+	for at, r := range text {
+		if size <= most-len(more) {
+			kept = at
+		}
+		if size += len(escapedLetter(r)); size > most {
+			return text[:kept] + more
+		}
+	}
+	return text
 }
 
 // answered reads up to the answer of one command: data lines, then OK or ERR.

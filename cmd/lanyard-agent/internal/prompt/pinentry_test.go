@@ -89,8 +89,14 @@ func TestPinentryAsk(t *testing.T) {
 		if _, err := p.Ask(t.Context(), q); !errors.Is(err, ErrCancelled) || slices.Contains(told(), "GETPIN") {
 			t.Errorf("Ask() = %v, after %q", err, told())
 		}
+		for _, want := range []string{"id.example asks you to sign in to Records & Co.", "4711", "Dr Asha Smith", "One try left."} {
+			if said := strings.Join(told(), "\n"); !strings.Contains(said, want) {
+				t.Errorf("it does not say %q: %s", want, said)
+			}
+		}
+		q.Wrong = "That passcode is not right."
 		p, told = program(t, `GETPIN) echo "D 123456"; echo OK ;;`)
-		if _, err := p.Ask(t.Context(), q); err != nil || !slices.Contains(told(), "CONFIRM") {
+		if _, err := p.Ask(t.Context(), q); err != nil || !slices.Contains(told(), "CONFIRM") || !slices.ContainsFunc(told(), func(line string) bool { return strings.HasPrefix(line, "SETDESC That passcode is not right.") }) {
 			t.Errorf("Ask() = %v, after %q", err, told())
 		}
 	})

@@ -34,6 +34,7 @@ func NewTerminal(in *os.File, out io.Writer) *Terminal {
 
 // Ask implements Prompt. What is typed is not shown.
 func (t *Terminal) Ask(ctx context.Context, q Question) ([]byte, error) {
+	q = q.plain()
 	w := In(q.Language)
 	for _, said := range append([]string{q.Wrong}, q.Notices...) {
 		t.print(said)
@@ -53,8 +54,9 @@ func (t *Terminal) Ask(ctx context.Context, q Question) ([]byte, error) {
 // Choose implements Prompt.
 func (t *Terminal) Choose(ctx context.Context, q Question, holders []string) (int, error) {
 	w := In(q.Language)
+	t.print(w.Asks(q.plain()))
 	t.print(w.Several)
-	return t.pick(ctx, w, holders)
+	return t.pick(ctx, w, lines(holders, maxName))
 }
 
 // pick asks for the number of one of several lines.
@@ -78,7 +80,7 @@ func (t *Terminal) pick(ctx context.Context, w Words, lines []string) (int, erro
 
 // Tell implements Prompt.
 func (t *Terminal) Tell(_ context.Context, _, words string) error {
-	t.print(words)
+	t.print(Text(words))
 	return nil
 }
 
