@@ -109,6 +109,15 @@ func documentedSignsIn(t *testing.T, d documented) {
 			t.Errorf("status %d", p.status)
 		}
 	})
+	t.Run("own rule: the application for Go is told of a session that idles out where nobody waits for it", func(t *testing.T) {
+		newPerson(t).open(d.home + "/")
+		d.advance(t, "16m")
+		until(t, "it is told", func() bool {
+			p := newPerson(t)
+			p.open(d.issuer + "/dev/logouts")
+			return strings.Contains(p.text(), "told, 200")
+		})
+	})
 }
 
 func documentedSignsOut(t *testing.T, d documented) {
