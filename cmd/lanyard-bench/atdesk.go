@@ -47,6 +47,9 @@ const (
 
 // write shows the figures to people.
 func (d deskFigures) write(out io.Writer) error {
+	if d == (deskFigures{}) {
+		return nil // it was not measured
+	}
 	_, err := fmt.Fprintf(out, "\nAt a desk, from the passcode to the application: p50 %.0f ms, p95 %.0f (%s %.0f); of it %.1f ms in requests to the server (%s %.0f)\n"+
 		"and %.1f ms of CPU of its processes (%s %.0f). The agent waits with %.1f MiB (%s %d) and %.0f ms of CPU in %s (%s %.0f); its program has %.1f MiB (%s %d).\n",
 		d.P50, d.P95, verdict(d.P95 <= deskBudget), deskBudget, d.Server, verdict(d.Server <= deskServerBudget), deskServerBudget,

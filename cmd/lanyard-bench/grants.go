@@ -81,8 +81,8 @@ func (b *bench) later(alg string) []operation {
 		r, err := w.flow(n, c).run(ctx)
 		return granted{tokens: r.tokens}, err
 	}
-	ready := func(ctx context.Context) error {
-		for n := range cap(held) {
+	ready := func(ctx context.Context) error { // whichever of them is first
+		for n := range cap(held) - len(held) {
 			g, err := signIn(ctx, n)
 			if err != nil {
 				return err
@@ -103,7 +103,7 @@ func (b *bench) later(alg string) []operation {
 		g.refreshed++
 		return err
 	}}
-	exchange := operation{name: "token exchange, " + alg, budget: map[string]float64{"ES256": 0.4, "RS256": 1.4}[alg], do: func(ctx context.Context, _ int) error {
+	exchange := operation{name: "token exchange, " + alg, budget: map[string]float64{"ES256": 0.4, "RS256": 1.4}[alg], before: ready, do: func(ctx context.Context, _ int) error {
 		g := <-held
 		defer func() { held <- g }()
 		return c.exchange(ctx, s, g.tokens.id)
@@ -111,7 +111,7 @@ func (b *bench) later(alg string) []operation {
 	if alg != "ES256" {
 		return []operation{refresh, exchange}
 	}
-	return []operation{refresh, exchange, {name: "introspection", budget: 0.13, do: func(ctx context.Context, _ int) error {
+	return []operation{refresh, exchange, {name: "introspection", budget: 0.13, before: ready, do: func(ctx context.Context, _ int) error {
 		g := <-held
 		defer func() { held <- g }()
 		return c.introspect(ctx, s, g.tokens.access)

@@ -62,10 +62,11 @@ func runMeasure(ctx context.Context, args []string, out, errs io.Writer) error {
 	asJSON := flags.Bool("json", false, "write JSON")
 	round := flags.Duration("round", 4*time.Second, "how long one measurement lasts")
 	again := flags.Int("rounds", 3, "of how many measurements the middle one counts")
+	only := flags.String("only", "", "how the `names` of the operations begin that are measured, such as refresh,userinfo; all without it")
 	if err := flags.Parse(args); err != nil {
 		return errors.Join(errUsage, err)
 	}
-	all, err := measure(ctx, *program, *agent, *round, *again, func(what string) { _, _ = fmt.Fprintln(errs, "..", what) })
+	all, err := measure(ctx, *program, *agent, *only, *round, *again, func(what string) { _, _ = fmt.Fprintln(errs, "..", what) })
 	if err != nil {
 		return err
 	}

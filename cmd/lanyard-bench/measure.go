@@ -138,8 +138,9 @@ type bench struct {
 	say   func(string)
 }
 
-// measure takes every figure, of the server's program and the agent's.
-func measure(ctx context.Context, program, agent string, round time.Duration, again int, say func(string)) (figures, error) {
+// measure takes the figures of the server's program and the agent's: all, or
+// those of the operations whose names begin with a word of only.
+func measure(ctx context.Context, program, agent, only string, round time.Duration, again int, say func(string)) (figures, error) {
 	var all figures
 	say("timing the bare costs")
 	if err := all.Bare.signatures(); err != nil {
@@ -164,6 +165,9 @@ func measure(ctx context.Context, program, agent string, round time.Duration, ag
 		return all, err
 	}
 	for _, o := range operations {
+		if !o.named(only) {
+			continue
+		}
 		if o.before != nil {
 			if err := o.before(ctx); err != nil {
 				return all, fmt.Errorf("make %s ready: %w", o.name, err)
@@ -176,6 +180,9 @@ func measure(ctx context.Context, program, agent string, round time.Duration, ag
 			}
 			all.Figures = append(all.Figures, f)
 		}
+	}
+	if only != "" {
+		return all, nil
 	}
 	all.Desk, err = b.desk(ctx, agent)
 	return all, err

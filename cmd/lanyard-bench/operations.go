@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/lanyard-id/lanyard/authenticators/passkey/testkey"
 )
@@ -14,6 +16,11 @@ type operation struct {
 	do     func(ctx context.Context, n int) error
 	before func(ctx context.Context) error // makes ready, once; may be nil
 	hashes bool                            // a password each, with the memory that it takes, and not often: an eighth of the time
+}
+
+// named says whether the operation is one of those that are asked for.
+func (o operation) named(only string) bool {
+	return slices.ContainsFunc(strings.Split(only, ","), func(begins string) bool { return strings.HasPrefix(o.name, begins) })
 }
 
 // keyBudget is what a sign-in by key may cost: as much as one by card.
