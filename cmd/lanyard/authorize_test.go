@@ -182,7 +182,7 @@ func TestTokenRefusals(t *testing.T) {
 		for _, a := range []answered{
 			s.redeem(t, "", "x", url.Values{"client_id": {"post"}, "client_secret": {"wrong"}}),
 			s.redeem(t, "nobody", "x", nil),
-			s.redeem(t, "demo-jwt", "x", nil),
+			s.redeem(t, "signs", "x", nil),
 		} {
 			a.wantError(t, http.StatusUnauthorized, "invalid_client")
 			if len(a.body) != 1 || !strings.HasPrefix(a.header.Get("WWW-Authenticate"), "Basic ") {

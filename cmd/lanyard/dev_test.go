@@ -54,6 +54,7 @@ func TestDevelopment(t *testing.T) {
 		p.wantPage(http.StatusOK, "Audit: sign_in_refused client=basic reason=the card's certificate has ended")
 	})
 	t.Run("own rule: the key of demo-jwt is shown", func(t *testing.T) {
+		s := start(t, func(o *devOptions) { o.seed = "" }) // ours has no such client
 		p := newPerson(t)
 		p.open(s.issuer + "/dev/keys")
 		_, rest, _ := strings.Cut(p.html(), "-----BEGIN")
