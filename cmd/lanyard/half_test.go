@@ -46,7 +46,6 @@ type half struct {
 }
 
 func TestHalfASignIn(t *testing.T) {
-	t.Parallel()
 	c := aClocked(t, func(p *parts) {
 		p.upstream = &federated.Config{Name: "Nowhere", Issuer: "http://localhost:1", ClientID: "x", ClientSecret: "x", HTTP: newOutside(true)}
 	})

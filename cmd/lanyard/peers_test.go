@@ -112,7 +112,6 @@ type peerWorld struct {
 }
 
 func TestPeers(t *testing.T) {
-	t.Parallel()
 	w := &peerWorld{clocked: aClocked(t, nil)}
 	devOnce := sync.OnceValue(func() running { return start(t, nil) })
 	w.dev = func(*testing.T) running { return devOnce() }
