@@ -27,20 +27,22 @@ import (
 	"github.com/lanyard-id/lanyard/store/memory"
 )
 
-// onEveryStage runs a journey on the service as developers have it, on one
-// server in production, and on two of which each request of a sign-in meets
-// the other one.
+// stages are the service as developers have it, one server in production, and
+// two of which each request of a sign-in meets the other one.
+var stages = map[string]func(*testing.T) running{
+	"memory":              func(t *testing.T) running { t.Helper(); return start(t, nil) },
+	"two servers in turn": inTurn,
+	"PostgreSQL and Redis": func(t *testing.T) running {
+		t.Helper()
+		servers, _ := productionAt(t, "", 1)
+		return servers[0]
+	},
+}
+
+// onEveryStage runs a journey on every stage.
 func onEveryStage(t *testing.T, journey func(t *testing.T, s running)) {
 	t.Helper()
-	for stage, open := range map[string]func(*testing.T) running{
-		"memory":              func(t *testing.T) running { t.Helper(); return start(t, nil) },
-		"two servers in turn": inTurn,
-		"PostgreSQL and Redis": func(t *testing.T) running {
-			t.Helper()
-			servers, _ := productionAt(t, "", 1)
-			return servers[0]
-		},
-	} {
+	for stage, open := range stages {
 		t.Run(stage, func(t *testing.T) {
 			t.Parallel()
 			journey(t, open(t))
