@@ -97,6 +97,7 @@ func TestOtherPerson(t *testing.T) {
 }
 
 func TestSecrets(t *testing.T) {
+	t.Parallel()
 	const secret = "73915064"
 	w := newLifeWorld(t)
 	raw, err := os.ReadFile(w.card)

@@ -15,7 +15,7 @@ import (
 // `make faults` tries 100.
 var (
 	rounds = flag.Int("rounds", 1, "how often each fault is tried at each step (TestLife)")
-	desks  = flag.Int("desks", 6, "at how many desks at once")
+	desks  = flag.Int("desks", 10, "at how many desks at once")
 )
 
 // soon is what "within 5 s" is held to: to the letter by the full numbers, and
@@ -73,6 +73,7 @@ var faults = []fault{
 // TestLife lets everything happen to a sign-in, at every step of it. It ends
 // within five seconds and says why, or goes on; and nothing is left behind.
 func TestLife(t *testing.T) {
+	t.Parallel()
 	w := newLifeWorld(t)
 	places := make(chan *place, *desks)
 	for range cap(places) {
@@ -102,6 +103,7 @@ func TestLife(t *testing.T) {
 // TestCardAlone puts a card in and takes it out, where an agent waits in the
 // session and nobody signs in.
 func TestCardAlone(t *testing.T) {
+	t.Parallel()
 	w := newLifeWorld(t)
 	a := w.newPlace(t).begin(t)
 	a.t = t
@@ -176,6 +178,11 @@ func killed(t *testing.T, a *attempt, at int) {
 func upgraded(t *testing.T, a *attempt, _ int) {
 	old := a.agent
 	old.signal(t, syscall.SIGTERM)
+	for deadline := time.Now().Add(soon()); occupied(t.Context(), old.path); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it does not hear that it shall stop")
+		}
+	}
 	a.agent = a.starts()
 	a.line.release()
 	a.tells("AGT-05")

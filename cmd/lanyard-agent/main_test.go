@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -52,6 +53,12 @@ func TestMain(m *testing.M) {
 		fmt.Println(map[bool]string{true: "nobody", false: fmt.Sprint("somebody: ", err)}[errors.Is(err, errNobody)])
 		os.Exit(0)
 	}
+	// Most tests wait for programs that they start, and do nothing meanwhile.
+	flag.Parse()
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	code := m.Run()
 	if folder, err := built(); err == nil {
 		_ = os.RemoveAll(folder)
@@ -90,11 +97,22 @@ func programs(t *testing.T) string {
 		if folder, unbuilt = os.MkdirTemp("", "lanyard-agent-test"); unbuilt != nil {
 			return
 		}
-		for name, source := range map[string]string{"lanyard": "../lanyard", "lanyard-agent": "."} {
-			if out, err := exec.Command("go", "build", "-o", filepath.Join(folder, name), source).CombinedOutput(); err != nil {
-				unbuilt = fmt.Errorf("build %s: %w\n%s", name, err, out)
-			}
+		// As `make build` does, which has made most of it then.
+		var making sync.WaitGroup
+		problems := make([]error, 2)
+		for i, how := range [][]string{{"lanyard", "../lanyard"}, {"lanyard-agent", ".", "-ldflags=-s -w"}} {
+			making.Go(func() {
+				cmd := exec.Command("go", append([]string{"build", "-trimpath", "-o", filepath.Join(folder, how[0])}, append(how[2:], how[1])...)...)
+				if cmd.Env = os.Environ(); how[1] == "." {
+					cmd.Env = append(cmd.Env, "CGO_ENABLED=0")
+				}
+				if out, err := cmd.CombinedOutput(); err != nil {
+					problems[i] = fmt.Errorf("build %s: %w\n%s", how[0], err, out)
+				}
+			})
 		}
+		making.Wait()
+		unbuilt = errors.Join(problems...)
 	})
 	if unbuilt != nil {
 		t.Fatal(unbuilt)

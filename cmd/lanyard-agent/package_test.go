@@ -52,10 +52,7 @@ func unpacked(t *testing.T) (string, packed) {
 		case c.Type == "symlink":
 			err = os.Symlink(c.Src, to)
 		case c.Src == "bin/deb/lanyard-agent":
-			var out []byte
-			if out, err = exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", to, ".").CombinedOutput(); err != nil {
-				t.Fatalf("%s", out)
-			}
+			err = os.Link(filepath.Join(programs(t), "lanyard-agent"), to)
 		case strings.HasPrefix(c.Src, "bin/"): // is made with the package
 			err = os.WriteFile(to, nil, 0o600)
 		default:

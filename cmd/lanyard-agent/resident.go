@@ -160,6 +160,7 @@ func (s *session) take(ctx context.Context) (leave func(), err error) {
 func (s *session) answer(ctx context.Context, c net.Conn) {
 	defer func() { _ = c.Close() }()
 	switch link := receive(c); {
+	case ctx.Err() != nil: // an agent that ends is not here any more
 	case link == "":
 		_, _ = io.WriteString(c, "\n") // somebody looks whether an agent is here
 	case link == askStatus:

@@ -16,14 +16,16 @@ import (
 // TestWitnesses has other people's programs read the virtual card, which are
 // not of our mind about what a card says.
 func TestWitnesses(t *testing.T) {
+	t.Parallel()
 	v := virtualreader.Start(t)
-	t.Setenv("PCSCLITE_CSOCK_NAME", v.Socket)
 	says := func(t *testing.T, program string, args ...string) string {
 		t.Helper()
 		if _, err := exec.LookPath(program); err != nil {
 			t.Skipf("%s is not installed", program)
 		}
-		out, err := exec.CommandContext(t.Context(), program, args...).CombinedOutput()
+		cmd := exec.CommandContext(t.Context(), program, args...)
+		cmd.Env = append(os.Environ(), "PCSCLITE_CSOCK_NAME="+v.Socket)
+		out, err := cmd.CombinedOutput()
 		if err != nil {
 			t.Errorf("%s: %v", program, err)
 		}

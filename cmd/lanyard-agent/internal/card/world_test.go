@@ -2,6 +2,7 @@ package card
 
 import (
 	"context"
+	"crypto"
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -22,7 +23,7 @@ func aCard(t testing.TB, holder string, change func(*virtualcard.Config)) *virtu
 
 func ofKind(t testing.TB, kind virtualcard.KeyType, holder string, change func(*virtualcard.Config)) *virtualcard.Card {
 	t.Helper()
-	key, err := virtualcard.GenerateKey(kind)
+	key, err := keyOf(kind)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,6 +47,17 @@ func ofKind(t testing.TB, kind virtualcard.KeyType, holder string, change func(*
 	}
 	return card
 }
+
+// keyOf is a key of a kind. Making one of RSA takes its time, and one is as good
+// as another.
+func keyOf(kind virtualcard.KeyType) (crypto.Signer, error) {
+	if kind == virtualcard.RSA2048 {
+		return arithmeticKey()
+	}
+	return virtualcard.GenerateKey(kind)
+}
+
+var arithmeticKey = sync.OnceValues(func() (crypto.Signer, error) { return virtualcard.GenerateKey(virtualcard.RSA2048) })
 
 // slotOf is a reader in the test's process.
 type slotOf struct {

@@ -61,7 +61,9 @@ type Heard struct {
 // Start starts a pcscd for t alone.
 func Start(t testing.TB) *Reader {
 	t.Helper()
-	t.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin") // where pcscd and ip are, which not everybody looks in
+	if err := everywhere(); err != nil {
+		t.Fatal(err)
+	}
 	for _, program := range []string{"pcscd", "unshare", "nsenter", "ip", "bash"} {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Skipf("no virtual reader: %s is not installed", program)
@@ -83,6 +85,10 @@ func Start(t testing.TB) *Reader {
 	r.Plug(t)
 	return r
 }
+
+// everywhere has programs looked for where pcscd and ip are, too, which not
+// everybody does.
+var everywhere = sync.OnceValue(func() error { return os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin") })
 
 // Plug plugs the reader in again, after Pull.
 func (r *Reader) Plug(t testing.TB) {
