@@ -35,6 +35,8 @@ func (s *Server) doing(lang string, r smartcard.Report) (m web.Message, ended bo
 	case smartcard.PINWrong:
 		_, m = s.words(lang, idp.View{}, &WrongPasscode{r.TriesLeft})
 		return m, r.TriesLeft == 0
+	case smartcard.PINMissing:
+		return s.Site.Message(lang, "PAS-04"), false
 	case smartcard.PINBlocked:
 		return s.Site.Message(lang, "PAS-03"), true
 	case smartcard.Cancelled:

@@ -43,6 +43,7 @@ const (
 	CardUnsupported Doing = "card_unsupported"
 	PINPrompt       Doing = "pin_prompt"
 	PINWrong        Doing = "pin_wrong"
+	PINMissing      Doing = "pin_missing" // its window was agreed to, and empty
 	PINBlocked      Doing = "pin_blocked"
 	Cancelled       Doing = "cancelled"
 	Timeout         Doing = "timeout"
@@ -56,7 +57,7 @@ const (
 // Reportable says whether an agent may report d.
 func (d Doing) Reportable() bool {
 	switch d {
-	case NoReader, WaitCard, CardIn, ChooseCard, CardUnreadable, CardBusy, CardUnsupported, PINPrompt, PINWrong, PINBlocked,
+	case NoReader, WaitCard, CardIn, ChooseCard, CardUnreadable, CardBusy, CardUnsupported, PINPrompt, PINWrong, PINMissing, PINBlocked,
 		Cancelled, Timeout, CardRemoved, Signing, AgentStopped, AgentBusy:
 		return true
 	default:

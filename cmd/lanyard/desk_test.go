@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -306,6 +307,13 @@ func TestDeskNews(t *testing.T) {
 			p.send("/login/smartcard/begin", nil)
 		})
 	}
+	t.Run("own rule: a window without a passcode is told of, and goes on", func(t *testing.T) {
+		p, a := s.redeemed()
+		a.report("pin_missing")
+		if got := p.news(s, a.question.Transaction); got["ended"] != nil || got["code"] != "PAS-04" {
+			t.Errorf("the page hears %v", got)
+		}
+	})
 	t.Run("smartcard: a card is judged before its passcode is asked, for page and agent", func(t *testing.T) {
 		p, handle := s.asked()
 		a := newDeskAgent(t, s.issuer, s.card(card(unknown), year), s.clock.Now)
@@ -327,6 +335,29 @@ func TestDeskNews(t *testing.T) {
 		p.again()
 		p.wantPage(http.StatusForbidden, "This card is not linked to a profile.")
 	})
+	for name, tt := range map[string]struct {
+		code   string
+		begins time.Duration
+		change func(*parts)
+	}{
+		"X2: a card whose certificate begins later":                  {"CRT-06", 48 * time.Hour, func(*parts) {}},
+		"X8: a card of which nobody can say whether it is cancelled": {"CRT-05", -48 * time.Hour, func(p *parts) { p.authorities = &http.Client{Transport: nobody{}} }},
+	} {
+		t.Run(name+" is refused before its passcode is asked, for page and agent", func(t *testing.T) {
+			s := startDesks(t, 0, tt.change)
+			p, handle := s.asked()
+			a := newDeskAgent(t, s.issuer, s.cardFrom(card(oneRole), tt.begins, year), s.clock.Now)
+			a.redeem(handle)
+			shown := map[string]any{"state": "card_in", "x5c": [][]byte{a.card.Certificate().Raw}}
+			if got := a.post("/desk/v1/progress", shown, a.prove("/desk/v1/progress", nil)); got.status != http.StatusForbidden || got.body["code"] != tt.code {
+				t.Errorf("the agent is told %d, %v", got.status, got.body)
+			}
+			p.again()
+			if p.message() != tt.code {
+				t.Errorf("the page says %s", p.message())
+			}
+		})
+	}
 	t.Run("own rule: an agent shows only so many cards for one question", func(t *testing.T) {
 		_, a := s.redeemed()
 		shown := map[string]any{"state": "card_in", "x5c": [][]byte{a.card.Certificate().Raw}}
@@ -434,4 +465,12 @@ func TestDeskNews(t *testing.T) {
 		for range events { // until the stream ends, which the test's own time bounds
 		}
 	})
+}
+
+// nobody is a network in which nobody answers.
+type nobody struct{}
+
+// RoundTrip implements http.RoundTripper.
+func (nobody) RoundTrip(*http.Request) (*http.Response, error) {
+	return nil, errors.New("nobody is there")
 }

@@ -71,12 +71,18 @@ func startDesks(t *testing.T, ahead time.Duration, change func(*parts)) *deskSer
 // card is the card with that serial number, which the directory may know.
 func (s *deskService) card(serial string, ends time.Duration) *virtualcard.Card {
 	s.t.Helper()
+	return s.cardFrom(serial, -48*time.Hour, ends)
+}
+
+// cardFrom is card, with a certificate that begins at another time.
+func (s *deskService) cardFrom(serial string, begins, ends time.Duration) *virtualcard.Card {
+	s.t.Helper()
 	key, err := virtualcard.GenerateKey(virtualcard.P256)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	now := s.clock.Now()
-	c, err := s.authority.Issue(cardca.Request{Key: key.Public(), Serial: serial, NotBefore: now.Add(-48 * time.Hour), NotAfter: now.Add(ends)})
+	c, err := s.authority.Issue(cardca.Request{Key: key.Public(), Serial: serial, NotBefore: now.Add(begins), NotAfter: now.Add(ends)})
 	if err != nil {
 		s.t.Fatal(err)
 	}

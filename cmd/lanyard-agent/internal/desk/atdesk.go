@@ -173,17 +173,23 @@ func (s *signIn) with(ctx context.Context, c card.Card) ([]byte, error) {
 	}
 	for {
 		jws, err := s.try(ctx, c, q)
-		wrong, ok := errors.AsType[card.PINError](err)
-		if !ok || wrong.TriesLeft == 0 {
+		again := report{State: pinMissing}
+		if wrong, ok := errors.AsType[card.PINError](err); ok && wrong.TriesLeft > 0 {
+			again = report{State: pinWrong, Left: &wrong.TriesLeft}
+			q.TriesLeft = wrong.TriesLeft
+		} else if !errors.Is(err, errMissing) {
 			return jws, err
 		}
-		words, err := s.says(ctx, report{State: pinWrong, Left: &wrong.TriesLeft})
+		words, err := s.says(ctx, again)
 		if err != nil {
 			return nil, err
 		}
-		q.Wrong, q.TriesLeft = words.Text, wrong.TriesLeft
+		q.Wrong = words.Text
 	}
 }
+
+// errMissing says that nothing was typed. Who wants to turn away has a button.
+var errMissing = errors.New("no passcode was typed")
 
 // errChanged says that a card which cannot sign was taken out: another is waited
 // for, and that one is not missed.
@@ -207,6 +213,9 @@ func (s *signIn) try(ctx context.Context, c card.Card, q prompt.Question) ([]byt
 	passcode, err := s.ask(ctx, c, q)
 	if err != nil {
 		return nil, err
+	}
+	if len(passcode) == 0 {
+		return nil, errMissing
 	}
 	defer clear(passcode)
 	for {

@@ -34,6 +34,7 @@ const (
 	cardRemoved  doing = "card_removed"
 	pinPrompt    doing = "pin_prompt"
 	pinWrong     doing = "pin_wrong"
+	pinMissing   doing = "pin_missing"
 	pinBlocked   doing = "pin_blocked"
 	signing      doing = "signing"
 	cancelled    doing = "cancelled"

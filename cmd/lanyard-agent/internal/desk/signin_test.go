@@ -75,6 +75,20 @@ func TestSignIn(t *testing.T) {
 			t.Errorf("it heard %v: what was wrong has to stay on the page", got)
 		}
 	})
+	t.Run("own rule: who agrees without a passcode is told that it is missing, costs no try and is asked again", func(t *testing.T) {
+		s, p := newService(), types("", "123456")
+		c := newCard(t, "Dr Asha Smith")
+		s.comes(t)
+		if err := s.agent(cardsOf(c), p).SignIn(t.Context(), aLink); err != nil {
+			t.Fatal(err)
+		}
+		if len(p.asked) != 2 || p.asked[1].Wrong != "words of pin_missing" || p.asked[1].TriesLeft != 3 {
+			t.Errorf("asked %+v", p.asked)
+		}
+		if got, want := s.states(), []doing{cardIn, pinPrompt, pinMissing, signing}; !slices.Equal(got, want) {
+			t.Errorf("it heard %v", got)
+		}
+	})
 	t.Run("desk-auth/1: a card that cannot sign in is refused in words, and costs no try", func(t *testing.T) {
 		s, p := newService(), types("123456")
 		s.reports = func(_ *http.Request, r report) *http.Response {
