@@ -119,6 +119,9 @@ func (s *Server) returnToDesk(w http.ResponseWriter, r *http.Request, v idp.View
 	page := web.SmartcardSigned{Page: s.framed(r, v), Transaction: d.ID, Action: agent + "/v1/done"}
 	page.Here = "" // the agent answers once
 	page.Blocked, page.Origin = s.Site.Message(page.Lang, "AGT-02"), s.Desk.Origin
+	if u, err := url.Parse(s.Desk.Origin); err == nil {
+		page.Domain = u.Hostname()
+	}
 	mayPostTo(w, v.Login.RedirectURI, agent)
 	w.Header().Set("Referrer-Policy", "origin")
 	return s.render(w, http.StatusOK, "smartcard-signed", page)

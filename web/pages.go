@@ -178,6 +178,7 @@ type SmartcardSigned struct {
 	Action      string  // the agent's address
 	Blocked     Message // for when the browser does not go there
 	Origin      string  // of our pages, as browsers' policies name it
+	Domain      string  // of our pages, as the one of Firefox does
 }
 
 // Notice is the page "notice": something to know before going on.

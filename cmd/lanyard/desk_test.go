@@ -44,6 +44,13 @@ func TestDesk(t *testing.T) {
 		a.respond(a.answer(nil)).wantOK(t)
 		p.again()
 		p.wantPage(http.StatusOK, "Your card has been checked")
+		u, err := url.Parse(s.issuer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{`["` + s.issuer + `"]`, `{"SkipDomains": ["` + u.Hostname() + `"]}`} { // a domain, as Firefox wants it
+			p.wantPage(http.StatusOK, want)
+		}
 		if policy, referrer := p.header.Get("Content-Security-Policy"), p.header.Get("Referrer-Policy"); referrer != "origin" || !strings.Contains(policy, "form-action 'self' https: http://127.0.0.1:") {
 			t.Errorf("the page that goes to the agent has %s and %s", policy, referrer)
 		}
