@@ -45,16 +45,23 @@ type Refreshes interface {
 	// returns what the access token stands for. It compares first: another
 	// client gets ErrRefresh, and the token stays; scopes that the token has not
 	// get ErrScope, likewise. A token that was used within the grace gets the
-	// box that was kept then. One that was used before gets ErrUsed, with its
-	// grant, and ends the family. It decides in one atomic step.
+	// box that was kept then. Later the last one that was used is rotated anew,
+	// unless Got was told of it: whether that is a second use, the journal knows.
+	// Any other that was used before gets ErrUsed, with its grant, and ends the
+	// family. It decides in one atomic step.
 	Rotate(ctx context.Context, r Rotation, now, tokenExpires time.Time) (g Grant, box string, err error)
+
+	// Got notes that somebody is given the box that was kept for refresh.
+	Got(ctx context.Context, refresh string) error
 }
 
 // Refresh gives a client new tokens for its refresh token: one step in the
 // session store and one transaction in the registry (RFC 6749 §6, RFC 9700
 // §4.14.2). A second use later than the grace, wherever the first happened and
-// whatever was lost since, gets ErrUsed and ends the family. once are the fences
-// of whatever else this request may use once.
+// whatever was lost since, gets ErrUsed and ends the family. One that gave
+// nobody anything, because the registry did not answer, was none, however late
+// its client comes again. once are the fences of whatever else this request may
+// use once.
 func (gs *Grants) Refresh(ctx context.Context, r Rotation, request string, once ...Fence) (Grant, Person, Issued, error) {
 	now, family := gs.Now(), FamilyOf(r.Refresh)
 	r.Next = Issued{Access: newInFamily(family), Refresh: newInFamily(family)}
@@ -99,6 +106,11 @@ func (gs *Grants) Refresh(ctx context.Context, r Rotation, request string, once 
 	}
 	if err != nil {
 		return Grant{}, Person{}, Issued{}, fmt.Errorf("record refresh: %w", err)
+	}
+	if event.Flag == Again { // of the first the fence tells
+		if err := gs.Refreshes.Got(ctx, r.Refresh); err != nil {
+			return Grant{}, Person{}, Issued{}, err
+		}
 	}
 	return g, p, r.Next, nil
 }

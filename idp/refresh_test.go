@@ -128,6 +128,44 @@ func TestRefresh(t *testing.T) {
 		w.grants.Journal = works
 		w.mustRefresh(tokens.Refresh)
 	})
+	t.Run("F12: an outage of the registry, however long, costs a client that comes again no session", func(t *testing.T) {
+		w := aWard(t)
+		tokens, works := w.renewable(), w.grants.Journal
+		for range 3 {
+			w.grants.Journal = down{}
+			for range 2 { // the second within the grace of the first
+				if _, err := w.refresh(tokens.Refresh); !errors.Is(err, errDown) {
+					t.Fatalf("Refresh: %v, want the journal's error", err)
+				}
+			}
+			w.pass(idp.RefreshGrace + time.Second)
+		}
+		w.grants.Journal = works
+		next := w.mustRefresh(tokens.Refresh)
+		w.wantHolder(tokens.Access, nil)
+		w.wantHolder(next.Access, nil)
+		w.mustRefresh(next.Refresh)
+	})
+	t.Run("P8: after an outage too a second use ends the family, whoever was given the tokens first and however", func(t *testing.T) {
+		for name, within := range map[string]bool{"in the grace of the refresh that failed": true, "later": false} {
+			w := aWard(t)
+			tokens, works := w.renewable(), w.grants.Journal
+			w.grants.Journal = down{}
+			if _, err := w.refresh(tokens.Refresh); !errors.Is(err, errDown) {
+				t.Fatalf("Refresh: %v, want the journal's error", err)
+			}
+			w.grants.Journal = works
+			if !within {
+				w.pass(idp.RefreshGrace + time.Second)
+			}
+			next := w.mustRefresh(tokens.Refresh)
+			w.pass(idp.RefreshGrace + time.Second)
+			if _, err := w.refresh(tokens.Refresh); !errors.Is(err, idp.ErrUsed) {
+				t.Errorf("%s: Refresh: %v, want ErrUsed", name, err)
+			}
+			w.wantHolder(next.Access, idp.ErrToken)
+		}
+	})
 }
 
 func TestIntrospect(t *testing.T) {

@@ -84,10 +84,32 @@ func refreshes(t *testing.T, save func(*testing.T, time.Time) CodeStore) {
 		rotate(t, s, aRotation(1), now, "box of 1", nil)
 		rotate(t, s, aRotation(1), now.Add(idp.RefreshGrace), "box of 1", nil)
 		wantNoToken(t, s, aRotation(9).Next.Access, now)
+		for _, token := range []string{aRefresh(7), aRefresh(1)} { // of one that is not the last nothing is noted
+			if err := s.Got(t.Context(), token); err != nil {
+				t.Fatal(err)
+			}
+		}
 		rotate(t, s, aRotation(1), now.Add(idp.RefreshGrace+time.Second), "", idp.ErrUsed)
 		rotate(t, s, aRotation(2), now, "", idp.ErrRefresh)
 		wantNoToken(t, s, aToken, now)
 		wantNoToken(t, s, aRefresh(2), now)
+	})
+	t.Run("F12: after the grace the last that was used is rotated anew, if nobody is known to have got what was made for it", func(t *testing.T) {
+		s, later := open(t), now
+		rotate(t, s, aRotation(1), later, "box of 1", nil)
+		for _, n := range []int{20, 30} {
+			later = later.Add(idp.RefreshGrace + time.Second)
+			anew := aRotation(n)
+			anew.Refresh = aRefresh(1)
+			if err := s.Got(t.Context(), aRefresh(2)); err != nil { // which was not used
+				t.Fatal(err)
+			}
+			rotate(t, s, anew, later, anew.Box, nil)
+			wantNoToken(t, s, aRefresh(2), later)
+		}
+		rotate(t, s, aRotation(2), later, "", idp.ErrRefresh) // nobody was given that one
+		rotate(t, s, aRotation(31), later, "box of 31", nil)
+		rotate(t, s, aRotation(1), later, "", idp.ErrUsed)
 	})
 	t.Run("P8: once its successor was used there is no grace", func(t *testing.T) {
 		s := open(t)

@@ -22,21 +22,25 @@ const maxRotations = 12 * 60
 
 // rotate compares before it consumes. Used tokens stay, to tell a second use
 // from an unknown token: the second use ends the family. What was given for the
-// last one stays too, closed to the store, for as long as the grace. Who asks
-// for fewer scopes gets no claims beside them either.
+// last one stays too, closed to the store, for as long as the grace. Later the
+// last one is rotated anew, unless it is known that somebody got what was made
+// for it: an outage may have kept it from everybody, and then its client comes
+// again. Who asks for fewer scopes gets no claims beside them either.
 var rotate = goredis.NewScript(`
 local refresh, family, token = KEYS[1], KEYS[2], KEYS[3]
 local now, client, shown, next, box = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local expires, life, grace, ended, most, asked = ARGV[6], ARGV[7], tonumber(ARGV[8]), ARGV[9], tonumber(ARGV[10]), ARGV[11]
-local r = redis.call('HMGET', refresh, 'grant', 'client', 'current', 'expires', 'previous', 'since', 'box', 'given')
+local r = redis.call('HMGET', refresh, 'grant', 'client', 'current', 'expires', 'previous', 'since', 'box', 'given', 'got')
 if not r[1] or r[2] ~= client or tonumber(r[4]) <= now or redis.call('EXISTS', family) == 1 then
   return {'unknown'}
 end
 if r[3] ~= shown then
   if r[5] == shown and now - tonumber(r[6]) <= grace then return {'ok', r[8], r[7]} end
   if redis.call('HEXISTS', refresh, 'used:' .. shown) == 0 then return {'unknown'} end
-  redis.call('SET', family, 'ended', 'PX', ended)
-  return {'used', r[1]}
+  if r[5] ~= shown or r[9] then
+    redis.call('SET', family, 'ended', 'PX', ended)
+    return {'used', r[1]}
+  end
 end
 local grant = r[1]
 if asked ~= '' then
@@ -50,6 +54,7 @@ if asked ~= '' then
 end
 if redis.call('HLEN', refresh) > most then return {'unknown'} end
 redis.call('HSET', refresh, 'current', next, 'previous', shown, 'since', now, 'box', box, 'given', grant, 'used:' .. shown, '')
+redis.call('HDEL', refresh, 'got')
 redis.call('HSET', token, 'grant', grant, 'expires', expires)
 redis.call('PEXPIRE', token, life)
 return {'ok', grant, box}
@@ -89,4 +94,18 @@ func (s *Store) Rotate(ctx context.Context, r idp.Rotation, now, tokenExpires ti
 		return g, "", idp.ErrUsed
 	}
 	return g, answer[2], nil
+}
+
+// got notes it of the last token that was used, and of no older one.
+var got = goredis.NewScript(`
+if redis.call('HGET', KEYS[1], 'previous') == ARGV[1] then redis.call('HSET', KEYS[1], 'got', '1') end
+return 1
+`)
+
+// Got implements idp.Refreshes.
+func (s *Store) Got(ctx context.Context, refresh string) error {
+	if err := got.Run(ctx, s.rdb, []string{refreshKey(idp.FamilyOf(refresh))}, idp.Hash(refresh)).Err(); err != nil {
+		return fmt.Errorf("note refresh: %w", outage(err))
+	}
+	return nil
 }
