@@ -28,7 +28,7 @@ const (
 type Rotation struct {
 	Refresh  string // that it shows
 	ClientID string
-	Scopes   []string // those it asks for; nil: all that it has
+	Scopes   []string // those it asks for; none: all that it has
 	Next     Issued   // what it will get
 	Box      string   // Next, for whoever shows Refresh and for nobody else
 }

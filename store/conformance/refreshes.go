@@ -164,6 +164,15 @@ func refreshes(t *testing.T, save func(*testing.T, time.Time) CodeStore) {
 			t.Errorf("the grant is %+v", got)
 		}
 	})
+	t.Run("RFC 6749 §6: a client that asks for no scope by its name has all that it had", func(t *testing.T) {
+		s, none := open(t), aRotation(1)
+		none.Scopes = []string{} // as a blank parameter is read
+		for range 2 {
+			if got := rotate(t, s, none, now, "box of 1", nil); !reflect.DeepEqual(got, aGrant()) {
+				t.Errorf("Rotate = %+v, want %+v", got, aGrant())
+			}
+		}
+	})
 	t.Run("own rule: who may not refresh has no refresh token", func(t *testing.T) {
 		s := save(t, now)
 		redeemed(t, s, now)

@@ -67,7 +67,7 @@ func (s *Store) Rotate(ctx context.Context, r idp.Rotation, now, tokenExpires ti
 		return idp.Grant{}, "", idp.ErrRefresh
 	}
 	asked := ""
-	if r.Scopes != nil {
+	if len(r.Scopes) > 0 { // Redis would write none of them as an object
 		b, err := json.Marshal(r.Scopes)
 		if err != nil {
 			return idp.Grant{}, "", fmt.Errorf("encode scopes: %w", err)
