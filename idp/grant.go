@@ -20,6 +20,7 @@ type Grant struct {
 	Family      string                `json:"family"` // names the code and every token that comes of it
 	ClientID    string                `json:"client_id"`
 	Audience    string                `json:"audience,omitempty"` // the client that it is for, where that is another
+	Lender      string                `json:"lender,omitempty"`   // the client that was given the family, where that is another
 	RedirectURI string                `json:"redirect_uri"`
 	Challenge   string                `json:"challenge,omitempty"` // RFC 7636
 	Nonce       string                `json:"nonce,omitempty"`

@@ -203,6 +203,23 @@ func TestRevoke(t *testing.T) {
 			}
 		})
 	}
+	t.Run("RFC 7009 §2.1: a client does not end another's tokens by what it got for one that was for it", func(t *testing.T) {
+		b := aBench(t)
+		lent := b.must(idp.Exchange{Token: b.tokens.Access, ClientID: "ward", Audience: "records"})
+		own := b.must(idp.Exchange{Token: lent.Access, ClientID: "records"})
+		onward := b.must(idp.Exchange{Token: own.Access, ClientID: "records", Audience: "archive", Scopes: []string{"openid"}})
+		for _, token := range []string{lent.Access, own.Access, onward.Access} {
+			if err := b.grants.Revoke(t.Context(), token, "records", "request"); !errors.Is(err, idp.ErrNotYours) {
+				t.Errorf("Revoke: %v, want ErrNotYours", err)
+			}
+			b.wantHolder(token, nil)
+		}
+		b.wantHolder(b.tokens.Access, nil)
+		if err := b.grants.Revoke(t.Context(), lent.Access, "ward", "request"); err != nil {
+			t.Error(err)
+		}
+		b.wantHolder(onward.Access, idp.ErrToken)
+	})
 	t.Run("own rule: nobody is told that something was revoked which lives on", func(t *testing.T) {
 		w := aWard(t)
 		tokens := w.renewable()

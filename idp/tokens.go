@@ -151,8 +151,9 @@ func (gs *Grants) Introspect(ctx context.Context, token, client, request string,
 }
 
 // Revoke ends everything that came of the grant of a token, if it is the
-// client's own: another's gets ErrNotYours, and lives on. What is no token
-// is none already (RFC 7009 §2.2).
+// client's own: another's gets ErrNotYours, and lives on. So does what the client
+// got for another's, because the other's would end with it. What is no token is
+// none already (RFC 7009 §2.2).
 func (gs *Grants) Revoke(ctx context.Context, token, client, request string, once ...Fence) error {
 	t, err := gs.Tokens.Token(ctx, token, gs.Now())
 	if errors.Is(err, ErrToken) {
@@ -161,7 +162,7 @@ func (gs *Grants) Revoke(ctx context.Context, token, client, request string, onc
 	if err != nil {
 		return err
 	}
-	if t.Grant.ClientID != client {
+	if t.Grant.ClientID != client || t.Grant.Lender != "" && t.Grant.Lender != client {
 		return ErrNotYours
 	}
 	return gs.endFamily(ctx, TokenRevoked, t.Grant, request, once...)
