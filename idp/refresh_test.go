@@ -220,6 +220,17 @@ func TestRevoke(t *testing.T) {
 		}
 		b.wantHolder(onward.Access, idp.ErrToken)
 	})
+	t.Run("P11: an assertion that was used before revokes nothing", func(t *testing.T) {
+		w := aWard(t)
+		tokens, assertion := w.renewable(), idp.Fence{Kind: idp.AssertionFence, Hash: "jti"}
+		if err := w.grants.Journal.Record(t.Context(), idp.Event{At: w.now}, assertion); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.grants.Revoke(t.Context(), tokens.Access, "ward", "request", assertion); !errors.Is(err, idp.ErrClientUnknown) {
+			t.Errorf("Revoke: %v, want ErrClientUnknown", err)
+		}
+		w.wantHolder(tokens.Access, nil)
+	})
 	t.Run("own rule: nobody is told that something was revoked which lives on", func(t *testing.T) {
 		w := aWard(t)
 		tokens := w.renewable()

@@ -99,6 +99,9 @@ func (gs *Grants) reused(ctx context.Context, kind Kind, g Grant, request string
 func (gs *Grants) endFamily(ctx context.Context, kind Kind, g Grant, request string, once ...Fence) error {
 	err := gs.Journal.Record(ctx, Event{At: gs.Now(), Kind: kind, Request: request, Subject: g.Subject,
 		Client: g.ClientID, Session: g.SessionID, Family: g.Family}, slices.Concat(once, []Fence{{Kind: FamilyFence, Hash: g.Family}})...)
+	if errors.Is(err, ErrUsed) { // once: who asks has proved nothing, so nothing ends
+		return fmt.Errorf("%w: %w", ErrClientUnknown, err)
+	}
 	if err != nil {
 		err = fmt.Errorf("record %s: %w", kind, err)
 	}
