@@ -188,7 +188,7 @@ func (s *application) examine(ctx context.Context) error {
 	if err != nil {
 		return exit{exitUnreached, fmt.Errorf("ask %s for its discovery document: %w", s.issuer, err)}
 	}
-	s.judgeIssuer()
+	trusted := s.judgeIssuer()
 	s.judgeClock(ahead)
 	s.judgeOffers()
 	if s.ID == "" {
@@ -196,6 +196,10 @@ func (s *application) examine(ctx context.Context) error {
 		return nil
 	}
 	s.tryAuthorize(ctx)
+	if !trusted {
+		s.examiner.note(warn, "token", "it was not tried whether the application proves itself", "set the issuer right first: a secret is shown to nobody else")
+		return nil
+	}
 	s.tryToken(ctx, keys)
 	return nil
 }

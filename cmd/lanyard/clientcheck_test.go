@@ -15,6 +15,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -270,11 +271,16 @@ func TestClientCheckKeys(t *testing.T) {
 // TestClientCheckElsewhere is at a provider whose words the test sets.
 func TestClientCheckElsewhere(t *testing.T) {
 	var late time.Duration
-	var issuer string
+	var issuer, at string
+	var proofs atomic.Int64
 	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			proofs.Add(1)
+		}
 		w.Header().Set("Date", time.Now().Add(late).UTC().Format(http.TimeFormat))
-		_ = json.NewEncoder(w).Encode(map[string]any{"issuer": issuer, "authorization_endpoint": "https://id.example/a", "token_endpoint": "https://id.example/t"})
+		_ = json.NewEncoder(w).Encode(map[string]any{"issuer": issuer, "authorization_endpoint": at, "token_endpoint": at})
 	}))
+	at = other.URL
 	defer other.Close()
 	for _, tt := range []struct {
 		name string
@@ -288,6 +294,19 @@ func TestClientCheckElsewhere(t *testing.T) {
 			check(t, other.URL).wants(t, tt.v, "clock", "ahead of this computer's")
 		})
 	}
+	t.Run("own rule: a secret goes to the issuer that was named, and to no other", func(t *testing.T) {
+		args := []string{other.URL, "--client-id", "basic", "--secret-file", written(t, clientSecret)}
+		late, issuer = 0, "https://id.example"
+		check(t, args...).wants(t, fail, "issuer", "calls itself")
+		if proofs.Load() != 0 {
+			t.Error("it was sent")
+		}
+		issuer = other.URL
+		check(t, args...)
+		if proofs.Load() != 1 {
+			t.Errorf("sent %d times to the right one", proofs.Load())
+		}
+	})
 	t.Run("own rule: an issuer with :443, which browsers leave out", func(t *testing.T) {
 		late, issuer = 0, strings.Replace(other.URL, "127.0.0.1", "127.0.0.1:443", 1)
 		check(t, other.URL).wants(t, fail, "issuer", "they differ in a port")

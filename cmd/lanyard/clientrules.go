@@ -128,8 +128,9 @@ func (s *application) judgeReach(ctx context.Context, of, address string) {
 }
 
 // judgeIssuer holds what the application has as its issuer against what the
-// provider calls itself. OIDC Discovery §4.3.
-func (s *application) judgeIssuer() {
+// provider calls itself, and says whether secrets may go there: to the issuer
+// that was named, and by https. OIDC Discovery §4.3.
+func (s *application) judgeIssuer() (trusted bool) {
 	e, said := s.examiner, s.fetched.Issuer
 	tidy := func(issuer string) string {
 		return strings.TrimSuffix(strings.Replace(strings.ToLower(issuer), ":443", "", 1), "/")
@@ -142,12 +143,15 @@ func (s *application) judgeIssuer() {
 	default:
 		e.note(fail, "issuer", fmt.Sprintf("the provider calls itself %.200q", said), "configure that, or ask the right provider")
 	}
+	trusted = said == s.issuer
 	for name, endpoint := range map[string]string{"authorization_endpoint": s.fetched.Authorize, "token_endpoint": s.fetched.Token} {
 		u, err := url.Parse(endpoint)
 		if err != nil || u.Scheme != "https" && !onThisComputer(u.Hostname()) {
 			e.note(fail, "issuer", fmt.Sprintf("its %s is %.200q", name, endpoint), "use a provider that is reached by https")
+			trusted = false
 		}
 	}
+	return trusted
 }
 
 // What clocks may differ by: an assertion from later than that is refused.
