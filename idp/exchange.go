@@ -59,8 +59,14 @@ func (gs *Grants) Exchange(ctx context.Context, e Exchange, request string, once
 	if err != nil {
 		return Exchanged{}, err
 	}
-	err = gs.Journal.Record(ctx, Event{At: now, Kind: TokenExchanged, Request: request, Subject: next.Subject, Client: next.ClientID, Audience: next.Audience,
-		Session: next.SessionID, Family: next.Family, ACR: next.ACR, Level: int(next.Level), Role: next.Role}, once...)
+	event := Event{At: now, Kind: TokenExchanged, Request: request, Subject: next.Subject, Client: next.ClientID, Audience: next.Audience,
+		Session: next.SessionID, Family: next.Family, ACR: next.ACR, Level: int(next.Level), Role: next.Role}
+	if next.Lender != "" { // who was given the family is told already
+		if event.Tell, err = gs.watch(ctx, next); err != nil {
+			return Exchanged{}, err
+		}
+	}
+	err = gs.Journal.Record(ctx, event, once...)
 	if errors.Is(err, ErrUsed) {
 		return Exchanged{}, fmt.Errorf("%w: %w", ErrClientUnknown, err)
 	}

@@ -1,6 +1,7 @@
 package idp_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"testing"
@@ -291,6 +292,38 @@ func TestExchanged(t *testing.T) {
 		w.mustRedeem()
 		if _, err := w.live.Origin(t.Context(), family, w.now); !errors.Is(err, idp.ErrToken) {
 			t.Errorf("Origin: %v, want ErrToken", err)
+		}
+	})
+}
+
+// lastEvent is a journal that shows what it was given last.
+type lastEvent struct {
+	idp.Journal
+	event idp.Event
+}
+
+func (l *lastEvent) Record(ctx context.Context, e idp.Event, fences ...idp.Fence) error {
+	l.event = e
+	return l.Journal.Record(ctx, e, fences...)
+}
+
+func TestExchangeTells(t *testing.T) {
+	t.Run("S6: a client that exchanges a token of another is told when the session ends, if it can be told", func(t *testing.T) {
+		b := aBench(t)
+		b.client("records", func(c *idp.Client) { c.BackchannelLogoutURI = "https://records.example/out" })
+		b.client("ward", func(c *idp.Client) { c.BackchannelLogoutURI = "https://ward.example/out" })
+		tells := func(e idp.Exchange) (string, *idp.Watch) {
+			t.Helper()
+			written := &lastEvent{Journal: b.grants.Journal}
+			b.grants.Journal = written
+			return b.must(e).Access, written.event.Tell
+		}
+		lent, tell := tells(idp.Exchange{Token: b.tokens.Access, ClientID: "ward", Audience: "records"})
+		if tell != nil {
+			t.Errorf("the lender is told by %+v too", tell)
+		}
+		if _, tell = tells(idp.Exchange{Token: lent, ClientID: "records"}); tell == nil || *tell != (idp.Watch{SID: "sid", Client: "records", Subject: nurse}) {
+			t.Errorf("told by %+v", tell)
 		}
 	})
 }
