@@ -1,0 +1,129 @@
+// Package registry decides who may change what the registry knows of people,
+// organisations, positions, cards and authenticators, and what becomes of it.
+//
+// A Change is a value that says what somebody wants. Service.Do alone judges
+// and makes changes; pages, the API and commands make values of them, and judge
+// nothing. Who may make which is the table in permissions.go.
+package registry
+
+import (
+	"context"
+	"time"
+
+	"github.com/lanyard-id/lanyard/idp"
+	"github.com/lanyard-id/lanyard/idp/registry/directory"
+)
+
+// Kind names a kind of change: in the permission table, the journal and the
+// API. It reads like an event of the journal: position_assigned.
+type Kind = idp.Kind
+
+// Change is one change that somebody asks for. Its implementations are the
+// structs of this package; their JSON is that of the API.
+type Change interface {
+	// Kind names the change.
+	Kind() Kind
+
+	// touches says what has to be read, and kept from others, to judge it.
+	touches() Touch
+
+	// about says whom and which organisations it concerns, once that is read.
+	about(r *Records) About
+
+	// make makes the change in r, or returns a refusal. It has no other effect.
+	make(r *Records, c Case) error
+}
+
+// About is whom and what a change concerns, as far as the right to make it
+// goes.
+type About struct {
+	UID           string   // the person; "" for none
+	Organisations []string // codes; none: no organisation in particular
+}
+
+// Actor is who asks for a change.
+type Actor struct {
+	Person  idp.Person  // as things are at this moment
+	Session idp.Session // by which they are signed in
+	Request string      // the request ID, for the journal
+	Lang    string      // of the mails
+
+	// Host is the operator at the server's own host, who has its keys anyway:
+	// "" for everybody else. It is the name that the journal has.
+	Host string
+}
+
+// Case is what else a decision rests on.
+type Case struct {
+	Actor Actor
+	Now   time.Time
+	NewID func() string // a free number for a position or a person: 12 digits
+}
+
+// Touch is what a change reads, and keeps from others while it is decided on.
+type Touch struct {
+	People        []string // uids
+	Organisations []string // codes; those above them are read too
+	Clients       []string // ids
+	Cards         []string // serial numbers: their people are read
+	Positions     []string // ids: their people are read
+	At            string   // everybody with a position at the organisation of that code
+	Requests      []string // ids of requests that wait for a second person
+	Policy        bool
+}
+
+// Records are what a change reads and changes. What is not in the registry is
+// not in the maps; who puts it there makes it, and nobody is ever taken out.
+type Records struct {
+	People        map[string]*Person
+	Organisations map[string]*directory.Organisation
+	Clients       map[string]*directory.Client
+	Requests      map[string]*Request
+	Policy        *directory.Policy // nil if it was not asked for
+
+	// Ends are sessions to end beside those that end by what has changed of
+	// their person.
+	Ends []idp.OwnSession
+
+	// Mails are what people are told.
+	Mails []idp.Mail
+}
+
+// Person is a person of the directory, with what only the registration
+// authority keeps.
+type Person struct {
+	directory.Person
+	ETag    string    // differs after every change
+	AddedAt time.Time // zero: by a document
+}
+
+// Request is a change that waits for a second person.
+type Request struct {
+	ID      string    `json:"id"`
+	Kind    Kind      `json:"kind"`
+	Change  []byte    `json:"change"` // JSON
+	AskedBy string    `json:"asked_by"`
+	AskedAt time.Time `json:"asked_at"`
+	Until   time.Time `json:"until"`
+	UID     string    `json:"uid,omitempty"` // whom it concerns
+	At      string    `json:"at,omitempty"`  // the organisation
+	State   string    `json:"state"`         // waiting, approved, refused, withdrawn
+	By      string    `json:"by,omitempty"`  // who decided
+	Reason  string    `json:"reason,omitempty"`
+}
+
+// Keeper keeps records. It is the registry in a database, or in memory.
+type Keeper interface {
+	// Change reads what t names as it is now, keeps everybody else from
+	// changing it, has decide change it, and writes what is different with the
+	// act that decide returns: all in one transaction, or nothing. It returns
+	// the error of decide as it is. idp.ErrTaken is of a uid, a position, a
+	// card, an e-mail, a client or a code that is somebody's or was: two who
+	// add the same at once are told apart by it. A change that leaves everything
+	// as it was is written to the journal nonetheless, if decide returns an act
+	// with an event.
+	Change(ctx context.Context, t Touch, decide func(r *Records) (idp.Act, error)) error
+
+	// Records reads the same, and keeps nothing from anybody.
+	Records(ctx context.Context, t Touch) (Records, error)
+}
