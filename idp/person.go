@@ -25,6 +25,7 @@ type Person struct {
 	Email             string
 	IdentityAssurance int // 0 to 3
 	Profile           Profile
+	Robot             bool              // a program works with this profile
 	Professional      map[string]string // claim name to number: gmc_id, nmc_id, ...
 	Positions         []Position        // in the order of the registry
 	Memberships       []Membership      // of organisations, beside any position

@@ -24,9 +24,9 @@ func (l lines) of(key string) int {
 // name is an identifier of some kind of thing.
 type name struct{ kind, id string }
 
-// ref is where an organisation is named that must be in the document.
+// ref is where a thing is named that must be in the document.
 type ref struct {
-	code string
+	name
 	line int
 }
 
@@ -43,30 +43,44 @@ func (r *reader) once(kind, key, id string, line int) {
 	r.seen[name{kind, id}] = line
 }
 
-// needs asks for an organisation, which may stand further down.
-func (r *reader) needs(code string, line int) {
-	if code != "" {
-		r.refs = append(r.refs, ref{code, line})
+// needs asks for a thing of some kind, which may stand further down.
+func (r *reader) needs(kind, id string, line int) {
+	if id != "" {
+		r.refs = append(r.refs, ref{name{kind, id}, line})
 	}
 }
 
 // settle checks what can be known at the end only.
 func (r *reader) settle() {
 	for _, ref := range r.refs {
-		if _, ok := r.seen[name{"organisation", ref.code}]; !ok {
-			r.problems.add(ref.line, "there is no organisation %s in the document", shown(ref.code))
+		if _, ok := r.seen[ref.name]; !ok {
+			r.problems.add(ref.line, "there is no %s %s in the document", ref.kind, shown(ref.id))
 		}
 	}
 }
 
 func (o *Organisation) check(r *reader, at lines) {
 	r.once("organisation", "code", o.Code, at.of("code"))
-	r.needs(o.Parent, at.of("parent"))
-	r.needs(o.Successor, at.of("successor"))
+	r.needs("organisation", o.Parent, at.of("parent"))
+	r.needs("organisation", o.Successor, at.of("successor"))
 }
 
 func (p *Person) check(r *reader, at lines) {
 	r.once("person", "uid", p.UID, at.of("uid"))
+	r.needs("person", p.MergedInto, at.of("merged_into"))
+	if p.MergedInto != "" && p.MergedInto == p.UID {
+		r.problems.add(at.of("merged_into"), "nobody is their own duplicate")
+	}
+	if p.Robot.Owner != "" && p.Robot.Owner == p.UID {
+		r.problems.add(at.of("robot"), "a robot has somebody else as its owner")
+	}
+}
+
+func (b *Robot) check(r *reader, at lines) {
+	r.needs("person", b.Owner, at.of("owner"))
+	if b.Owner == "" && b.Until != "" {
+		r.problems.add(at.of("until"), "a robot has an owner, who answers for it")
+	}
 }
 
 func (a *Authenticator) check(r *reader, at lines) {
@@ -81,14 +95,14 @@ func (a *Authenticator) check(r *reader, at lines) {
 
 func (p *Position) check(r *reader, at lines) {
 	r.once("position", "id", p.ID, at.of("id"))
-	r.needs(p.Organisation, at.of("organisation"))
+	r.needs("organisation", p.Organisation, at.of("organisation"))
 	if p.From != "" && p.To != "" && p.To < p.From {
 		r.problems.add(at.of("to"), "the position ends before it begins")
 	}
 }
 
 func (m *Membership) check(r *reader, at lines) {
-	r.needs(m.Organisation, at.of("organisation"))
+	r.needs("organisation", m.Organisation, at.of("organisation"))
 }
 
 func (c *Card) check(r *reader, at lines) {

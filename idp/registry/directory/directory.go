@@ -75,11 +75,20 @@ type Person struct {
 	NINumber          string          `doc:"ni_number"`
 	IdentityAssurance int             `doc:"identity_assurance,range=0..3"`
 	Profile           idp.Profile     `doc:"profile,enum=profile,default=verified"`
+	Robot             Robot           `doc:"robot,flow"`
+	MergedInto        string          `doc:"merged_into,form=uid"` // whose duplicate they were; empty: nobody's
 	Professional      Professional    `doc:"professional,flow"`
 	Positions         []Position      `doc:"positions"`
 	Memberships       []Membership    `doc:"memberships,flow"`
 	Cards             []Card          `doc:"cards,flow"`
 	Authenticators    []Authenticator `doc:"authenticators,flow"`
+}
+
+// Robot says of a profile that a program works with it. Who answers for what
+// it does is a person; without an owner the profile is no robot's.
+type Robot struct {
+	Owner string   `doc:"owner,form=uid"`
+	Until idp.Date `doc:"until"` // its last day; empty: open
 }
 
 // Name is a person's name in its parts.
@@ -115,6 +124,7 @@ type Position struct {
 	Workgroups   []Coded  `doc:"workgroups,flow"`
 	From         idp.Date `doc:"from"` // first and last day included; empty: open
 	To           idp.Date `doc:"to"`
+	Reason       string   `doc:"reason"` // of work for a time
 }
 
 // Coded is a code with its name.
@@ -142,6 +152,7 @@ type Card struct {
 	Passcode    string      `doc:"passcode,form=passcode"`
 	PUK         string      `doc:"puk,form=puk"`
 	TriesLeft   int         `doc:"tries_left,range=0..15,default=3"`
+	EndsOn      idp.Date    `doc:"ends_on"` // last day of its certificate; empty: nobody has said
 }
 
 // MaxTries is how many tries a card can count.

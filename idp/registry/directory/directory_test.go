@@ -120,7 +120,11 @@ func TestRoundTrip(t *testing.T) {
 		"own rule: keys of a client":          aClient(keys),
 		"own rule: days of a certificate":     aPerson("cards: [{serial: 1, certificate: {expires_in: 12}}, {serial: 2, certificate: expired}]"),
 		"own rule: a card that is not itself": aPerson("cards: [{serial: 1, registered: false, state: revoked, tries_left: 0}]"),
-		"own rule: every kind of text":        aPerson(`email: "é \" \\ # : - \U0001F600 'x' {}", name: {family: Null, given: "null", middle: "~", title: "  "}`),
+		"own rule: a robot and a duplicate": aPerson(`robot: {owner: 555000000102, until: 2030-01-31}`) +
+			`- {uid: 555000000102, merged_into: 555000000101}`,
+		"own rule: work for a time, and a card that ends": "organisations: [{code: A}]\n" +
+			aPerson("positions: [{id: 1, organisation: A, role_code: R, from: 2030-01-01, to: 2030-01-07, reason: cover}], cards: [{serial: 1, ends_on: 2031-01-01}]"),
+		"own rule: every kind of text": aPerson(`email: "é \" \\ # : - \U0001F600 'x' {}", name: {family: Null, given: "null", middle: "~", title: "  "}`),
 	} {
 		t.Run(rule, func(t *testing.T) {
 			d := read(t, text)

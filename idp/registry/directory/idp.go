@@ -36,6 +36,7 @@ func (p Person) IDP(orgs map[string]idp.Organisation) idp.Person {
 		Email:             p.Email,
 		IdentityAssurance: p.IdentityAssurance,
 		Profile:           p.Profile,
+		Robot:             p.Robot.Owner != "",
 		Professional:      p.Professional.claims(),
 	}
 	for _, pos := range p.Positions {
