@@ -26,6 +26,14 @@ type Event struct {
 	Reason        string    `json:"reason,omitempty"` // of a refusal
 	Flag          string    `json:"flag,omitempty"`   // of evidence: what was not as it should be
 
+	// Of what is changed in the registry: who did it, with whose approval, and
+	// at which organisation. The subject is whom it concerns.
+	Actor        string `json:"actor,omitempty"` // a uid, or the name of an operator's host
+	Approver     string `json:"approver,omitempty"`
+	Organisation string `json:"organisation,omitempty"` // its code
+
+	Robot bool `json:"robot,omitempty"` // the subject is a program's profile
+
 	// Use is written down at the authenticator in the transaction of the event,
 	// and is no part of what is recorded.
 	Use *authenticators.Use `json:"-"`
