@@ -2,6 +2,7 @@ package idp
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/lanyard-id/lanyard/authenticators"
@@ -41,6 +42,17 @@ type Event struct {
 	// Tell is written down likewise: a client that is told when a session ends.
 	Tell *Watch `json:"-"`
 }
+
+// Reference is what people read out of a request ID: its first eight letters
+// and digits. What somebody heard over the telephone may go through it too.
+func Reference(request string) string {
+	const length = 8
+	text := heard.Replace(strings.ToUpper(request))
+	return text[:min(len(text), length)]
+}
+
+// heard makes of what was heard what was meant: request IDs have no I, L and O.
+var heard = strings.NewReplacer("-", "", " ", "", "O", "0", "I", "1", "L", "1")
 
 // Kind says what happened.
 type Kind string

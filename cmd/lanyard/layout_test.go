@@ -57,10 +57,10 @@ authenticators/smartcard/revocation   -> + x/crypto
 authenticators/totp                   -> authenticators + qr x/crypto x/text
 authenticators/passkey                -> authenticators + go-jose go-webauthn
 authenticators/passkey/testkey        -> + go-webauthn
-store/conformance                     -> idp idp/registry/directory authenticators authenticators/smartcard
+store/conformance                     -> idp idp/registry idp/registry/directory authenticators authenticators/smartcard
 store/conformance/servers             -> + pgx go-redis
-store/memory                          -> idp idp/registry/directory authenticators authenticators/smartcard
-store/postgres                        -> idp idp/registry/directory authenticators authenticators/smartcard migrations + pgx goose go-jose
+store/memory                          -> idp idp/registry idp/registry/directory authenticators authenticators/smartcard
+store/postgres                        -> idp idp/registry idp/registry/directory authenticators authenticators/smartcard migrations + pgx goose go-jose
 store/redis                           -> idp authenticators authenticators/smartcard + go-redis
 store/vault                           -> idp + tink crypto11
 migrations                            ->

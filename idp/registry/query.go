@@ -52,22 +52,26 @@ type Found struct {
 	Email   string      `json:"email,omitempty"`
 	Profile idp.Profile `json:"profile"`
 	At      []string    `json:"organisations,omitempty"` // codes of where they work now
-	Why     string      `json:"why,omitempty"`           // of a worklist: the day, the card, the rule
+	Why     string      `json:"why,omitempty"`           // of a worklist: see List
 }
 
-// List names a worklist.
+// List names a worklist. Why somebody is on it is words with spaces between, in
+// the order that is given here.
 type List string
 
-// The worklists.
+// The worklists. Whose profile is closed is on none of them but the last two.
 const (
-	Expiring   List = "expiring"   // cards whose certificate ends in 90 days
-	Locked     List = "locked"     // blocked cards, and authenticators that too many wrong tries stopped
+	Expiring   List = "expiring"   // cards whose certificate ends in 90 days: the day, the card
+	Locked     List = "locked"     // blocked cards: the card
 	Unreached  List = "no-contact" // no e-mail and no mobile
-	Dormant    List = "dormant"    // positions, and no sign-in for 90 days
+	Dormant    List = "dormant"    // positions, and no sign-in for 90 days: the day of the last, if there was one
 	Unproven   List = "unverified" // unverified, with positions
-	Leavers    List = "leavers"    // whose last position has ended
-	RuleStops  List = "stopped"    // whom a rule on cards stops on the day of now
-	Robots     List = "robots"     // robotic workers, with owner and end
-	Temporary  List = "temporary"  // positions for a time, with their reason
-	Suspension List = "suspended"  // cards and authenticators that are suspended
+	Leavers    List = "leavers"    // whose last position has ended: its last day
+	RuleStops  List = "stopped"    // whom a rule on cards stops on the day of now: the day of the rule, the card, its series
+	Temporary  List = "temporary"  // positions for a time: the last day, or -, the position, the reason
+	Robots     List = "robots"     // robotic workers: the last day, or -, the owner
+	Suspension List = "suspended"  // cards and authenticators that are suspended: card:SERIAL, or how sessions call it
 )
+
+// Lists are all worklists.
+var Lists = []List{Expiring, Locked, Unreached, Dormant, Unproven, Leavers, RuleStops, Temporary, Robots, Suspension}

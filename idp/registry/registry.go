@@ -87,14 +87,25 @@ type Records struct {
 
 	// Mails are what people are told.
 	Mails []idp.Mail
+
+	// Codes are enrolment codes to keep.
+	Codes []Enrolment
+
+	// Managed says of names whether a document manages them from now on.
+	Managed map[Name]bool
 }
 
 // Person is a person of the directory, with what only the registration
 // authority keeps.
 type Person struct {
 	directory.Person
-	ETag    string    // differs after every change
+	ETag    string    // another one where anything of the person is different
 	AddedAt time.Time // zero: by a document
+
+	// Issuers are the authorities of the person's cards, by the cards' serial
+	// numbers: upper-case hex SHA-256 of their public keys. A card that is added
+	// without one is of the registry's own authority.
+	Issuers map[string]string
 }
 
 // Request is a change that waits for a second person.

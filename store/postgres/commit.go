@@ -69,25 +69,49 @@ const (
 SELECT pg_notify('lanyard', 'fence ' || told) FROM unnest($11::text[]) AS t (told)`
 )
 
-// watching writes down the clients that are told of a session's end, in the
-// same statement: its arguments come after number others.
-func watching(number int) string {
-	return fmt.Sprintf(`, watched AS (
+// More that a statement may write down, each with the arguments that come after
+// number others.
+const (
+	// watching is the clients that are told of a session's end.
+	watching = `, watched AS (
 	INSERT INTO session_clients (sid, client, uid, due)
 	SELECT sid, client, uid, due FROM unnest($%d::text[], $%d::text[], $%d::text[], $%d::timestamptz[]) AS w (sid, client, uid, due)
 	ORDER BY sid, client
 	ON CONFLICT DO NOTHING
-)`, number+1, number+2, number+3, number+4)
-}
+)`
+	// finding is where people's questions find an event.
+	findings = `, found AS (
+	INSERT INTO audit_index (server, seq, at, reference, subject, actor)
+	SELECT $4, seq, at, reference, subject, actor
+	FROM unnest($%d::bigint[], $%d::timestamptz[], $%d::text[], $%d::text[], $%d::text[]) AS f (seq, at, reference, subject, actor)
+)`
+)
 
-// record is each of them with and without the other: what a batch does not need
-// costs nothing.
-var record = map[struct{ uses, watches bool }]string{
-	{false, false}: recordAll + tellFences,
-	{true, false}:  recordUses + tellFences,
-	{false, true}:  recordAll + watching(11) + tellFences,
-	{true, true}:   recordUses + watching(15) + tellFences,
-}
+// more is what a batch needs beside fences and events.
+type more struct{ uses, watches, finds bool }
+
+// record is the statement for each: what a batch does not need costs nothing.
+var record = func() map[more]string {
+	all, yesNo := map[more]string{}, []bool{false, true}
+	for _, uses := range yesNo {
+		for _, watches := range yesNo {
+			for _, finds := range yesNo {
+				sql, n := recordAll, 11
+				if uses {
+					sql, n = recordUses, 15
+				}
+				if watches {
+					sql, n = sql+fmt.Sprintf(watching, n+1, n+2, n+3, n+4), n+4
+				}
+				if finds {
+					sql += fmt.Sprintf(findings, n+1, n+2, n+3, n+4, n+5)
+				}
+				all[more{uses, watches, finds}] = sql + tellFences
+			}
+		}
+	}
+	return all
+}()
 
 // ending are the kinds of fences that tell of an end.
 var ending = []string{idp.SessionFence, idp.FamilyFence, idp.SIDFence}
@@ -168,6 +192,7 @@ func (j *journal) append(ctx context.Context, db execer, entries []*entry) (link
 		told         = []string{}
 		uses         uses
 		watches      watches
+		finds        finds
 
 		seqs   = make([]int64, 0, len(entries))
 		ats    = make([]time.Time, 0, len(entries))
@@ -187,6 +212,9 @@ func (j *journal) append(ctx context.Context, db execer, entries []*entry) (link
 		if n.tell != nil {
 			watches.add(n)
 		}
+		if n.find != nil {
+			finds.add(n, end.seq+1)
+		}
 		once += len(n.once)
 		event := place(j.server, end.seq+1, n.event)
 		end = end.next(event)
@@ -200,6 +228,14 @@ func (j *journal) append(ctx context.Context, db execer, entries []*entry) (link
 			}
 		}
 	}
+	if len(finds.seqs) > 0 {
+		if there, err := j.findable.ask(ctx, db); err != nil || !there {
+			finds.seqs = nil
+			if err != nil {
+				return end, err
+			}
+		}
+	}
 	args := []any{kinds, names, untils, j.server, seqs, ats, events, hashes, ending, once, told}
 	if len(uses.ids) > 0 {
 		args = append(args, uses.ids, uses.ats, uses.marks, uses.were)
@@ -207,7 +243,10 @@ func (j *journal) append(ctx context.Context, db execer, entries []*entry) (link
 	if len(watches.sids) > 0 {
 		args = append(args, watches.sids, watches.clients, watches.uids, watches.dues)
 	}
-	_, err := db.Exec(ctx, record[struct{ uses, watches bool }{len(uses.ids) > 0, len(watches.sids) > 0}], args...)
+	if len(finds.seqs) > 0 {
+		args = append(args, finds.seqs, finds.ats, finds.references, finds.subjects, finds.actors)
+	}
+	_, err := db.Exec(ctx, record[more{len(uses.ids) > 0, len(watches.sids) > 0, len(finds.seqs) > 0}], args...)
 	return end, err
 }
 

@@ -2,6 +2,8 @@ package postgres
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -10,6 +12,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/lanyard-id/lanyard/authenticators"
+	"github.com/lanyard-id/lanyard/idp"
+	"github.com/lanyard-id/lanyard/idp/registry"
 	"github.com/lanyard-id/lanyard/idp/registry/directory"
 )
 
@@ -26,19 +30,15 @@ func (s *Store) Document(ctx context.Context) (directory.Document, error) {
 		if d.Policy, err = readPolicy(ctx, tx); err != nil {
 			return err
 		}
-		if d.Organisations, err = all(ctx, tx, `SELECT code, name, parent, `+dayText("closed_on")+`, successor
-			FROM organisations ORDER BY code COLLATE "C"`, readOrganisation); err != nil {
+		if d.Organisations, err = all(ctx, tx, organisationSQL+` ORDER BY code COLLATE "C"`, readOrganisation); err != nil {
 			return err
 		}
-		if d.People, err = all(ctx, tx, `SELECT `+personColumns+`, p.mobile, p.ni_number,
-			(SELECT json_agg(json_build_object('written', c.written, 'series', c.series, 'state', c.state, 'registered', c.registered)
-				ORDER BY c.place, c.serial) FROM cards c WHERE c.uid = p.uid),
-			(SELECT json_agg(json_build_object('id', a.id, 'kind', a.kind, 'handle', a.handle, 'name', a.name, 'model', a.model,
-				'method', a.method, 'level', a.level, 'state', a.state, 'self_claimed', a.self_claimed,
-				'added_at', (extract(epoch FROM a.added_at) * 1000000)::bigint, 'record', a.record, 'mark', u.mark)
-				ORDER BY a.added_at, a.id COLLATE "C")`+heldFrom+`WHERE a.uid = p.uid)
-			FROM people p ORDER BY p.uid`, s.readPerson); err != nil {
+		kept, err := all(ctx, tx, "SELECT "+keptColumns+" FROM people p ORDER BY p.uid", s.readKept)
+		if err != nil {
 			return err
+		}
+		for _, p := range kept {
+			d.People = append(d.People, p.Person)
 		}
 		d.Clients, err = all(ctx, tx, "SELECT "+strings.Join(clientColumns, ", ")+` FROM clients ORDER BY id COLLATE "C"`, readClient)
 		return err
@@ -86,42 +86,78 @@ func readPolicy(ctx context.Context, tx pgx.Tx) (p directory.Policy, err error) 
 	return p, err
 }
 
+// organisationSQL asks for organisations.
+var organisationSQL = "SELECT code, name, parent, " + dayText("closed_on") + ", successor FROM organisations"
+
 func readOrganisation(row pgx.Row) (o directory.Organisation, err error) {
 	err = row.Scan(&o.Code, &o.Name, &o.Parent, &o.ClosedOn, &o.Successor)
 	return o, err
 }
 
-// readPerson reads a whole person, with what only a document has.
-func (s *Store) readPerson(row pgx.Row) (directory.Person, error) {
+// keptColumns are all that is kept of a person, from people p.
+var keptColumns = columnsWith(", 'reason', coalesce(to_jsonb(s) ->> 'reason', '')") + `, p.mobile, p.ni_number,
+	coalesce(to_jsonb(p) ->> 'robot_until', ''), coalesce(to_jsonb(p) ->> 'merged_into', ''), (to_jsonb(p) ->> 'added_at')::timestamptz,
+	(SELECT json_agg(json_build_object('issuer', c.issuer, 'written', c.written, 'series', c.series, 'state', c.state,
+		'registered', c.registered, 'ends_on', coalesce(to_jsonb(c) ->> 'ends_on', '')) ORDER BY c.place, c.serial)
+		FROM cards c WHERE c.uid = p.uid),
+	(SELECT json_agg(json_build_object('id', a.id, 'kind', a.kind, 'handle', a.handle, 'name', a.name, 'model', a.model,
+		'method', a.method, 'level', a.level, 'state', a.state, 'self_claimed', a.self_claimed,
+		'added_at', (extract(epoch FROM a.added_at) * 1000000)::bigint, 'record', a.record, 'mark', u.mark)
+		ORDER BY a.added_at, a.id COLLATE "C")` + heldFrom + `WHERE a.uid = p.uid)`
+
+// readKept reads a whole person.
+func (s *Store) readKept(row pgx.Row) (registry.Person, error) {
 	var (
 		r      personRow
+		kept   registry.Person
 		mobile string
 		sealed []byte
+		until  idp.Date
+		merged string
+		added  *time.Time
 		cards  []struct {
+			Issuer     string              `json:"issuer"`
 			Written    string              `json:"written"`
 			Series     int                 `json:"series"`
 			State      directory.CardState `json:"state"`
 			Registered bool                `json:"registered"`
+			EndsOn     idp.Date            `json:"ends_on"`
 		}
 		held []heldRow
 	)
-	if err := row.Scan(append(r.into(), &mobile, &sealed, &cards, &held)...); err != nil {
-		return directory.Person{}, err
+	if err := row.Scan(append(r.into(), &mobile, &sealed, &until, &merged, &added, &cards, &held)...); err != nil {
+		return kept, err
 	}
 	p := r.document()
-	p.Mobile = mobile
+	p.Mobile, p.Robot.Until, p.MergedInto = mobile, until, merged
+	kept.AddedAt, kept.Issuers = zero(added), map[string]string{}
 	for _, c := range cards {
+		kept.Issuers[c.Written] = c.Issuer
 		p.Cards = append(p.Cards, directory.Card{
-			Serial: c.Written, Series: c.Series, State: c.State, Registered: c.Registered,
+			Serial: c.Written, Series: c.Series, State: c.State, Registered: c.Registered, EndsOn: c.EndsOn,
 			Certificate: "valid", TriesLeft: 3, // what a document means that does not say
 		})
 	}
 	for _, a := range held {
 		p.Authenticators = append(p.Authenticators, a.document())
 	}
+	kept.ETag = tagOf(p, sealed)
 	var err error
 	p.NINumber, err = s.unsealNI(p.UID, sealed)
-	return p, err
+	kept.Person = p
+	return kept, err
+}
+
+// tagOf names what p is. A sealed number stands for itself: of the number its
+// name could be guessed.
+func tagOf(p directory.Person, sealed []byte) string {
+	h := sha256.New()
+	for _, a := range p.Authenticators {
+		_, _ = fmt.Fprintf(h, "%q %q %q %q %d\n", a.ID, a.Name, a.State, a.Method, a.Level)
+	}
+	p.Authenticators = nil // what signing in leaves there is no change
+	_, _ = fmt.Fprintf(h, "%#v %x", p, sealed)
+	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:16])
 }
 
 // heldRow is an authenticator as one row of its person has it.

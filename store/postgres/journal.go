@@ -43,6 +43,7 @@ type journal struct {
 	log   *slog.Logger
 
 	tellable tellable
+	findable tellable
 
 	waiting chan *entry
 	closing chan struct{} // no more comes in
@@ -66,9 +67,11 @@ type entry struct {
 	once   []idp.Fence // those of them that may not stand already
 	use    *authenticators.Use
 	tell   *idp.Watch
+	find   *finding
 	change change // made with it; nil for most
 	ctx    context.Context
-	begun  atomic.Bool // by the writer, or given up by who waits
+	limit  time.Duration // how long it may take to be written
+	begun  atomic.Bool   // by the writer, or given up by who waits
 	done   chan error
 }
 
@@ -81,6 +84,7 @@ func newJournal(ctx context.Context, pool *pgxpool.Pool, e *ended, log *slog.Log
 		pool: pool, ended: e, log: log,
 		waiting: make(chan *entry, mostWaiting), closing: make(chan struct{}), closed: make(chan struct{}),
 	}
+	j.tellable.table, j.findable.table = "session_clients", "audit_index"
 	j.begin()
 	go j.write(context.WithoutCancel(ctx)) // close ends it
 	return j
@@ -101,7 +105,16 @@ func (s *Store) Record(ctx context.Context, e idp.Event, fences ...idp.Fence) er
 // record records e and makes a change with it, if one is given: all of it or
 // nothing. The change's own error comes back as it is.
 func (j *journal) record(ctx context.Context, e idp.Event, fences []idp.Fence, with change) error {
-	n := &entry{at: e.At, fences: fences, use: e.Use, tell: e.Tell, change: with, done: make(chan error, 1)}
+	n := &entry{change: with, limit: patience}
+	if err := n.fill(e, fences); err != nil {
+		return err
+	}
+	return j.enter(ctx, n)
+}
+
+// fill puts into n what is to be recorded.
+func (n *entry) fill(e idp.Event, fences []idp.Fence) error {
+	n.at, n.fences, n.use, n.tell, n.find, n.once = e.At, fences, e.Use, e.Tell, findingOf(e), nil
 	for i, f := range fences {
 		if f.Ends() {
 			continue
@@ -118,9 +131,14 @@ func (j *journal) record(ctx context.Context, e idp.Event, fences []idp.Fence, w
 	if n.event, err = json.Marshal(e); err != nil {
 		return fmt.Errorf("write an event of kind %s: %w", e.Kind, err)
 	}
-	ctx, cancel := within(ctx)
+	return nil
+}
+
+// enter gives n to the writer, and waits until it is written.
+func (j *journal) enter(ctx context.Context, n *entry) error {
+	ctx, cancel := context.WithTimeout(ctx, n.limit)
 	defer cancel()
-	n.ctx = ctx
+	n.ctx, n.done = ctx, make(chan error, 1)
 
 	select {
 	case <-j.closing:
@@ -204,7 +222,11 @@ func (j *journal) gather(first *entry) []*entry {
 // batch records entries, each of them wholly or not at all, and answers those
 // who wait for them.
 func (j *journal) batch(ctx context.Context, entries []*entry) {
-	ctx, cancel := within(ctx)
+	limit := patience
+	for _, n := range entries {
+		limit = max(limit, n.limit)
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	var not undone
 	for len(entries) > 0 {

@@ -95,11 +95,11 @@ func organisationTable(doc directory.Document) table {
 // peopleTables returns people and what belongs to them.
 func (s *Store) peopleTables(doc directory.Document, cardIssuer string) ([]table, error) {
 	people := table{name: "people", columns: []string{"uid", "title", "given", "middle", "family", "display",
-		"email", "mobile", "ni_number", "identity_assurance", "profile", "professional"}}
+		"email", "mobile", "ni_number", "identity_assurance", "profile", "professional", "robot_owner", "robot_until", "merged_into"}}
 	positions := table{name: "positions", columns: []string{"id", "uid", "place", "org_person_id", "organisation",
-		"role_code", "role_name", "activities", "areas_of_work", "workgroups", "first_day", "last_day"}}
+		"role_code", "role_name", "activities", "areas_of_work", "workgroups", "first_day", "last_day", "reason"}}
 	memberships := table{name: "memberships", columns: []string{"uid", "place", "org_person_id", "organisation", "gnc"}}
-	cards := table{name: "cards", columns: []string{"issuer", "serial", "written", "uid", "place", "series", "state", "registered"}}
+	cards := table{name: "cards", columns: []string{"issuer", "serial", "written", "uid", "place", "series", "state", "registered", "ends_on"}}
 	held := table{name: "authenticators", columns: []string{"id", "uid", "kind", "handle", "name", "model", "method", "level",
 		"state", "self_claimed", "added_at", "record"}}
 	uses := table{name: "authenticator_uses", columns: []string{"id", "mark"}}
@@ -109,10 +109,11 @@ func (s *Store) peopleTables(doc directory.Document, cardIssuer string) ([]table
 			return nil, err
 		}
 		people.add(p.UID, p.Name.Title, p.Name.Given, p.Name.Middle, p.Name.Family, p.Name.Display,
-			p.Email, p.Mobile, ni, p.IdentityAssurance, string(p.Profile), idp.Professional(p.Professional))
+			p.Email, p.Mobile, ni, p.IdentityAssurance, string(p.Profile), idp.Professional(p.Professional),
+			p.Robot.Owner, day(p.Robot.Until), p.MergedInto)
 		for i, pos := range p.Positions {
 			positions.add(pos.ID, p.UID, i, pos.OrgPersonID, pos.Organisation, pos.RoleCode, pos.RoleName,
-				encoded(pos.Activities), encoded(pos.AreasOfWork), encoded(pos.Workgroups), day(pos.From), day(pos.To))
+				encoded(pos.Activities), encoded(pos.AreasOfWork), encoded(pos.Workgroups), day(pos.From), day(pos.To), pos.Reason)
 		}
 		for i, m := range p.Memberships {
 			memberships.add(p.UID, i, m.OrgPersonID, m.Organisation, m.GNC)
@@ -122,7 +123,7 @@ func (s *Store) peopleTables(doc directory.Document, cardIssuer string) ([]table
 			if serial == "" {
 				return nil, fmt.Errorf("%q of %s is no serial number of a card", c.Serial, p.UID)
 			}
-			cards.add(cardIssuer, serial, c.Serial, p.UID, i, c.Series, string(c.State), c.Registered)
+			cards.add(cardIssuer, serial, c.Serial, p.UID, i, c.Series, string(c.State), c.Registered, day(c.EndsOn))
 		}
 		for _, d := range p.Authenticators {
 			a := d.Held(p.UID)

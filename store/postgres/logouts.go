@@ -18,9 +18,12 @@ var (
 	_ idp.Logouts = (*Store)(nil)
 )
 
-// tellable knows whether the schema has what tells clients: that of the release
-// before has not, and nobody is told then.
-type tellable struct{ there atomic.Bool }
+// tellable knows whether the schema has a table, by which clients are told for
+// one: that of the release before has not, and nobody is told then.
+type tellable struct {
+	table string
+	there atomic.Bool
+}
 
 func (t *tellable) ask(ctx context.Context, db interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
@@ -29,7 +32,7 @@ func (t *tellable) ask(ctx context.Context, db interface {
 		return true, nil
 	}
 	var there bool
-	if err := db.QueryRow(ctx, "SELECT to_regclass('session_clients') IS NOT NULL").Scan(&there); err != nil {
+	if err := db.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", t.table).Scan(&there); err != nil {
 		return false, err
 	}
 	t.there.Store(there)

@@ -15,13 +15,19 @@ import (
 )
 
 // personColumns are what a person is to the rules, from people p. All of it
-// comes with one statement, so that its parts are of one instant.
-const personColumns = `
+// comes with one statement, so that its parts are of one instant. What the
+// release before has no column for is asked of the row as JSON, where it is
+// null.
+var personColumns = columnsWith("")
+
+// columnsWith returns personColumns with more of each position s.
+func columnsWith(more string) string {
+	return `
 	p.uid, p.title, p.given, p.middle, p.family, p.display, p.email, p.identity_assurance, p.profile, p.professional,
 	(SELECT json_agg(json_build_object('id', s.id, 'org_person_id', s.org_person_id,
 			'organisation', s.organisation, 'organisation_name', o.name, 'role_code', s.role_code, 'role_name', s.role_name,
 			'activities', s.activities, 'areas_of_work', s.areas_of_work, 'workgroups', s.workgroups,
-			'first_day', s.first_day, 'last_day', s.last_day) ORDER BY s.place)
+			'first_day', s.first_day, 'last_day', s.last_day` + more + `) ORDER BY s.place)
 		FROM positions s JOIN organisations o ON o.code = s.organisation WHERE s.uid = p.uid),
 	(SELECT json_agg(json_build_object('org_person_id', m.org_person_id,
 			'organisation', m.organisation, 'organisation_name', o.name, 'gnc', m.gnc) ORDER BY m.place)
@@ -30,7 +36,9 @@ const personColumns = `
 	(SELECT json_object_agg(called, usable) FROM (
 		SELECT kind || ':' || id AS called, state = 'active' AS usable FROM authenticators WHERE uid = p.uid
 		UNION ALL
-		SELECT 'card:' || serial, bool_or(state = 'active') FROM cards WHERE uid = p.uid AND registered GROUP BY serial) AS held)`
+		SELECT 'card:' || serial, bool_or(state = 'active') FROM cards WHERE uid = p.uid AND registered GROUP BY serial) AS held),
+	coalesce(to_jsonb(p) ->> 'robot_owner', '')`
+}
 
 // personRow is what personColumns are read into.
 type personRow struct {
@@ -54,6 +62,7 @@ type positionRow struct {
 	Workgroups       []coded  `json:"workgroups"`
 	First            idp.Date `json:"first_day"`
 	Last             idp.Date `json:"last_day"`
+	Reason           string   `json:"reason"`
 }
 
 type membershipRow struct {
@@ -73,7 +82,7 @@ type coded struct {
 func (r *personRow) into() []any {
 	p, n := &r.person, &r.person.Name
 	return []any{&p.UID, &n.Title, &n.Given, &n.Middle, &n.Family, &n.Display, &p.Email, &p.IdentityAssurance, &p.Profile,
-		&r.professional, &r.positions, &r.memberships, &r.signedOut, &r.holds}
+		&r.professional, &r.positions, &r.memberships, &r.signedOut, &r.holds, &p.Robot.Owner}
 }
 
 // idp returns the person as the rules know them.
@@ -94,7 +103,7 @@ func (r *personRow) document() directory.Person {
 		p.Positions = append(p.Positions, directory.Position{
 			ID: s.ID, OrgPersonID: s.OrgPersonID, Organisation: s.Organisation, RoleCode: s.RoleCode, RoleName: s.RoleName,
 			Activities: decoded(s.Activities), AreasOfWork: decoded(s.AreasOfWork), Workgroups: decoded(s.Workgroups),
-			From: s.First, To: s.Last,
+			From: s.First, To: s.Last, Reason: s.Reason,
 		})
 	}
 	for _, m := range r.memberships {

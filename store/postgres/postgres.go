@@ -43,6 +43,10 @@ type Config struct {
 	MaxConns int32            // beside the one that listens; 0: 10
 	Tracer   pgx.QueryTracer  // may be nil
 
+	// CardIssuer is the upper-case hex SHA-256 of the public key of the authority
+	// of cards that are added without naming another.
+	CardIssuer string
+
 	Vault     Vault         // nil: no signing keys can be used
 	KeyPolicy idp.KeyPolicy // zero: idp.DefaultKeyPolicy
 }
@@ -73,7 +77,10 @@ type Store struct {
 
 	ended   *ended
 	journal *journal
+	changes *journal // of the registry: they wait for one another, and no sign-in for them
 	sealer  *sealer
+
+	cardIssuer string
 
 	stop func() // ends the feed
 }
@@ -112,7 +119,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{pool: pool, now: c.Now, seal: c.Sealer, log: c.Log, keys: keys}
+	s := &Store{pool: pool, now: c.Now, seal: c.Sealer, log: c.Log, keys: keys, cardIssuer: c.CardIssuer}
 	s.feed = &feed{config: pool.Config().ConnConfig, now: c.Now, log: c.Log}
 	s.feed.follow(s.caches())
 	s.feed.follow(s.keys)
@@ -120,6 +127,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	s.ended = newEnded(c.Now)
 	s.feed.follow(s.ended)
 	s.journal = newJournal(ctx, pool, s.ended, c.Log)
+	s.changes = newJournal(ctx, pool, s.ended, c.Log)
 	s.sealer = &sealer{server: s.journal.server, log: c.Log}
 
 	// The feed outlives the call that began it; Close ends it.
@@ -167,6 +175,7 @@ func (c Config) pool(ctx context.Context) (*pgxpool.Pool, error) {
 // Close writes what the journal still holds, and then ends the feed and every
 // connection, once those in use are free.
 func (s *Store) Close() {
+	s.changes.close()
 	s.journal.close()
 	s.stop()
 	s.pool.Close()

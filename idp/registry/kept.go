@@ -1,0 +1,40 @@
+package registry
+
+import (
+	"context"
+	"time"
+)
+
+// Enrolment is what a one-time code stands for: that the person called UID may
+// add something to sign in with, in front of who made the code.
+type Enrolment struct {
+	Hash  string    // base64url SHA-256 of the code, which nobody keeps
+	UID   string    // whose it is
+	By    string    // uid of who made it
+	How   string    // how they saw each other: in person, or by video
+	Until time.Time // from then on it is worth nothing
+}
+
+// Enrolments keeps what codes stand for.
+type Enrolments interface {
+	// FindEnrolment returns what the code with that hash stands for, and leaves
+	// it as it is. It is idp.ErrNotFound where there is none, or where it is too
+	// old or used: whoever guesses learns nothing.
+	FindEnrolment(ctx context.Context, hash string, now time.Time) (Enrolment, error)
+
+	// TakeEnrolment returns the same to the first who asks, and to nobody after
+	// that: of many at once one gets it.
+	TakeEnrolment(ctx context.Context, hash string, now time.Time) (Enrolment, error)
+}
+
+// Name is the name of something that a document can manage.
+type Name struct {
+	Kind string `json:"kind"` // person, organisation, client or policy
+	Name string `json:"name"` // its uid, code or id
+}
+
+// Managing tells what a document manages, and what was made by hand.
+type Managing interface {
+	// Managed returns the names that a document manages, in order.
+	Managed(ctx context.Context) ([]Name, error)
+}
