@@ -32,8 +32,9 @@ CREATE TRIGGER keep_uid BEFORE UPDATE OF uid ON people FOR EACH ROW WHEN (NEW.ui
 -- Nobody writes people from the triggers above until this is committed.
 INSERT INTO used_uids (uid) SELECT uid FROM people;
 
--- People are found by the beginnings of their names, whatever language the
--- database is set to, and by all that is one person's alone.
+-- People are found by the beginnings of their names, and by all that is one
+-- person's alone. Small and capital letters are the same as far as the language
+-- of the database knows them.
 CREATE INDEX people_family ON people ((lower(family) COLLATE "C"), (lower(given) COLLATE "C"), uid);
 CREATE INDEX people_given ON people ((lower(given) COLLATE "C"), (lower(family) COLLATE "C"), uid);
 CREATE INDEX people_display ON people ((lower(display) COLLATE "C"), uid);

@@ -22,12 +22,13 @@ type Finder interface {
 	// q.At and those below it ("": everywhere).
 	Worklist(ctx context.Context, l List, q Query, now time.Time) ([]Found, string, error)
 
-	// Requests returns what waits for a second person, the oldest first.
+	// Waiting returns what waits for a second person, the oldest first.
 	Waiting(ctx context.Context, q Query, now time.Time) ([]Request, string, error)
 
-	// Events returns what happened to or by the person called uid, the newest
-	// first.
-	Events(ctx context.Context, uid string, q Query) ([]idp.Event, string, error)
+	// EventsOf returns what happened to or by the person called uid, the newest
+	// first: refusals, and what was changed. What every sign-in leaves is not
+	// among them.
+	EventsOf(ctx context.Context, uid string, q Query) ([]idp.Event, string, error)
 
 	// ByReference returns what happened in the request that somebody reads the
 	// eight-character reference of, the newest first.

@@ -214,6 +214,8 @@ func (s *Store) SaveEmail(_ context.Context, uid, email string, act idp.Act) err
 // SignOut implements idp.SignOuts. No session outlives the process, so neither
 // does this.
 func (s *Store) SignOut(_ context.Context, uid string, at time.Time, act idp.Act) error {
+	s.saving.Lock()
+	defer s.saving.Unlock()
 	if _, ok := s.people[uid]; !ok {
 		return idp.ErrNotFound
 	}

@@ -21,6 +21,8 @@ type journal struct {
 	raised []raised // in the order of raising
 	mails  []idp.Mail
 
+	lastSignIns map[string]time.Time // by uid
+
 	watches []watched
 	logouts []logout
 	told    int64 // how many logouts there were
@@ -79,6 +81,9 @@ func (j *journal) append(act idp.Act) {
 	j.mails = append(j.mails, act.Mails...)
 	j.mails = j.mails[max(0, len(j.mails)-maxMails):]
 	e := act.Event
+	if e.Kind == idp.SignedIn && e.At.After(j.lastSignIns[e.Subject]) {
+		j.lastSignIns[e.Subject] = e.At
+	}
 	e.Use, e.Tell = nil, nil
 	if len(j.events) < maxEvents {
 		j.events = append(j.events, e)

@@ -24,22 +24,22 @@ import (
 type Store struct {
 	issuer string
 	save   func(directory.Document) error
-	orgs   map[string]idp.Organisation
-	people map[string]int    // by uid, their place in the document
-	client map[string]int    // by id
-	cards  map[string]cardAt // by certificate serial
+	now    func() time.Time // may be nil
 
 	journal journal
 
 	saving sync.Mutex // held from before a change until it is kept
 
-	mu      sync.RWMutex
-	doc     directory.Document
+	mu  sync.RWMutex
+	doc directory.Document
+	places
 	roles   map[lastRole]string
 	notices map[string]time.Time // when people were last told that something of theirs ends, by uid
 
 	uses      map[string]use       // by the id of the authenticator
 	signedOut map[string]time.Time // by uid
+
+	registration
 }
 
 var (
@@ -59,9 +59,21 @@ type Options struct {
 	// authority that issued the cards of the document.
 	CardIssuer string
 
+	// Now is the service's clock. Nil: lists of people say where somebody has any
+	// position, whether it is over or not.
+	Now func() time.Time
+
 	// Save keeps a changed document. If it fails the change is not made. Nil
 	// keeps nothing beyond the life of the process.
 	Save func(directory.Document) error
+}
+
+// places say where in the document things are.
+type places struct {
+	orgs   map[string]idp.Organisation
+	people map[string]int    // by uid
+	client map[string]int    // by id
+	cards  map[string]cardAt // by certificate serial
 }
 
 // cardAt is the place of a card in the document.
@@ -72,47 +84,59 @@ type lastRole struct{ uid, client string }
 // New returns a registry that holds doc. It is an error if an identifier in
 // doc occurs twice, which directory.Read does not allow.
 func New(doc directory.Document, o Options) (*Store, error) {
+	at, err := placesIn(doc)
+	if err != nil {
+		return nil, err
+	}
 	s := &Store{
 		issuer:  o.CardIssuer,
 		save:    o.Save,
-		orgs:    doc.ByCode(),
-		people:  make(map[string]int, len(doc.People)),
-		client:  make(map[string]int, len(doc.Clients)),
-		cards:   map[string]cardAt{},
-		journal: journal{fences: map[idp.Fence]struct{}{}},
+		now:     o.Now,
+		journal: journal{fences: map[idp.Fence]struct{}{}, lastSignIns: map[string]time.Time{}},
 		doc:     doc.Clone(),
+		places:  at,
 		roles:   map[lastRole]string{},
 		notices: map[string]time.Time{},
 
 		uses:      map[string]use{},
 		signedOut: map[string]time.Time{},
+
+		registration: newRegistration(doc),
 	}
 	if s.save == nil {
 		s.save = func(directory.Document) error { return nil }
 	}
+	return s, nil
+}
+
+// placesIn returns where in doc things are. It is an error if an identifier
+// occurs twice.
+func placesIn(doc directory.Document) (places, error) {
+	at := places{orgs: doc.ByCode(), people: make(map[string]int, len(doc.People)), client: make(map[string]int, len(doc.Clients)),
+		cards: map[string]cardAt{}}
 	for i, p := range doc.People {
-		if _, taken := s.people[p.UID]; taken {
-			return nil, fmt.Errorf("two people have the uid %q", p.UID)
+		if _, taken := at.people[p.UID]; taken {
+			return at, fmt.Errorf("two people have the uid %q", p.UID)
 		}
-		s.people[p.UID] = i
+		at.people[p.UID] = i
 		for j, c := range p.Cards {
 			serial := directory.CardSerial(c.Serial)
-			if _, taken := s.cards[serial]; taken || serial == "" {
-				return nil, fmt.Errorf("the card serial %q of %s is not one, or another card's", c.Serial, p.UID)
+			if _, taken := at.cards[serial]; taken || serial == "" {
+				return at, fmt.Errorf("the card serial %q of %s is not one, or another card's", c.Serial, p.UID)
 			}
-			s.cards[serial] = cardAt{i, j}
+			at.cards[serial] = cardAt{i, j}
 		}
 	}
 	if err := oneOfEach(doc); err != nil {
-		return nil, err
+		return at, err
 	}
 	for i, c := range doc.Clients {
-		if _, taken := s.client[c.ID]; taken {
-			return nil, fmt.Errorf("two clients have the id %q", c.ID)
+		if _, taken := at.client[c.ID]; taken {
+			return at, fmt.Errorf("two clients have the id %q", c.ID)
 		}
-		s.client[c.ID] = i
+		at.client[c.ID] = i
 	}
-	return s, nil
+	return at, nil
 }
 
 // oneOfEach refuses an e-mail of two people, and an authenticator that is there
@@ -292,23 +316,26 @@ func (s *Store) SetCardTries(serial string, tries int) error {
 	if tries < 0 || tries > directory.MaxTries {
 		return fmt.Errorf("a card cannot have %d tries left", tries)
 	}
-	at, ok := s.cards[directory.CardSerial(serial)]
-	if !ok {
-		return idp.ErrNotFound
-	}
-	return s.change(func(d *directory.Document) {
+	return s.change(func(d *directory.Document) error {
+		at, ok := s.cards[directory.CardSerial(serial)] // nobody moves it meanwhile
+		if !ok {
+			return idp.ErrNotFound
+		}
 		d.People[at.person].Cards[at.card].TriesLeft = tries
+		return nil
 	})
 }
 
 // change makes one change and keeps it. Changes are saved one after the other,
 // so the last to be saved is the last that was made; readers never wait for
 // the saving.
-func (s *Store) change(edit func(*directory.Document)) error {
+func (s *Store) change(edit func(*directory.Document) error) error {
 	s.saving.Lock()
 	defer s.saving.Unlock()
 	changed := s.Document()
-	edit(&changed)
+	if err := edit(&changed); err != nil {
+		return err
+	}
 	if err := s.save(changed.Clone()); err != nil {
 		return fmt.Errorf("save the directory: %w", err)
 	}

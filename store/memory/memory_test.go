@@ -34,6 +34,10 @@ func TestStore(t *testing.T) {
 		s := open(t, d, "")
 		return s, s.Events
 	})
+	conformance.Registration(t, func(t *testing.T, d directory.Document, i string) conformance.Registered {
+		s := open(t, d, i)
+		return conformance.Registered{RegistrationStore: s, Events: s.Events, Mails: s.Mails}
+	})
 	conformance.Journal(t, func(t *testing.T) (conformance.JournalStore, func() []idp.Event) {
 		s := open(t, directory.Document{}, "")
 		return s, s.Events

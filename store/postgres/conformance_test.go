@@ -77,6 +77,10 @@ func TestStore(t *testing.T) {
 				s := open(t, d, "")
 				return s, func() []idp.Event { return eventsOf(t, s) }
 			})
+			conformance.Registration(t, func(t *testing.T, d directory.Document, i string) conformance.Registered {
+				s := open(t, d, i)
+				return conformance.Registered{RegistrationStore: s, Events: func() []idp.Event { return eventsOf(t, s) }, Mails: func() []idp.Mail { return mailsOf(t, s) }}
+			})
 			conformance.Rules(t, func(t *testing.T, d directory.Document) smartcard.Rules { return open(t, d, "") })
 		})
 	}

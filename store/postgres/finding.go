@@ -332,9 +332,8 @@ func (s *Store) Waiting(ctx context.Context, q registry.Query, now time.Time) ([
 	return all, cursor, nil
 }
 
-// Events implements registry.Finder. What every sign-in leaves is not among
-// them.
-func (s *Store) Events(ctx context.Context, uid string, q registry.Query) ([]idp.Event, string, error) {
+// EventsOf implements registry.Finder.
+func (s *Store) EventsOf(ctx context.Context, uid string, q registry.Query) ([]idp.Event, string, error) {
 	if !idp.IsUID(uid) {
 		return nil, "", nil
 	}

@@ -13,8 +13,7 @@ type finding struct{ reference, subject, actor string }
 // findingOf returns by what e is found; nil if nobody looks for it. What every
 // sign-in leaves is not found so, because that would cost every sign-in.
 func findingOf(e idp.Event) *finding {
-	switch e.Kind {
-	case idp.SignedIn, idp.RoleChosen, idp.TokenIssued, idp.TokenExchanged, idp.TokenRefreshed, idp.TokenInspected:
+	if !e.Asked() {
 		return nil
 	}
 	f := &finding{reference: idp.Reference(e.Request), subject: e.Subject, actor: e.Actor}

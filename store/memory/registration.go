@@ -1,0 +1,301 @@
+package memory
+
+import (
+	"cmp"
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/lanyard-id/lanyard/idp"
+	"github.com/lanyard-id/lanyard/idp/registry"
+	"github.com/lanyard-id/lanyard/idp/registry/directory"
+)
+
+var (
+	_ registry.Keeper     = (*Store)(nil)
+	_ registry.Enrolments = (*Store)(nil)
+	_ registry.Managing   = (*Store)(nil)
+)
+
+// registration is what the registration authority keeps beside the directory.
+// A restart forgets it.
+type registration struct {
+	tagKey   []byte // names what people are, and can be guessed from by nobody
+	used     map[string]bool
+	addedAt  map[string]time.Time
+	issuers  map[string]string // by card serial
+	requests map[string]registry.Request
+	codes    map[string]registry.Enrolment
+	managed  map[registry.Name]bool
+}
+
+func newRegistration(doc directory.Document) registration {
+	r := registration{tagKey: make([]byte, 32), used: map[string]bool{}, addedAt: map[string]time.Time{}, issuers: map[string]string{},
+		requests: map[string]registry.Request{}, codes: map[string]registry.Enrolment{}, managed: map[registry.Name]bool{}}
+	rand.Read(r.tagKey) // never fails: crypto/rand ends the program instead
+	for _, p := range doc.People {
+		r.used[p.UID] = true
+	}
+	return r
+}
+
+// Records implements registry.Keeper.
+func (s *Store) Records(_ context.Context, t registry.Touch) (registry.Records, error) {
+	doc := s.Document()
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.records(doc, t), nil
+}
+
+// records returns what t names in doc, which may be changed. The caller has
+// s.mu.
+func (s *Store) records(doc directory.Document, t registry.Touch) registry.Records {
+	r := registry.Records{People: map[string]*registry.Person{}, Organisations: map[string]*directory.Organisation{},
+		Clients: map[string]*directory.Client{}, Requests: map[string]*registry.Request{}, Managed: map[registry.Name]bool{}}
+	for _, p := range doc.People {
+		if !touches(t, p) {
+			continue
+		}
+		kept := registry.Person{Person: p, ETag: s.tagOf(p), AddedAt: s.addedAt[p.UID], Issuers: map[string]string{}}
+		for _, c := range p.Cards {
+			kept.Issuers[c.Serial] = cmp.Or(s.registration.issuers[directory.CardSerial(c.Serial)], s.issuer)
+		}
+		r.People[p.UID] = &kept
+	}
+	orgs := map[string]directory.Organisation{}
+	for _, o := range doc.Organisations {
+		orgs[o.Code] = o
+	}
+	for _, code := range append(slices.Clone(t.Organisations), t.At) {
+		for o, ok := orgs[code]; ok && r.Organisations[o.Code] == nil; o, ok = orgs[o.Parent] {
+			r.Organisations[o.Code] = &o
+		}
+	}
+	for _, c := range doc.Clients {
+		if slices.Contains(t.Clients, c.ID) {
+			r.Clients[c.ID] = &c
+		}
+	}
+	for _, id := range t.Requests {
+		if q, ok := s.requests[id]; ok {
+			q.Change = slices.Clone(q.Change)
+			r.Requests[id] = &q
+		}
+	}
+	if t.Policy {
+		r.Policy = &doc.Policy
+	}
+	return r
+}
+
+// touches says whether t names p, by whatever.
+func touches(t registry.Touch, p directory.Person) bool {
+	return slices.Contains(t.People, p.UID) ||
+		slices.ContainsFunc(p.Cards, func(c directory.Card) bool {
+			return slices.ContainsFunc(t.Cards, func(serial string) bool {
+				return directory.CardSerial(serial) == directory.CardSerial(c.Serial)
+			})
+		}) ||
+		slices.ContainsFunc(p.Positions, func(s directory.Position) bool {
+			return slices.Contains(t.Positions, s.ID) || t.At != "" && s.Organisation == t.At
+		})
+}
+
+// tagOf names what p is.
+func (s *Store) tagOf(p directory.Person) string {
+	h := hmac.New(sha256.New, s.tagKey)
+	for _, a := range p.Authenticators {
+		_, _ = fmt.Fprintf(h, "%q %q %q %q %d\n", a.ID, a.Name, a.State, a.Method, a.Level)
+	}
+	p.Authenticators = nil // what signing in leaves there is no change
+	_, _ = fmt.Fprintf(h, "%#v", p)
+	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:16])
+}
+
+// Change implements registry.Keeper.
+func (s *Store) Change(_ context.Context, t registry.Touch, decide func(*registry.Records) (idp.Act, error)) error {
+	s.saving.Lock()
+	defer s.saving.Unlock()
+	doc := s.Document()
+	s.mu.RLock()
+	was, now := s.records(doc.Clone(), t), s.records(doc.Clone(), t)
+	s.mu.RUnlock()
+	act, err := decide(&now)
+	if err != nil {
+		return err
+	}
+	for _, end := range now.Ends {
+		act.Fences = append(act.Fences, end.Over()...)
+	}
+	act.Mails = append(act.Mails, now.Mails...)
+	next, err := s.with(doc, was, now)
+	if err != nil {
+		return err
+	}
+	at, err := placesIn(next)
+	if err != nil {
+		return fmt.Errorf("%w: %w", idp.ErrTaken, err)
+	}
+	s.journal.mu.Lock()
+	defer s.journal.mu.Unlock()
+	if err := s.journal.free(act.Event.At, act.Fences); err != nil {
+		return err
+	}
+	if err := s.save(next.Clone()); err != nil {
+		return fmt.Errorf("save the directory: %w", err)
+	}
+	s.replace(next)
+	s.keep(at, was, now, act.Event.At)
+	s.journal.append(act)
+	s.journal.look()
+	return nil
+}
+
+// with returns doc with what is different between was and now. It is
+// idp.ErrTaken where that is somebody else's.
+func (s *Store) with(doc directory.Document, was, now registry.Records) (directory.Document, error) {
+	for _, uid := range slices.Sorted(maps.Keys(now.People)) {
+		p := now.People[uid].Person
+		i := slices.IndexFunc(doc.People, func(o directory.Person) bool { return o.UID == uid })
+		switch {
+		case i >= 0 && was.People[uid] == nil, i < 0 && s.used[uid]:
+			return doc, idp.ErrTaken
+		case i >= 0:
+			doc.People[i] = p
+		default:
+			doc.People = append(doc.People, p)
+		}
+	}
+	for _, code := range slices.Sorted(maps.Keys(now.Organisations)) {
+		i := slices.IndexFunc(doc.Organisations, func(o directory.Organisation) bool { return o.Code == code })
+		switch {
+		case i >= 0 && was.Organisations[code] == nil:
+			return doc, idp.ErrTaken
+		case i >= 0:
+			doc.Organisations[i] = *now.Organisations[code]
+		default:
+			doc.Organisations = append(doc.Organisations, *now.Organisations[code])
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(now.Clients)) {
+		i := slices.IndexFunc(doc.Clients, func(c directory.Client) bool { return c.ID == id })
+		switch {
+		case i >= 0 && was.Clients[id] == nil:
+			return doc, idp.ErrTaken
+		case i >= 0:
+			doc.Clients[i] = *now.Clients[id]
+		default:
+			doc.Clients = append(doc.Clients, *now.Clients[id])
+		}
+	}
+	if now.Policy != nil {
+		doc.Policy = *now.Policy
+	}
+	for id := range now.Requests {
+		if _, there := s.requests[id]; there && was.Requests[id] == nil {
+			return doc, idp.ErrTaken
+		}
+	}
+	for _, c := range now.Codes {
+		if _, there := s.codes[c.Hash]; there {
+			return doc, idp.ErrTaken
+		}
+	}
+	return doc.Clone(), taken(doc, now)
+}
+
+// taken is idp.ErrTaken if a position or an e-mail is of two people. Addresses
+// that people share already may stay: a document may hold them.
+func taken(doc directory.Document, now registry.Records) error {
+	positions, orgs := map[string]bool{}, doc.ByCode()
+	emails := map[string][]string{}
+	for _, p := range doc.People {
+		for _, s := range p.Positions {
+			if positions[s.ID] {
+				return idp.ErrTaken
+			}
+			positions[s.ID] = true
+			if _, there := orgs[s.Organisation]; !there {
+				return idp.ErrNotFound
+			}
+		}
+		if key := idp.EmailKey(p.Email); key != "" {
+			emails[key] = append(emails[key], p.UID)
+		}
+	}
+	for uid, p := range now.People {
+		if whose := emails[idp.EmailKey(p.Email)]; len(whose) > 1 && slices.Contains(whose, uid) {
+			return idp.ErrTaken
+		}
+	}
+	return nil
+}
+
+// keep keeps what no document has. The caller has s.saving.
+func (s *Store) keep(at places, was, now registry.Records, when time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.places = at
+	for uid, p := range now.People {
+		if was.People[uid] == nil {
+			s.used[uid], s.addedAt[uid] = true, p.AddedAt
+			if p.AddedAt.IsZero() {
+				s.addedAt[uid] = when
+			}
+		}
+		for serial, issuer := range p.Issuers {
+			s.registration.issuers[directory.CardSerial(serial)] = issuer
+		}
+	}
+	for id, q := range now.Requests {
+		s.requests[id] = *q
+	}
+	for _, c := range now.Codes {
+		s.codes[c.Hash] = c
+	}
+	for name, is := range now.Managed {
+		if is {
+			s.managed[name] = true
+		} else {
+			delete(s.managed, name)
+		}
+	}
+}
+
+// FindEnrolment implements registry.Enrolments.
+func (s *Store) FindEnrolment(_ context.Context, hash string, now time.Time) (registry.Enrolment, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	e, ok := s.codes[hash]
+	if !ok || !now.Before(e.Until) {
+		return registry.Enrolment{}, idp.ErrNotFound
+	}
+	return e, nil
+}
+
+// TakeEnrolment implements registry.Enrolments.
+func (s *Store) TakeEnrolment(_ context.Context, hash string, now time.Time) (registry.Enrolment, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, ok := s.codes[hash]
+	if !ok || !now.Before(e.Until) {
+		return registry.Enrolment{}, idp.ErrNotFound
+	}
+	delete(s.codes, hash)
+	return e, nil
+}
+
+// Managed implements registry.Managing.
+func (s *Store) Managed(context.Context) ([]registry.Name, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return slices.SortedFunc(maps.Keys(s.managed), func(a, b registry.Name) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name))
+	}), nil
+}
