@@ -62,12 +62,21 @@ func runMeasure(ctx context.Context, args []string, out, errs io.Writer) error {
 	asJSON := flags.Bool("json", false, "write JSON")
 	round := flags.Duration("round", 4*time.Second, "how long one measurement lasts")
 	again := flags.Int("rounds", 3, "of how many measurements the middle one counts")
-	only := flags.String("only", "", "how the `names` of the operations begin that are measured, such as refresh,userinfo; all without it")
+	people := flags.Int("people", 1_000_000, "how many people the registry has that is searched; 0: none is")
+	only := flags.String("only", "", "how the `names` of the operations begin that are measured, such as refresh,userinfo, or registry; all without it")
 	if err := flags.Parse(args); err != nil {
 		return errors.Join(errUsage, err)
 	}
-	all, err := measure(ctx, *program, *agent, *only, *round, *again, func(what string) { _, _ = fmt.Fprintln(errs, "..", what) })
+	say := func(what string) { _, _ = fmt.Fprintln(errs, "..", what) }
+	if *only == "registry" {
+		r, err := measureRegistry(ctx, *people, say)
+		return errors.Join(err, r.write(out))
+	}
+	all, err := measure(ctx, *program, *agent, *only, *round, *again, say)
 	if err != nil {
+		return err
+	}
+	if all.Registry, err = measureRegistry(ctx, *people, say); err != nil {
 		return err
 	}
 	return all.write(out, *asJSON)

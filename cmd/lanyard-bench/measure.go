@@ -127,6 +127,8 @@ type figures struct {
 	LoadBytes int64         `json:"loaded_bytes"` // at 16 at once, the most
 	HashBytes int64         `json:"hash_bytes"`   // while passwords are hashed, the most
 	Desk      deskFigures   `json:"desk"`
+
+	Registry registryFigures `json:"registry"`
 }
 
 // bench is a run of measurements.

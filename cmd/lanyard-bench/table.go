@@ -40,7 +40,7 @@ func (f figures) write(out io.Writer, asJSON bool) error {
 		"Figures in S can be compared between machines; rates and times cannot. The driver runs on the same processors.\n",
 		f.Start.Round(time.Millisecond), verdict(f.Start <= startBudget), startBudget,
 		f.IdleBytes>>20, verdict(f.IdleBytes <= idleBudget), idleBudget>>20, f.LoadBytes>>20, verdict(f.LoadBytes <= loadBudget), loadBudget>>20, f.HashBytes>>20)
-	return errors.Join(err, f.Desk.write(out))
+	return errors.Join(err, f.Desk.write(out), f.Registry.write(out))
 }
 
 // verdict says whether the figure is within its budget, if it has one.

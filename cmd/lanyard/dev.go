@@ -128,7 +128,7 @@ func wireDev(ctx context.Context, o devOptions, idpURL, rpURL string, log *slog.
 	if err != nil {
 		return nil, err
 	}
-	people, key, err := openRegistry(o, rpURL, authority.IssuerID())
+	people, key, err := openRegistry(o, rpURL, authority.IssuerID(), now)
 	if err != nil {
 		return nil, err
 	}

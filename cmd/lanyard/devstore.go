@@ -41,7 +41,7 @@ const (
 // openRegistry returns the registry that a development service starts with:
 // the state of the last run, the seed, or the demo directory. key is the
 // private key of the client demo-jwt, PEM.
-func openRegistry(o devOptions, rpURL, cardIssuer string) (people *memory.Store, key string, err error) {
+func openRegistry(o devOptions, rpURL, cardIssuer string, now func() time.Time) (people *memory.Store, key string, err error) {
 	doc, err := firstDocument(o.state, o.seed)
 	if err != nil {
 		return nil, "", err
@@ -52,7 +52,7 @@ func openRegistry(o devOptions, rpURL, cardIssuer string) (people *memory.Store,
 	if key, err = putDemoKey(&doc); err != nil {
 		return nil, "", err
 	}
-	options := memory.Options{CardIssuer: cardIssuer}
+	options := memory.Options{CardIssuer: cardIssuer, Now: now}
 	if o.state != "" {
 		options.Save = func(d directory.Document) error { return saveDocument(o.state, d) }
 	}

@@ -114,7 +114,7 @@ func aParts(t *testing.T, issuer string, now func() time.Time, rdb goredis.Unive
 	answers.Config.Handler = authority.Handler()
 	answers.Start()
 	t.Cleanup(answers.Close)
-	people, _, err := openRegistry(devOptions{seed: seed(t)}, "http://localhost:1", authority.IssuerID())
+	people, _, err := openRegistry(devOptions{seed: seed(t)}, "http://localhost:1", authority.IssuerID(), time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
