@@ -291,6 +291,7 @@ func (p *production) keepHouse(ctx context.Context) {
 		for name, chore := range map[string]func(context.Context) error{
 			"take down fences": p.takeDownFences,
 			"seal the journal": p.seal,
+			"gather sign-ins":  p.registry.GatherSignIns,
 			"compare clocks":   p.compareClocks,
 			"read metadata":    p.readMetadata,
 			"keep the outbox":  p.keepOutbox,
