@@ -64,7 +64,7 @@ func (s *Store) records(doc directory.Document, t registry.Touch) registry.Recor
 		}
 		kept := registry.Person{Person: p, ETag: s.tagOf(p), AddedAt: s.addedAt[p.UID], Issuers: map[string]string{}}
 		for _, c := range p.Cards {
-			kept.Issuers[c.Serial] = cmp.Or(s.registration.issuers[directory.CardSerial(c.Serial)], s.issuer)
+			kept.Issuers[c.Serial] = cmp.Or(s.issuers[directory.CardSerial(c.Serial)], s.issuer)
 		}
 		r.People[p.UID] = &kept
 	}
@@ -250,7 +250,7 @@ func (s *Store) keep(at places, was, now registry.Records, when time.Time) {
 			}
 		}
 		for serial, issuer := range p.Issuers {
-			s.registration.issuers[directory.CardSerial(serial)] = issuer
+			s.issuers[directory.CardSerial(serial)] = issuer
 		}
 	}
 	for id, q := range now.Requests {

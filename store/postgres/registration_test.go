@@ -290,3 +290,19 @@ func TestManyInOneChange(t *testing.T) {
 		}
 	})
 }
+
+func TestFindingCostsNoSignIn(t *testing.T) {
+	t.Run("own rule: what a sign-in writes is not written down to be found", func(t *testing.T) {
+		for _, kind := range []idp.Kind{idp.SignedIn, idp.RoleChosen, idp.TokenIssued} {
+			n := &entry{}
+			if err := n.fill(idp.Event{Kind: kind, Request: "ABCDEFGH", Subject: asha}, nil); err != nil || n.find != nil {
+				t.Errorf("%s: %+v, %v", kind, n.find, err)
+			}
+		}
+		for with, sql := range record {
+			if strings.Contains(sql, "audit_index") != with.finds {
+				t.Errorf("%+v: %s", with, sql)
+			}
+		}
+	})
+}
