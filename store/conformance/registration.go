@@ -106,12 +106,13 @@ func Registration(t *testing.T, open func(t *testing.T, doc directory.Document, 
 			err := w.change(fmt.Sprint(n), registry.Touch{People: []string{ada}}, func(r *registry.Records) {
 				p := r.People[ada]
 				p.Positions = append(p.Positions, directory.Position{ID: fmt.Sprint("9", n), Organisation: "RT1", RoleCode: "R"})
+				p.IdentityAssurance = (p.IdentityAssurance + 1) % 4 // of what the one before wrote
 			})
 			w.must(err)
 			return err == nil
 		})
-		if p := w.records(registry.Touch{People: []string{ada}}).People[ada]; won != racers || len(p.Positions) != 2+racers {
-			t.Errorf("%d did, and she has %d positions", won, len(p.Positions))
+		if p := w.records(registry.Touch{People: []string{ada}}).People[ada]; won != racers || len(p.Positions) != 2+racers || p.IdentityAssurance != (3+racers)%4 {
+			t.Errorf("%d did, and she has %d positions, known by %d", won, len(p.Positions), p.IdentityAssurance)
 		}
 	})
 	t.Run("own rule: a request is decided on once", func(t *testing.T) { ward(t).decidedOnce() })

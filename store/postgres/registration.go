@@ -25,7 +25,7 @@ const (
 
 	// slowness is how long a change may take beside what each name in it may.
 	slowness     = 5 * time.Second
-	slownessEach = 3 * time.Millisecond
+	slownessEach = 10 * time.Millisecond
 )
 
 // errMet is of a change that was decided on what somebody has changed

@@ -155,6 +155,7 @@ func TestRegistrationOfTwoServers(t *testing.T) {
 					errs <- edit(t, s, registry.Touch{People: []string{asha, "555000000102"}}, func(r *registry.Records) {
 						p := r.People[asha]
 						p.Positions = append(p.Positions, directory.Position{ID: fmt.Sprint("5", round, i), Organisation: "b1", RoleCode: "R"})
+						p.Name.Middle += "x" // of what the other wrote
 					})
 				}()
 			}
@@ -162,8 +163,8 @@ func TestRegistrationOfTwoServers(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if r, err := a.Records(t.Context(), ofAsha); err != nil || len(r.People[asha].Positions) != 2+16 {
-			t.Errorf("%d positions, %v", len(r.People[asha].Positions), err)
+		if r, err := a.Records(t.Context(), ofAsha); err != nil || len(r.People[asha].Positions) != 2+16 || r.People[asha].Name.Middle != "Jo"+strings.Repeat("x", 16) {
+			t.Errorf("%d positions, %q, %v", len(r.People[asha].Positions), r.People[asha].Name.Middle, err)
 		}
 		whole(t, a)
 	})
