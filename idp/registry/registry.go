@@ -24,6 +24,10 @@ type Change interface {
 	// Kind names the change.
 	Kind() Kind
 
+	// check says whether what was given has the form that it must have: nil or a
+	// Refused that names the fields. Nothing is read before.
+	check() error
+
 	// touches says what has to be read, and kept from others, to judge it.
 	touches() Touch
 
@@ -31,14 +35,25 @@ type Change interface {
 	about(r *Records) About
 
 	// make makes the change in r, or returns a refusal. It has no other effect.
-	make(r *Records, c Case) error
+	// What the journal and the actor are told of it, it writes into c.
+	make(r *Records, c *Case) error
 }
 
 // About is whom and what a change concerns, as far as the right to make it
 // goes.
 type About struct {
-	UID           string   // the person; "" for none
-	Organisations []string // codes; none: no organisation in particular
+	// People are uids. Nobody acts on themself, or on a robot of theirs. The
+	// journal names the first.
+	People []string
+	Owners []string // who would answer for a robot
+
+	// All are the codes of organisations at, or above, each of which the
+	// authority must be held, and Any those of which one is enough. With neither,
+	// it may be held anywhere: somebody who works nowhere is everybody's.
+	All, Any []string
+
+	// Gives are the authorities that are given or taken. Only managers do that.
+	Gives []Authority
 }
 
 // Actor is who asks for a change.
@@ -53,16 +68,28 @@ type Actor struct {
 	Host string
 }
 
-// Case is what else a decision rests on.
+// Case is what else a decision rests on, and what is told of it.
 type Case struct {
-	Actor Actor
-	Now   time.Time
-	NewID func() string // a free number for a position or a person: 12 digits
+	Actor    Actor  // who asked
+	Approver string // the uid of the second person
+	Now      time.Time
+	Policy   Approvals
+	NewID    func() string // a free number for a position or a person: 12 digits
+	Sessions []idp.OwnSession
+	Alike    []Found       // who is like the person to be added
+	Below    []string      // codes of the organisations below one that is closed
+	Managed  map[Name]bool // what documents manage
+
+	Event idp.Event // that the journal gets
+	Done  Done      // that the actor gets
+
+	base       idp.Event // what is the same in all its events
+	journalled bool
 }
 
 // Touch is what a change reads, and keeps from others while it is decided on.
 type Touch struct {
-	People        []string // uids
+	People        []string // uids; the organisations at which they work and those above are read too
 	Organisations []string // codes; those above them are read too
 	Clients       []string // ids
 	Cards         []string // serial numbers: their people are read
@@ -81,8 +108,15 @@ type Records struct {
 	Requests      map[string]*Request
 	Policy        *directory.Policy // nil if it was not asked for
 
+	// Today is the day of the change; the service sets it.
+	Today idp.Date
+
+	// Events are written to the journal beside that of the act, in the order in
+	// which they stand here: one for each other person whom a change concerns.
+	Events []idp.Event
+
 	// Ends are sessions to end beside those that end by what has changed of
-	// their person.
+	// their person. The keeper raises their fences.
 	Ends []idp.OwnSession
 
 	// Mails are what people are told.
@@ -106,6 +140,10 @@ type Person struct {
 	// numbers: upper-case hex SHA-256 of their public keys. A card that is added
 	// without one is of the registry's own authority.
 	Issuers map[string]string
+
+	// SignedOutAt, where a change sets it, ends what they signed in to then or
+	// before.
+	SignedOutAt time.Time
 }
 
 // Request is a change that waits for a second person.
@@ -118,10 +156,18 @@ type Request struct {
 	Until   time.Time `json:"until"`
 	UID     string    `json:"uid,omitempty"` // whom it concerns
 	At      string    `json:"at,omitempty"`  // the organisation
-	State   string    `json:"state"`         // waiting, approved, refused, withdrawn
-	By      string    `json:"by,omitempty"`  // who decided
+	State   string    `json:"state"`
+	By      string    `json:"by,omitempty"` // who decided
 	Reason  string    `json:"reason,omitempty"`
 }
+
+// The states of a request. One that waits for too long stays in its state.
+const (
+	Waiting   = "waiting"
+	Approved  = "approved"
+	Declined  = "refused"
+	Withdrawn = "withdrawn"
+)
 
 // Keeper keeps records. It is the registry in a database, or in memory.
 type Keeper interface {

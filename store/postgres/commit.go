@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -174,6 +175,9 @@ func (j *journal) changing(ctx context.Context, with change, entries []*entry) (
 	err = pgx.BeginFunc(ctx, j.pool, func(tx pgx.Tx) error {
 		if err := with(ctx, tx); err != nil {
 			return undone{err}
+		}
+		if beside := entries[len(entries)-1].beside; len(beside) > 0 {
+			entries = append(slices.Clone(entries), beside...)
 		}
 		end, err = j.append(ctx, tx, entries)
 		return err

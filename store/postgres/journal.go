@@ -68,7 +68,8 @@ type entry struct {
 	use    *authenticators.Use
 	tell   *idp.Watch
 	find   *finding
-	change change // made with it; nil for most
+	change change   // made with it; nil for most
+	beside []*entry // events of the same change
 	ctx    context.Context
 	limit  time.Duration // how long it may take to be written
 	begun  atomic.Bool   // by the writer, or given up by who waits

@@ -78,6 +78,14 @@ func (s *Store) changeOnce(ctx context.Context, t registry.Touch, decide func(*r
 		if err := n.fill(act.Event, act.Fences); err != nil {
 			return err
 		}
+		n.beside = nil
+		for _, e := range w.now.Events {
+			b := &entry{}
+			if err := b.fill(e, nil); err != nil {
+				return err
+			}
+			n.beside = append(n.beside, b)
+		}
 		if err := w.write(ctx, tx, act.Event.At); err != nil {
 			return refusal(err)
 		}
@@ -231,9 +239,16 @@ func (s *Store) readRecords(ctx context.Context, tx pgx.Tx, t registry.Touch, ui
 	if t.At != "" {
 		codes = append(codes, t.At)
 	}
-	err = errors.Join(
-		each(ctx, tx, uids, "SELECT "+keptColumns+" FROM people p WHERE p.uid = ANY ($1)", s.readKept,
-			func(p *registry.Person) { r.People[p.UID] = p }),
+	err = each(ctx, tx, uids, "SELECT "+keptColumns+" FROM people p WHERE p.uid = ANY ($1)", s.readKept,
+		func(p *registry.Person) { r.People[p.UID] = p })
+	for _, p := range r.People { // the right to change them is held where they work
+		for _, pos := range p.Positions {
+			codes = append(codes, pos.Organisation)
+		}
+	}
+	slices.Sort(codes)
+	codes = slices.Compact(codes)
+	err = errors.Join(err,
 		each(ctx, tx, codes, organisationSQL+" WHERE code IN ("+aboveSQL+")", readOrganisation,
 			func(o *directory.Organisation) { r.Organisations[o.Code] = o }),
 		each(ctx, tx, t.Clients, "SELECT "+strings.Join(clientColumns, ", ")+" FROM clients WHERE id = ANY ($1)", readClient,

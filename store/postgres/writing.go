@@ -248,7 +248,17 @@ func (w *writing) people(ctx context.Context, tx pgx.Tx, at time.Time) error {
 			return err
 		}
 	}
-	return r.write(ctx, tx)
+	if err := r.write(ctx, tx); err != nil {
+		return err
+	}
+	for _, uid := range w.uids() {
+		if out := w.now.People[uid].SignedOutAt; !out.IsZero() {
+			if _, err := tx.Exec(ctx, "UPDATE people SET signed_out_at = greatest(signed_out_at, $2) WHERE uid = $1", uid, out); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (w *writing) positions(ctx context.Context, tx pgx.Tx, _ time.Time) error {

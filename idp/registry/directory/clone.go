@@ -29,3 +29,6 @@ func deepCopy(v reflect.Value) reflect.Value {
 	}
 	return c
 }
+
+// Clone returns a copy of p that shares nothing with it that could change.
+func (p Person) Clone() Person { return deepCopy(reflect.ValueOf(p)).Interface().(Person) }

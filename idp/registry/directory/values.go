@@ -188,6 +188,23 @@ func (k *KeySet) write() *yaml.Node {
 	return jsonNode(set)
 }
 
+// MarshalJSON writes the set as it is.
+func (k KeySet) MarshalJSON() ([]byte, error) {
+	if k == "" {
+		return []byte("null"), nil
+	}
+	return []byte(k), nil
+}
+
+// UnmarshalJSON takes JSON as it is: what it means Read alone says.
+func (k *KeySet) UnmarshalJSON(text []byte) error {
+	*k = KeySet(text)
+	if string(text) == "null" || string(text) == `""` {
+		*k = ""
+	}
+	return nil
+}
+
 // Record is JSON that a room keeps with an authenticator, secrets sealed or not:
 // the document does not say. It is read and written as base64 text.
 type Record string

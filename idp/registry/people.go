@@ -1,0 +1,375 @@
+package registry
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/lanyard-id/lanyard/idp"
+	"github.com/lanyard-id/lanyard/idp/registry/directory"
+)
+
+// PersonName is a person's name in its parts.
+type PersonName struct {
+	Title   string `json:"title,omitempty"`
+	Given   string `json:"given,omitempty"`
+	Middle  string `json:"middle,omitempty"`
+	Family  string `json:"family,omitempty"`
+	Display string `json:"display,omitempty"`
+}
+
+// Professional holds a person's numbers in professional registers.
+type Professional struct {
+	GMC        string `json:"gmc_id,omitempty"`
+	NMC        string `json:"nmc_id,omitempty"`
+	GDC        string `json:"gdc_id,omitempty"`
+	GPhC       string `json:"gphc_id,omitempty"`
+	GMP        string `json:"gmp_id,omitempty"`
+	GDP        string `json:"gdp_id,omitempty"`
+	RCN        string `json:"rcn_id,omitempty"`
+	Consultant string `json:"consultant_id,omitempty"`
+}
+
+// Details are what a registration authority writes down of a person.
+type Details struct {
+	Name         PersonName   `json:"name"`
+	Email        string       `json:"email,omitempty"`
+	Mobile       string       `json:"mobile,omitempty"`
+	NINumber     string       `json:"ni_number,omitempty"`
+	Professional Professional `json:"professional,omitzero"`
+
+	// HRLink would tie the profile to one of a system of human resources. It is
+	// refused: an unverified profile must not have one, and the registry keeps
+	// none.
+	HRLink string `json:"hr_link,omitempty"`
+}
+
+// IdentityCheck is how somebody made sure who a person is.
+type IdentityCheck struct {
+	How       How      `json:"how"`
+	By        string   `json:"by,omitempty"`        // the uid of who did; empty: the actor
+	Documents []string `json:"documents,omitempty"` // their kinds, and no numbers
+	Assurance int      `json:"assurance"`           // 0 to 3
+}
+
+// How says how an identity was checked.
+type How string
+
+// The ways to check an identity.
+const (
+	InPerson How = "in_person"
+	ByVideo  How = "video"
+	Vouched  How = "vouched" // by somebody who knows them
+)
+
+// person returns a person who may be changed: nobody who was closed or merged.
+func (r *Records) person(uid string) (*Person, error) {
+	p, err := r.anybody(uid)
+	if err != nil {
+		return nil, err
+	}
+	if p.Profile == idp.Closed {
+		return nil, ErrClosed
+	}
+	return p, nil
+}
+
+// anybody returns a person whatever their profile, but no duplicate.
+func (r *Records) anybody(uid string) (*Person, error) {
+	p := r.People[uid]
+	switch {
+	case p == nil:
+		return nil, ErrNoPerson
+	case p.MergedInto != "":
+		return nil, ErrMerged
+	}
+	return p, nil
+}
+
+// places are the codes of where people work, or will.
+func (r *Records) places(uids ...string) []string {
+	var codes []string
+	for _, uid := range uids {
+		p := r.People[uid]
+		if p == nil {
+			continue
+		}
+		for _, pos := range p.Positions {
+			if (pos.To == "" || pos.To >= r.Today) && !slices.Contains(codes, pos.Organisation) {
+				codes = append(codes, pos.Organisation)
+			}
+		}
+	}
+	return codes
+}
+
+// of is whom a change of one person concerns: the authority of one of the
+// organisations where they work is enough.
+func (r *Records) of(uid string) About { return About{People: []string{uid}, Any: r.places(uid)} }
+
+// AddPerson adds a person. The service chooses the uid.
+type AddPerson struct {
+	Details
+	Profile   idp.Profile   `json:"profile"`          // verified or unverified
+	Check     IdentityCheck `json:"check,omitzero"`   // of a verified one
+	Confirmed bool          `json:"confirmed"`        // those that are alike are other people
+	Reason    string        `json:"reason,omitempty"` // or where the request came from
+}
+
+// Kind implements Change.
+func (AddPerson) Kind() Kind { return PersonAdded }
+
+func (ch AddPerson) words() string { return ch.Reason }
+
+func (ch AddPerson) check() error {
+	var f checks
+	f.details(ch.Details)
+	f.reason(ch.Reason, false)
+	switch ch.Profile {
+	case idp.Verified:
+		f.identity("check", ch.Check)
+	case idp.Unverified:
+	default:
+		f.add("profile", Unknown)
+	}
+	return cmp.Or(f.err(), ch.linked(ch.Profile))
+}
+
+// linked refuses a link to a system of human resources.
+func (d Details) linked(profile idp.Profile) error {
+	switch {
+	case d.HRLink == "":
+		return nil
+	case profile != idp.Verified:
+		return refuse(ErrUnverified, "hr_link", Unknown)
+	}
+	return refuse(ErrHRLink, "hr_link", Unknown)
+}
+
+func (AddPerson) touches() Touch       { return Touch{} }
+func (AddPerson) about(*Records) About { return About{} }
+
+func (ch AddPerson) make(r *Records, c *Case) error {
+	for _, f := range c.Alike {
+		c.warn(Warning{Code: WarnAlike, UID: f.UID, Args: []string{f.Display}, Confirm: !ch.Confirmed})
+	}
+	if ch.Email == "" && ch.Mobile == "" {
+		c.warn(Warning{Code: WarnNoContact})
+	}
+	p := &Person{Person: directory.Person{UID: c.NewID(), Profile: ch.Profile}, AddedAt: c.Now}
+	if r.People[p.UID] != nil {
+		return idp.ErrTaken
+	}
+	ch.put(p)
+	words := []string{ch.Reason}
+	if ch.Profile == idp.Verified {
+		p.IdentityAssurance = ch.Check.Assurance
+		words = append(words, ch.Check.written())
+	}
+	r.People[p.UID] = p
+	c.Done.ID, c.Done.Person = p.UID, p
+	c.journal(r, idp.Event{Subject: p.UID, Reason: join(words...)})
+	return nil
+}
+
+// join puts words of the journal one behind the other.
+func join(words ...string) string {
+	return strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == "" }), "; ")
+}
+
+// put writes the details down.
+func (d Details) put(p *Person) {
+	p.Name, p.Professional = directory.Name(d.Name), directory.Professional(d.Professional)
+	p.Email, p.Mobile, p.NINumber = d.Email, d.Mobile, d.NINumber
+}
+
+// alike finds who could be the person that somebody is about to add: who has the
+// e-mail, or the name.
+func (s *Service) alike(ctx context.Context, ch AddPerson) ([]Found, error) {
+	const few = 5
+	var alike []Found
+	for _, text := range []string{ch.Email, ch.Name.Given + " " + ch.Name.Family} {
+		if text == "" {
+			continue
+		}
+		found, _, err := s.Finder.FindPeople(ctx, Query{Text: text, Most: few})
+		if err != nil {
+			return nil, fmt.Errorf("find who is alike: %w", err)
+		}
+		for _, p := range found {
+			if !slices.ContainsFunc(alike, func(f Found) bool { return f.UID == p.UID }) {
+				alike = append(alike, p)
+			}
+		}
+	}
+	return alike, nil
+}
+
+// ChangePerson replaces what is written down of a person.
+type ChangePerson struct {
+	UID string `json:"uid"`
+	Details
+	Reason string `json:"reason,omitempty"`
+}
+
+// Kind implements Change.
+func (ChangePerson) Kind() Kind { return PersonChanged }
+
+func (ch ChangePerson) words() string { return ch.Reason }
+
+func (ch ChangePerson) check() error {
+	var f checks
+	f.uid("uid", ch.UID)
+	f.details(ch.Details)
+	f.reason(ch.Reason, false)
+	return f.err()
+}
+
+func (ch ChangePerson) touches() Touch         { return Touch{People: []string{ch.UID}} }
+func (ch ChangePerson) about(r *Records) About { return r.of(ch.UID) }
+
+func (ch ChangePerson) make(r *Records, c *Case) error {
+	p, err := r.person(ch.UID)
+	if err != nil {
+		return err
+	}
+	if err := ch.linked(p.Profile); err != nil {
+		return err
+	}
+	if p.Robot.Owner != "" {
+		return ErrRobot
+	}
+	if idp.EmailKey(p.Email) != idp.EmailKey(ch.Email) {
+		c.tell(r, p, "mail.email", map[string]string{"email": ch.Email}) // at the old address
+	}
+	if ch.Email == "" && ch.Mobile == "" {
+		c.warn(Warning{Code: WarnNoContact, UID: p.UID})
+	}
+	ch.put(p)
+	c.Done.ID, c.Done.Person = p.UID, p
+	c.journal(r, idp.Event{Subject: p.UID})
+	return nil
+}
+
+// AddRobot adds a profile that a program works with.
+type AddRobot struct {
+	Display string   `json:"display"`
+	Owner   string   `json:"owner"` // uid of who answers for it
+	Until   idp.Date `json:"until"` // its last day
+	Reason  string   `json:"reason"`
+}
+
+// Kind implements Change.
+func (AddRobot) Kind() Kind { return RobotAdded }
+
+func (ch AddRobot) words() string { return ch.Reason }
+
+func (ch AddRobot) check() error {
+	var f checks
+	robot(&f, ch.Display, ch.Owner, ch.Until)
+	f.reason(ch.Reason, true)
+	return f.err()
+}
+
+func robot(f *checks, display, owner string, until idp.Date) {
+	f.text("display", display, 2*maxName, true)
+	f.uid("owner", owner)
+	f.day("until", until, true)
+}
+
+func (ch AddRobot) touches() Touch { return Touch{People: []string{ch.Owner}} }
+
+// about: the robot is nobody yet. The authority is that of where its owner works.
+func (ch AddRobot) about(r *Records) About {
+	return About{Owners: []string{ch.Owner}, Any: r.places(ch.Owner)}
+}
+
+func (ch AddRobot) make(r *Records, c *Case) error {
+	if err := r.answers(ch.Owner, ch.Until); err != nil {
+		return err
+	}
+	p := &Person{Person: directory.Person{UID: c.NewID(), Profile: idp.Verified, Name: directory.Name{Display: ch.Display},
+		Robot: directory.Robot{Owner: ch.Owner, Until: ch.Until}}, AddedAt: c.Now}
+	if r.People[p.UID] != nil {
+		return idp.ErrTaken
+	}
+	r.People[p.UID] = p
+	c.Done.ID, c.Done.Person = p.UID, p
+	c.journal(r, idp.Event{Subject: p.UID, Reason: join(ch.Reason, "owner "+ch.Owner)})
+	return nil
+}
+
+// mostRobot is for how long somebody answers for a robot before they say so
+// again.
+const mostRobot = 2 * 366
+
+// answers says whether somebody may answer for a robot until that day.
+func (r *Records) answers(owner string, until idp.Date) error {
+	p, err := r.person(owner)
+	switch {
+	case err != nil:
+		return refuse(refusalOf(err), "owner", Unknown)
+	case p.Robot.Owner != "":
+		return refuse(ErrRobot, "owner", Unknown)
+	case p.Profile != idp.Verified:
+		return refuse(ErrUnverified, "owner", Unknown)
+	case until < r.Today:
+		return refuse(ErrDay, "until", Order)
+	case until > shift(r.Today, mostRobot):
+		return refuse(ErrDay, "until", Range)
+	}
+	return nil
+}
+
+// ChangeRobot gives a robot another owner, name or end.
+type ChangeRobot struct {
+	UID     string   `json:"uid"`
+	Display string   `json:"display"`
+	Owner   string   `json:"owner"`
+	Until   idp.Date `json:"until"`
+	Reason  string   `json:"reason"`
+}
+
+// Kind implements Change.
+func (ChangeRobot) Kind() Kind { return RobotChanged }
+
+func (ch ChangeRobot) words() string { return ch.Reason }
+
+func (ch ChangeRobot) check() error {
+	var f checks
+	f.uid("uid", ch.UID)
+	robot(&f, ch.Display, ch.Owner, ch.Until)
+	f.reason(ch.Reason, true)
+	return f.err()
+}
+
+func (ch ChangeRobot) touches() Touch { return Touch{People: []string{ch.UID, ch.Owner}} }
+
+func (ch ChangeRobot) about(r *Records) About {
+	return About{People: []string{ch.UID}, Owners: []string{ch.Owner}, Any: r.places(ch.UID)}
+}
+
+func (ch ChangeRobot) make(r *Records, c *Case) error {
+	p, err := r.person(ch.UID)
+	if err != nil {
+		return err
+	}
+	if p.Robot.Owner == "" {
+		return ErrRobot
+	}
+	if err := r.answers(ch.Owner, ch.Until); err != nil {
+		return err
+	}
+	p.Name.Display, p.Robot = ch.Display, directory.Robot{Owner: ch.Owner, Until: ch.Until}
+	for i := range p.Positions {
+		if pos := &p.Positions[i]; pos.To == "" || pos.To > ch.Until {
+			pos.To = ch.Until
+		}
+	}
+	p.Positions = slices.DeleteFunc(p.Positions, func(pos directory.Position) bool { return pos.From > pos.To && pos.To != "" })
+	c.Done.ID, c.Done.Person = p.UID, p
+	c.journal(r, idp.Event{Subject: p.UID, Reason: join(ch.Reason, "owner "+ch.Owner)})
+	return nil
+}
