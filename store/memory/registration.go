@@ -72,7 +72,13 @@ func (s *Store) records(doc directory.Document, t registry.Touch) registry.Recor
 	for _, o := range doc.Organisations {
 		orgs[o.Code] = o
 	}
-	for _, code := range append(slices.Clone(t.Organisations), t.At) {
+	codes := append(slices.Clone(t.Organisations), t.At)
+	for _, p := range r.People { // the right to change them is held where they work
+		for _, pos := range p.Positions {
+			codes = append(codes, pos.Organisation)
+		}
+	}
+	for _, code := range codes {
 		for o, ok := orgs[code]; ok && r.Organisations[o.Code] == nil; o, ok = orgs[o.Parent] {
 			r.Organisations[o.Code] = &o
 		}
@@ -153,6 +159,9 @@ func (s *Store) Change(_ context.Context, t registry.Touch, decide func(*registr
 	s.replace(next)
 	s.keep(at, was, now, act.Event.At)
 	s.journal.append(act)
+	for _, e := range now.Events {
+		s.journal.append(idp.Act{Event: e})
+	}
 	s.journal.look()
 	return nil
 }
@@ -248,6 +257,9 @@ func (s *Store) keep(at places, was, now registry.Records, when time.Time) {
 			if p.AddedAt.IsZero() {
 				s.addedAt[uid] = when
 			}
+		}
+		if p.SignedOutAt.After(s.signedOut[uid]) {
+			s.signedOut[uid] = p.SignedOutAt
 		}
 		for serial, issuer := range p.Issuers {
 			s.issuers[directory.CardSerial(serial)] = issuer
