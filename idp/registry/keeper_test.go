@@ -126,11 +126,12 @@ func (w *world) Change(_ context.Context, t Touch, decide func(*Records) (idp.Ac
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	r := w.read(t)
+	read := maps.Clone(r.People)
 	act, err := decide(&r)
 	if err != nil {
 		return err
 	}
-	if err := w.unique(&r); err != nil {
+	if err := w.unique(&r, read); err != nil {
 		return err
 	}
 	maps.Copy(w.records.People, r.People)
@@ -193,7 +194,7 @@ func (w *world) read(t Touch) Records {
 }
 
 // unique is idp.ErrTaken where a number, a card or an e-mail would be two's.
-func (w *world) unique(r *Records) error {
+func (w *world) unique(r *Records, read map[string]*Person) error {
 	now := maps.Clone(w.records.People)
 	maps.Copy(now, r.People)
 	seen := map[string]bool{}
@@ -218,7 +219,7 @@ func (w *world) unique(r *Records) error {
 	}
 	for uid, p := range r.People {
 		had := map[string]bool{}
-		if was := w.records.People[uid]; was != nil {
+		if read[uid] != nil {
 			had["person "+uid] = true
 		}
 		for _, was := range w.records.People {

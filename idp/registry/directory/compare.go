@@ -170,7 +170,9 @@ func keepCard(old, c Card) Card {
 	if old.State == "revoked" || c.State == "active" {
 		c.State = old.State
 	}
-	c.Serial, c.TriesLeft, c.Passcode, c.PUK = old.Serial, old.TriesLeft, cmp.Or(c.Passcode, old.Passcode), cmp.Or(c.PUK, old.PUK)
+	// What stands for the virtual card is the card's own once it is there, and a
+	// database keeps none of it.
+	c.Serial, c.Certificate, c.Passcode, c.PUK, c.TriesLeft = old.Serial, old.Certificate, old.Passcode, old.PUK, old.TriesLeft
 	c.EndsOn = cmp.Or(c.EndsOn, old.EndsOn)
 	return c
 }
@@ -291,6 +293,9 @@ func lists[T any](c comparison, out []Difference, like Difference, was, is []T, 
 				d.Op = Remove
 				out = append(out, d)
 			}
+			continue
+		}
+		if d.Op == "" && reflect.DeepEqual(*w, *i) { // so it is with most
 			continue
 		}
 		if d.Op == "" {
