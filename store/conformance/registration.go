@@ -123,6 +123,7 @@ func Registration(t *testing.T, open func(t *testing.T, doc directory.Document, 
 	t.Run("own rule: worklists tell who is on them and why", func(t *testing.T) { ward(t).listed() })
 	t.Run("own rule: what happened is found by its people and by what they read out", func(t *testing.T) { ward(t).happened() })
 	t.Run("own rule: organisations are found, and those below them", func(t *testing.T) { ward(t).organisations() })
+	t.Run("own rule: what the rules expect of a registry, it does", func(t *testing.T) { ward(t).ruled() })
 }
 
 // registration is a registry in a test.
