@@ -61,15 +61,16 @@ func (r *Records) aboutCard(serial string) About {
 
 // fit says whether a person may have what signs them in at the highest level.
 func (p *Person) fit() error {
-	switch {
-	case p.Profile == idp.Restricted:
+	switch p.Profile {
+	case idp.Verified:
+		return nil
+	case idp.Restricted:
 		return ErrRestricted
-	case p.Profile == idp.Unverified:
+	case idp.Unverified:
 		return ErrUnverified
-	case p.Profile == idp.Closed:
-		return ErrClosed
+	case idp.Closed:
 	}
-	return nil
+	return ErrClosed // and whatever nobody knows
 }
 
 // issue gives p a card.

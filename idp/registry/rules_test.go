@@ -169,19 +169,19 @@ func TestPeople(t *testing.T) {
 		taken := w.nurse("MID")
 		position := w.person(taken).Positions[0].ID
 		numbers := []string{taken, position, "999999999901", "999999999902", "999999999903"}
-		w.Service.NewID = func() string { n := numbers[0]; numbers = numbers[1:]; return n }
+		w.NewID = func() string { n := numbers[0]; numbers = numbers[1:]; return n }
 		done := w.do(t, manager, AddPerson{Details: Details{Name: PersonName{Given: "A", Family: "B"}}, Profile: idp.Unverified})
 		if done.ID == taken || w.person(done.ID) == nil {
 			t.Errorf("somebody is added as %s", done.ID)
 		}
 		// A position that never began is taken away, and its number with it.
-		w.Service.NewID = w.number
+		w.NewID = w.number
 		id := w.do(t, manager, AssignPosition{UIDs: []string{taken}, Work: Work{Organisation: "MID", RoleCode: "R8009", From: tomorrow}}).ID
 		w.do(t, manager, EndPosition{Position: id, Day: today})
 		if p, _ := w.records.position(id); p != nil {
 			t.Error("a position that ends before it begins is there")
 		}
-		w.Service.NewID = func() string { return id }
+		w.NewID = func() string { return id }
 		w.not(t, manager, AssignPosition{UIDs: []string{taken}, Work: Work{Organisation: "MID", RoleCode: "R8009"}}, idp.ErrTaken)
 	})
 	t.Run("own rule: whoever is like somebody else is added only when they are said to be another", func(t *testing.T) {
