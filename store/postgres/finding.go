@@ -33,6 +33,18 @@ func (a *asking) arg(v any) string {
 	return fmt.Sprintf("$%d", len(a.args))
 }
 
+// query asks. It is planned for what is asked for each time: a plan for any name
+// is the wrong one for a name that many have.
+func (a *asking) query(ctx context.Context, s *Store, sql string) (pgx.Rows, error) {
+	return s.pool.Query(ctx, sql, append([]any{pgx.QueryExecModeCacheDescribe}, a.args...)...)
+}
+
+// worksAt says that p has a position at one of codes. It is asked of one person
+// after the other, and of no more than fill the page.
+func (a *asking) worksAt(codes []string) string {
+	return " AND (SELECT true FROM positions b WHERE b.uid = p.uid AND b.organisation = ANY (" + a.arg(codes) + ") LIMIT 1)"
+}
+
 // begins says that column begins with text, as a range that an index has.
 func (a *asking) begins(column, text string) string {
 	return "(" + column + " >= " + a.arg(text) + " AND " + column + " < " + a.arg(text+"\U0010FFFF") + ")"
@@ -86,11 +98,12 @@ func (s *Store) FindPeople(ctx context.Context, q registry.Query) ([]registry.Fo
 		if len(all) > q.Size() || goesOn && rank < after.Rank {
 			continue
 		}
-		sql, args := s.findingRank(search, rank, below, after, goesOn && rank == after.Rank, q.Size()+1-len(all))
+		a := &asking{}
+		sql := a.findingRank(search, rank, below, after, goesOn && rank == after.Rank, q.Size()+1-len(all), idp.DateOf(s.now()))
 		if sql == "" {
 			continue
 		}
-		rows, err := s.pool.Query(ctx, sql, args...)
+		rows, err := a.query(ctx, s, sql)
 		if err != nil {
 			return nil, "", behind(fmt.Errorf("find people: %w", err))
 		}
@@ -123,11 +136,10 @@ func page(all []hit, size int) ([]registry.Found, string) {
 
 // findingRank returns the statement that finds who is of a rank; "" if nobody
 // can be.
-func (s *Store) findingRank(search registry.Search, rank int, below []string, after registry.Place, goesOn bool, most int) (string, []any) {
-	a := &asking{}
+func (a *asking) findingRank(search registry.Search, rank int, below []string, after registry.Place, goesOn bool, most int, today idp.Date) string {
 	where := a.rank(search, rank)
 	if where == "" {
-		return "", nil
+		return ""
 	}
 	for better := range rank { // ranks are numbers from 0
 		if of := a.rank(search, better); of != "" {
@@ -135,7 +147,7 @@ func (s *Store) findingRank(search registry.Search, rank int, below []string, af
 		}
 	}
 	if below != nil {
-		where += " AND EXISTS (SELECT FROM positions s WHERE s.uid = p.uid AND s.organisation = ANY (" + a.arg(below) + "))"
+		where += a.worksAt(below)
 	}
 	from, keys := "people p", []string{familySQL, givenSQL, "p.uid"}
 	switch rank {
@@ -146,7 +158,7 @@ func (s *Store) findingRank(search registry.Search, rank int, below []string, af
 	case registry.ByAddress:
 		from, keys = "emails e JOIN people p ON p.uid = e.uid", []string{"e.key", "p.uid"}
 	}
-	return a.page(foundColumns(a.arg(string(idp.DateOf(s.now()))))+", ''", from+" WHERE "+where, keys, after, goesOn, most), a.args
+	return a.page(foundColumns(a.arg(string(today)))+", ''", from+" WHERE "+where, keys, after, goesOn, most)
 }
 
 // page is the statement for one page in the order of keys.

@@ -74,12 +74,12 @@ func (s *Store) Worklist(ctx context.Context, l registry.List, q registry.Query,
 	// Every argument has a type, whether this list asks for it or not.
 	from := list.from + " AND ($2::date, $3::timestamptz) IS NOT NULL"
 	if below != nil {
-		from += " AND EXISTS (SELECT FROM positions b WHERE b.uid = p.uid AND b.organisation = ANY (" + a.arg(below) + "))"
+		from += a.worksAt(below)
 	}
 	collated := func(expression string) string { return "((" + expression + ")::text COLLATE \"C\")" }
 	after, goesOn := q.Place()
 	keys := []string{collated(list.key), "p.uid", collated(list.name)}
-	rows, err := s.pool.Query(ctx, a.page(foundColumns(today)+", "+list.why, from, keys, after, goesOn, q.Size()+1), a.args...)
+	rows, err := a.query(ctx, s, a.page(foundColumns(today)+", "+list.why, from, keys, after, goesOn, q.Size()+1))
 	if err != nil {
 		return nil, "", behind(fmt.Errorf("worklist %s: %w", l, err))
 	}
