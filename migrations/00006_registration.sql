@@ -108,6 +108,7 @@ INSERT INTO used_uids (uid) SELECT uid FROM people;
 CREATE INDEX people_family ON people ((lower(family) COLLATE "C"), (lower(given) COLLATE "C"), uid);
 CREATE INDEX people_given ON people ((lower(given) COLLATE "C"), (lower(family) COLLATE "C"), uid);
 CREATE INDEX people_display ON people ((lower(display) COLLATE "C"), uid);
+CREATE STATISTICS people_title ON (lower(title)) FROM people; -- few titles are many people's
 CREATE INDEX cards_serial ON cards (serial);
 CREATE INDEX organisations_parent ON organisations (parent);
 

@@ -68,8 +68,8 @@ var folk = []string{
 		FROM generate_series(1, 2000) AS i WHERE $1::int > 0`,
 	`INSERT INTO people (uid, title, given, family, email, identity_assurance, profile)
 		SELECT '5' || lpad(i::text, 11, '0'), (ARRAY['Dr', 'Ms', 'Mr', ''])[1 + i % 4],
-			(ARRAY['Asha', 'Adam', 'Bea', 'Cole', 'Dana', 'Eve', 'Finn', 'Gwen', 'Huw', 'Ivy', 'Jo', 'Kit', 'Lena', 'Mair', 'Noor', 'Owen', 'Pia', 'Rhys', 'Sam', 'Una'])[1 + (i * 7 + i / 50) % 20],
-			CASE WHEN i % 50 = 0 THEN 'Smith' ELSE
+			(ARRAY['Asha', 'Adam', 'Bea', 'Cole', 'Dana', 'Eve', 'Finn', 'Gwen', 'Huw', 'Ivy', 'Jo', 'Kit', 'Lena', 'Mair', 'Noor', 'Owen', 'Pia', 'Rhys', 'Sam', 'Una'])[1 + (i * 7 + i / 20) % 20],
+			CASE WHEN i % 49 = 0 THEN 'Smith' ELSE
 				(ARRAY['Al', 'Bar', 'Cart', 'Dav', 'Ell', 'Fair', 'Grey', 'Hart', 'Ing', 'Jack', 'Kel', 'Lang', 'Mor', 'Nor', 'Old', 'Pen', 'Rad', 'Stan', 'Thor', 'Whit'])[1 + i % 20] ||
 				(ARRAY['son', 'ley', 'ton', 'well', 'ford', 'field', 'man', 'wick', 'by', 'ham', 'worth', 'er', 'stone', 'wood', 'land', 'bury', 'more', 'shaw', 'cote', 'dale'])[1 + i / 7 % 20] END,
 			'p' || i || '@trust.example', 3, CASE WHEN i % 100 = 0 THEN 'unverified' ELSE 'verified' END
