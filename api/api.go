@@ -53,6 +53,8 @@ type Config struct {
 
 	Account func(chi.Router) // puts there the pages of people's accounts; nil: there are none
 
+	Registry func(chi.Router) // puts there the registration authority for programs; nil: there is none
+
 	// Development only; nil in production.
 	Development *Development
 }

@@ -36,11 +36,7 @@ const (
 
 // messages says, for each error, which message of the catalogue a person
 // reads, and the status that goes with it. The words are in web/text.
-var messages = []struct {
-	err    error
-	code   string
-	status int
-}{
+var messages = slices.Concat([]message{
 	{idp.ErrClientUnknown, "REQ-01", http.StatusBadRequest},
 	{idp.ErrRequest, "REQ-02", http.StatusBadRequest},
 	{idp.ErrRedirect, "REQ-02", http.StatusBadRequest},
@@ -102,6 +98,13 @@ var messages = []struct {
 	{authenticators.ErrBusy, unavailable, http.StatusServiceUnavailable},
 	{idp.ErrUnavailable, unavailable, http.StatusServiceUnavailable},
 	{context.DeadlineExceeded, unavailable, http.StatusServiceUnavailable},
+}, registration)
+
+// message is a row of the catalogue.
+type message struct {
+	err    error
+	code   string
+	status int
 }
 
 // unknown is what a person reads of an error that is none of these: our own
@@ -159,7 +162,11 @@ func (s *Server) words(lang string, v idp.View, err error) (int, web.Message) {
 
 // lookUp returns the status and the code of the message that says err.
 func lookUp(err error) (status int, code string) {
-	for _, m := range messages {
+	all := messages
+	if _, ok := errors.AsType[InRegistration](err); ok {
+		all = slices.Concat(registration, messages)
+	}
+	for _, m := range all {
 		if errors.Is(err, m.err) {
 			return m.status, m.code
 		}

@@ -24,6 +24,9 @@ func (s *Server) Routes() http.Handler {
 	s.Protocol.Mount(r.With(begin, within(ordinary)), r.With(goOn, within(ordinary)), r)
 
 	s.Desk.Mount(r.With(goOn, within(asking)))
+	if s.Registry != nil {
+		s.Registry(r.With(goOn)) // it has deadlines of its own: a whole directory takes longer than a page
+	}
 
 	r.Group(func(r chi.Router) {
 		r.Use(sameOrigin(s), limitForm)

@@ -13,7 +13,7 @@ import (
 )
 
 // code is the key of a part of a message.
-var code = regexp.MustCompile(`^([A-Z]{3}-\d\d)\.(heading|text|action)$`)
+var code = regexp.MustCompile(`^([A-Z]{2,3}-\d\d)\.(heading|text|action)$`)
 
 // used are the keys that templates build at run time, or that handlers name.
 var used = regexp.MustCompile(`^(way\.[a-z]+\.(label|hint)|(day|second|minute|try|role)\.(one|other)|link\.[a-z]+|held\.[a-z]+|done\.[a-z]+|mail\.[a-z.]+|ways\.why\.[a-z]+|account\.(add|confirm)\.[a-z.]+|account\.application|signedout\.back|desk\.[a-z_]+|month\.[0-9]+|application\.unnamed|language\.name)$`)

@@ -122,6 +122,10 @@ type PolicyConfig struct {
 	BeginsEach   int `key:"begins_each" default:"200" help:"how many logins a second each network may begin at one server, how many cards at desks it may ask for, and how many links its agents may bring; 0: as many as come"`
 	BeginsAtOnce int `key:"begins_at_once" default:"2000" help:"how many it may begin, and ask for, at once"`
 
+	Home          string   `key:"home" help:"code of the organisation that runs the service: its registration authority managers alone change applications, rules on cards and the document; empty: nobody does"`
+	TemporaryDays int      `key:"temporary_days" default:"14" help:"how many days temporary access may last"`
+	SecondPerson  []string `key:"second_person" help:"changes that wait for a second person, each as CHANGE:ASKER:APPROVER; put before those of docs/registry.md"`
+
 	Keys KeysPolicyConfig `key:"keys"`
 }
 

@@ -166,6 +166,12 @@ func checkTimes(c Config, no *refusals) {
 	if p.BeginsEach < 0 || p.BeginsEach > 0 && p.BeginsAtOnce < 1 {
 		no.add("policy.begins_each", fmt.Sprintf("%d a second and %d at once", p.BeginsEach, p.BeginsAtOnce), "write 0 for as many as come, or how many and at least 1 at once")
 	}
+	if p.TemporaryDays < 1 || p.TemporaryDays > 365 {
+		no.add("policy.temporary_days", fmt.Sprintf("%d is out of bounds", p.TemporaryDays), "write 1 to 365")
+	}
+	if _, err := readSecond(p.SecondPerson); err != nil {
+		no.add("policy.second_person", err.Error(), "write it as in docs/registry.md")
+	}
 	within("shutdown.drain_delay", c.Shutdown.DrainDelay, 0, time.Minute)
 	within("shutdown.drain", c.Shutdown.Drain, time.Second, 5*time.Minute)
 }

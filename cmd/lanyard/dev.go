@@ -140,12 +140,16 @@ func wireDev(ctx context.Context, o devOptions, idpURL, rpURL string, log *slog.
 	if err != nil {
 		return nil, err
 	}
+	operator, err := operatorToken(o.state)
+	if err != nil {
+		return nil, err
+	}
 	rdb, closeRedis, err := inProcessRedis()
 	if err != nil {
 		return nil, err
 	}
 	secret := rand.Text()
-	s, err := wire(parts{issuer: o.issuer, layout: provider.Layout(o.layout), registry: people, rdb: rdb,
+	s, err := wire(parts{issuer: o.issuer, layout: provider.Layout(o.layout), registry: people, rdb: rdb, administration: inMemory(people, operator),
 		keys: keys.keys, cards: trustIn(authority), authorities: newOutside(true), outside: newOutside(true), applications: newApplications(true), auto: o.autoLogin != "", sealer: sealer,
 		upstream: &federated.Config{Name: "Riverside", Issuer: idpURL + demo.UpstreamPath, ClientID: upstreamClient, ClientSecret: secret, Scopes: []string{"email"}, HTTP: newOutside(true)},
 		now:      now, log: log})

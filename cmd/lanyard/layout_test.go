@@ -34,11 +34,12 @@ cmd/lanyard-agent/internal/card/virtualreader -> authenticators/smartcard/virtua
 cmd/lanyard-agent/internal/desk       -> authenticators/smartcard/challenge cmd/lanyard-agent/internal/card cmd/lanyard-agent/internal/prompt + go-jose x/sys
 cmd/lanyard-agent/internal/prompt     -> + x/sys x/term
 cmd/lanyard-agent/internal/settings   -> cmd/lanyard-agent/internal/desk + x/sys
-api                                   -> api/ops authenticators authenticators/federated authenticators/passkey authenticators/smartcard authenticators/totp idp web + chi ulid x/time
+api                                   -> api/ops authenticators authenticators/federated authenticators/passkey authenticators/smartcard authenticators/totp idp idp/registry web + chi ulid x/time
 api/account                           -> api authenticators authenticators/passkey authenticators/totp idp web + chi
 api/desk                              -> api authenticators authenticators/smartcard authenticators/smartcard/challenge idp web + chi go-jose
 api/dev                               -> api authenticators authenticators/smartcard authenticators/smartcard/cardca authenticators/smartcard/virtualagent authenticators/smartcard/virtualcard idp idp/registry/directory web + chi
 api/ops                               -> idp + prometheus
+api/registry                          -> api authenticators idp idp/registry idp/registry/directory + chi
 idp                                   -> authenticators
 idp/backchannel                       -> idp
 idp/post                              -> idp + go-mail

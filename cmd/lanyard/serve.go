@@ -162,7 +162,8 @@ func (p *production) open(ctx context.Context, s settled) error {
 		authorities: newOutside(false, s.Smartcard.OCSPNetworks...), outside: newOutside(false), applications: newApplications(false, s.Backchannel.Networks...),
 		beginsEach: float64(s.Policy.BeginsEach), beginsAtOnce: s.Policy.BeginsAtOnce, origin: originOf(s.TrustedProxies),
 		webauthn: s.keyTrust(), upstream: s.upstream(),
-		sealer: store.Sealer(), ready: p.ready, trace: trace, now: time.Now, log: p.log,
+		administration: administration{approvals: s.approvals(), whole: store.Document, everyone: store.AllClients},
+		sealer:         store.Sealer(), ready: p.ready, trace: trace, now: time.Now, log: p.log,
 	})
 	if err != nil {
 		return err

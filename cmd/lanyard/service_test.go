@@ -131,7 +131,7 @@ func aParts(t *testing.T, issuer string, now func() time.Time, rdb goredis.Unive
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = log.Close() })
-	return ourParts{authority: authority, people: people, logged: log.Name(), parts: parts{
+	return ourParts{authority: authority, people: people, logged: log.Name(), parts: parts{administration: inMemory(people, ""),
 		issuer: issuer, layout: "standard", registry: people, rdb: rdb, keys: func() *idp.Keys { return keys }, cards: trustIn(authority),
 		authorities: newOutside(true), outside: newOutside(true), applications: newApplications(true), sealer: sealer, now: now, log: newLog(log),
 	}}

@@ -43,6 +43,7 @@ type registry interface {
 	idp.Logouts
 	smartcard.Cards
 	smartcard.Rules
+	authority
 }
 
 // parts are what a service is put together from.
@@ -62,6 +63,8 @@ type parts struct {
 	outside     *http.Client  // asks the addresses that clients registered
 
 	applications *http.Client // tells applications that sessions have ended
+
+	administration // by the registration authority
 
 	sealer   authenticators.Sealer // seals the secrets of people's authenticators
 	webauthn keyTrust              // whose passkeys and security keys are good
@@ -123,14 +126,15 @@ func wire(p parts) (*service, error) {
 		return nil, err
 	}
 
+	clients := idp.WithCommands(p.registry)
 	logins := &idp.Logins{
-		Store: live, Sessions: live, Standing: live, Codes: live, People: p.registry, Clients: idp.WithOwn(p.registry, origin(p.issuer)),
+		Store: live, Sessions: live, Standing: live, Codes: live, People: p.registry, Clients: idp.WithOwn(clients, origin(p.issuer)),
 		LastRoles: p.registry, Notices: p.registry, Journal: journal, Fences: p.registry, Limits: live, Ways: open.ways, Timers: p.timers, Now: p.now,
 	}
 	accounts := &idp.Accounts{Holdings: p.registry, Contacts: p.registry, SignOuts: p.registry, Sessions: live, Own: live, Journal: journal, Fences: p.registry, Now: p.now}
 	mailed := &idp.MailCodes{Questions: live.Questions("mail"), Teller: p.registry, Limits: live, Now: p.now}
 	grants := &idp.Grants{
-		Codes: live, Tokens: live, Refreshes: live, People: p.registry, Clients: p.registry, Journal: journal, Fences: p.registry, Now: p.now,
+		Codes: live, Tokens: live, Refreshes: live, People: p.registry, Clients: clients, Journal: journal, Fences: p.registry, Now: p.now,
 	}
 
 	site, err := web.New()
@@ -152,8 +156,9 @@ func wire(p parts) (*service, error) {
 		pages.Federated = open.away
 	}
 	pages.Account = account.New(account.Config{Server: pages, Accounts: accounts, Rooms: open.enrol, Passwords: open.codes, Mailed: mailed, Now: p.now}).Mount
+	pages.Registry = p.mountAdministration(pages, p.registry, live, grants, accounts)
 	protocol, err := provider.New(provider.Config{
-		Issuer: p.issuer, Layout: p.layout, Logins: logins, Grants: grants, Clients: p.registry,
+		Issuer: p.issuer, Layout: p.layout, Logins: logins, Grants: grants, Clients: clients,
 		SigningKeys: p.keys, KeysMaxAge: p.keysAge, Browser: browser, Pages: pages, Languages: site.Languages(), Outside: p.outside, Automatic: p.auto, RequestID: api.RequestID, Counts: metrics, Log: p.log,
 		Limits: live, Address: api.Address, Arrivals: begins.Wait,
 	})
