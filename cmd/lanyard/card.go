@@ -49,6 +49,11 @@ func cardCommand() *cobra.Command {
 	virtual.Flags().StringVar(&out, "out", "", "`file` to write; without it, UID.card here")
 	cmd := &cobra.Command{Use: "card", Short: "Smartcards"}
 	cmd.AddCommand(virtual)
+	var r remote
+	for _, below := range cardActs(&r) {
+		r.options(below)
+		cmd.AddCommand(below)
+	}
 	return cmd
 }
 

@@ -26,6 +26,11 @@ var errSomethingFails = errors.New("something failed")
 func clientGroup() *cobra.Command {
 	cmd := &cobra.Command{Use: "client", Short: "Applications"}
 	cmd.AddCommand(clientCheckCommand())
+	var r remote
+	for _, below := range clientActs(&r) {
+		r.options(below)
+		cmd.AddCommand(below)
+	}
 	return cmd
 }
 

@@ -15,10 +15,10 @@ import (
 func configCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "config",
-		Short: "Look at the configuration",
+		Short: "Look at the configuration of a server, and at the directory as a document",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_ = cmd.Help()
-			return exit{exitUsage, fmt.Errorf("say what: lanyard config show")}
+			return exit{exitUsage, fmt.Errorf("say what: lanyard config show, plan, apply or export")}
 		},
 	}
 	var sources bool
@@ -37,6 +37,7 @@ func configCommand() *cobra.Command {
 		return showConfig(cmd.OutOrStdout(), &c, from, sources)
 	}
 	cmd.AddCommand(show)
+	cmd.AddCommand(documentActs()...)
 	return cmd
 }
 

@@ -19,7 +19,9 @@ const (
 	exitFailed    = 1
 	exitUsage     = 2
 	exitNotFound  = 3
+	exitNoRight   = 4 // not permitted
 	exitUnreached = 5
+	exitDiffers   = 6
 )
 
 // exit is an error that decides what the command ends with.
@@ -76,7 +78,8 @@ func run(ctx context.Context, args []string) int {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return exit{exitUsage, err} })
-	root.AddCommand(devCommand(), serveCommand(), migrateCommand(), keysGroup(), auditGroup(), configCommand(), doctorCommand(), bootstrapCommand(), cardCommand(), clientGroup()) //nolint:contextcheck // cobra hands the context to the command
+	root.AddCommand(devCommand(), serveCommand(), migrateCommand(), keysGroup(), auditGroup(), configCommand(), doctorCommand(), bootstrapCommand(), cardCommand(), clientGroup(), //nolint:contextcheck // cobra hands the context to the command
+		loginCommand(), logoutCommand(), personGroup(), organisationGroup(), requestGroup(), worklistCommand(), referenceCommand(), policyGroup()) //nolint:contextcheck // likewise
 	asUsage(root)
 	root.SetArgs(args)
 
