@@ -55,6 +55,10 @@ type Config struct {
 
 	Registry func(chi.Router) // puts there the registration authority for programs; nil: there is none
 
+	// Registration puts there the pages of the registration authority: those
+	// that take a file on the second router. Nil: there are none.
+	Registration func(pages, files chi.Router)
+
 	// Development only; nil in production.
 	Development *Development
 }

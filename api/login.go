@@ -167,8 +167,11 @@ func (s *Server) why(r *http.Request, v idp.View) *web.Message {
 
 // nameOf is what people call a client: of our own pages, in their language.
 func (s *Server) nameOf(lang string, c idp.Client) string {
-	if c.ID == idp.AccountClient {
+	switch c.ID {
+	case idp.AccountClient:
 		return s.Site.Text(lang, "account.application")
+	case idp.RegistrationClient:
+		return s.Site.Text(lang, "ra.application")
 	}
 	return c.Name
 }

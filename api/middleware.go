@@ -174,11 +174,26 @@ func limitForm(next http.Handler) http.Handler {
 	})
 }
 
+// MaxFile bounds a file that somebody sends.
+const MaxFile = 1 << 20
+
+// maxFileForm leaves room for what goes with a file, and for how it is written
+// where it comes again from a page that showed what is in it.
+const maxFileForm = 4 * MaxFile
+
+func limitFile(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, maxFileForm)
+		next.ServeHTTP(w, r)
+	})
+}
+
 // How long a request may take before it is given up, with all that it asks of
 // the stores. Routes.go says which route has which.
 const (
 	ordinary = 1500 * time.Millisecond
-	asking   = 4 * time.Second // where a card is judged: its authority has two seconds to answer
+	asking   = 4 * time.Second  // where a card is judged: its authority has two seconds to answer
+	reading  = 30 * time.Second // where each row of a file is judged
 )
 
 func within(limit time.Duration) func(http.Handler) http.Handler {

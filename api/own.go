@@ -8,8 +8,8 @@ import (
 )
 
 // What pages of this service that are not of a login stand on. People sign in
-// to them as to any application: the login's client is idp.AccountClient, and
-// its State the address of the page that it leads back to.
+// to them as to any application: the login's client is idp.AccountClient, or
+// idp.RegistrationClient, and its State the address of the page that it leads back to.
 
 // SignedIn returns where login l, which nobody has begun, would stand at the
 // browser of r: at idp.Return if whoever is signed in there meets it.
@@ -43,7 +43,7 @@ func (s *Server) Begin(w http.ResponseWriter, r *http.Request, v idp.View) error
 // end ends a login that has come to its end: its client is told, or the
 // browser comes back to the page of ours that began it.
 func (s *Server) end(w http.ResponseWriter, r *http.Request, v idp.View) {
-	if v.Login.ClientID != idp.AccountClient {
+	if !idp.IsOwn(v.Login.ClientID) {
 		s.Protocol.Finish(w, r, v)
 		return
 	}

@@ -28,6 +28,7 @@ func (s *Server) Routes() http.Handler {
 		s.Registry(r.With(goOn)) // it has deadlines of its own: a whole directory takes longer than a page
 	}
 
+	files := r.With(sameOrigin(s), limitFile, goOn, within(reading))
 	r.Group(func(r chi.Router) {
 		r.Use(sameOrigin(s), limitForm)
 		r.Get("/desk/v1/events", s.page(s.deskEvents)) // stays open: it has a bound of its own
@@ -66,6 +67,9 @@ func (s *Server) Routes() http.Handler {
 		}
 		if s.Account != nil {
 			s.Account(card)
+		}
+		if s.Registration != nil {
+			s.Registration(card, files)
 		}
 		page.Get("/login/notice", s.page(s.showNotice))
 		page.Post("/login/notice", s.page(s.readNotice))

@@ -366,6 +366,13 @@ func nameOf(name string) (string, bool) {
 // sign in to them as to any application, by the same rules.
 const AccountClient = "lanyard-account"
 
+// RegistrationClient stands for the pages of the registration authority, for
+// which everybody signs in at the highest level.
+const RegistrationClient = "lanyard-ra"
+
+// IsOwn says whether a client stands for pages of this service.
+func IsOwn(id string) bool { return id == AccountClient || id == RegistrationClient }
+
 // WithOwn returns clients, and before them this service's own pages, which are
 // at origin. No other client can take their name.
 func WithOwn(clients Clients, origin string) Clients { return withOwn{clients, origin} }
@@ -377,9 +384,13 @@ type withOwn struct {
 
 // Client implements Clients.
 func (w withOwn) Client(ctx context.Context, id string) (Client, error) {
-	if id == AccountClient {
+	switch id {
+	case AccountClient:
 		return Client{ID: AccountClient, AuthMethod: NoAuth, RedirectURIs: []string{w.origin + "/account"},
 			ACRDefault: AAL2OrAAL3Any, MinLevel: authenticators.AAL2, AcceptsUnverified: true}, nil
+	case RegistrationClient:
+		return Client{ID: RegistrationClient, AuthMethod: NoAuth, RedirectURIs: []string{w.origin + "/ra"},
+			ACRDefault: AAL3Any, MinLevel: authenticators.AAL3}, nil
 	}
 	return w.Clients.Client(ctx, id)
 }

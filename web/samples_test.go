@@ -150,10 +150,50 @@ func accountSamples(s *Site, lang string) []sample {
 		{"account-remove", "account-confirm", AccountConfirm{Page: page, Act: "remove", ID: "a1", Name: "Blue key", Action: "/account/remove"}},
 		{"account-lost", "account-confirm", AccountConfirm{Page: page, Act: "lost", ID: "a1", Name: "Blue key", Action: "/account/lost"}},
 		{"account-everywhere", "account-confirm", AccountConfirm{Page: page, Act: "everywhere", Action: "/account/everywhere"}},
+		{"ra", "ra", aDesk(page)},
+		{"ra-stranger", "ra", RA{Page: page, Title: "Not yours", Message: problem("RA-02"), Intro: "Ask."}},
+		{"ra-form", "ra-form", aDeskForm(page, nil)},
+		{"ra-form-problem", "ra-form", aDeskForm(page, problem("RA-05"))},
 		{"ways-stronger", "ways", Ways{Page: page, LoginID: "l0g1n", Ways: sampleWays(), Why: &Message{Text: s.Text(lang, "ways.why.level", "application", "Referrals")}}},
 		{"totp", "totp", OneTime{Page: aPage(), LoginID: "l0g1n", Question: "q", Email: "a@b.example"}},
 		{"totp-wrong", "totp", OneTime{Page: aPage(), LoginID: "l0g1n", Question: "q", Problem: problem("OTP-01")}},
 		{"forgotten", "forgotten", Forgotten{Page: aPage(), LoginID: "l0g1n", Problem: problem("ACC-04")}},
 		{"forgotten-sent", "forgotten", Forgotten{Page: aPage(), LoginID: "l0g1n", Email: "a@b.example", Sent: true}},
 	}
+}
+
+// aDesk is a page of the registration authority with all that one may have.
+func aDesk(page Page) RA {
+	table := &Table{Caption: "Positions", Heads: []string{"Role", "Days"}, Acts: "Actions", Rows: []Row{
+		{Cells: []Cell{{Text: "Nurse <i>", Lines: []string{"R8001"}, Href: "/ra/people/1"}, {Head: "Days", Text: "From today", Tags: []Tag{{"Later", "warn"}}}}, Acts: []Act{{Href: "/ra/change/x", Label: "End", Of: "Nurse", Stops: true}}},
+		{Cells: []Cell{{Text: "Clerk", Code: true}, {Head: "Days", Text: "Over"}}, Off: true},
+	}}
+	return RA{Page: page, Title: "Dr Asha Smith", Caption: "555000000101", Tags: []Tag{{"Verified", "good"}}, Back: &Link{"/ra", "Back"}, Done: "Done.",
+		Nav:    []NavItem{{Href: "/ra", Label: "Find", Here: true}, {Href: "/ra/requests", Label: "Requests", Count: "2"}},
+		Secret: &Secret{"Read it out", "ABCD-EFGH-JKMN", "Once."}, Intro: "Words.", Search: &Search{Action: "/ra", Name: "q", Label: "Who", Hint: "A name", Value: "smith", Button: "Find", Type: "search"},
+		Facts: []Fact{{Name: "E-mail", Value: "a@b.example"}, {Name: "GMC", Value: "C1", Code: true}, {Name: "Owner", Value: "Asha", Href: "/ra/people/1", Tags: []Tag{{"New", ""}}}},
+		Body: []Section{{ID: "s1", Heading: "Positions", Intro: "Now.", Table: table}, {ID: "s2", Heading: "Ended", Folded: true, Table: table},
+			{ID: "s3", Heading: "None", None: "Nothing.", Links: []Act{{Href: "/ra/lists/x", Label: "A list"}}}},
+		Groups: []Group{{ID: "g1", Heading: "Work", Acts: []Act{{Href: "/ra/change/y", Label: "Assign"}}}}}
+}
+
+// aDeskForm is a form of the registration authority with every kind of field.
+func aDeskForm(page Page, problem *Message) RAForm {
+	f := RAForm{RA: RA{Page: page, Title: "Assign a position", Message: problem, Intro: "Words.", Facts: []Fact{{Name: "Person", Value: "Asha"}}}, Action: "/ra/change/x", Button: "Continue", Cancel: "/ra", Edit: &Link{"/ra/change/x", "Change what you entered"},
+		Hidden: []Detail{{"token", "t"}}, Lists: []Choices{{ID: "roles", Options: []Option{{Value: "R8001", Label: "Nurse"}}}}}
+	for _, as := range []string{"text", "area", "date", "number", "choice", "radios", "many", "tick", "file"} {
+		field := FormField{ID: "f-" + as, Name: as, Label: "Label " + as, Hint: "Hint", As: as, Value: "true", Lines: 3, List: "roles", Width: "10", Options: []Option{{Value: "a", Label: "A", Chosen: true}, {Value: "b", Label: "B"}}}
+		if as == "area" {
+			field.Begins = "More"
+		}
+		if problem != nil {
+			field.Problem = "Label " + as + ": enter it"
+			f.Problems = append(f.Problems, FieldProblem{field.ID, field.Problem})
+		}
+		f.Fields = append(f.Fields, field)
+	}
+	if problem != nil {
+		f.Again, f.Problems = &Link{"/ra/again", "Sign in again"}, append(f.Problems, FieldProblem{Text: "All of it"})
+	}
+	return f
 }

@@ -32,10 +32,12 @@ import (
 //go:embed templates/*.html
 var templateFiles embed.FS
 
-// frame is the file that every page is set into; parts are what pages share.
+// frame is the file that every page is set into; parts are what pages share,
+// and those of raParts what pages of the registration authority are made of.
 const (
-	frame = "templates/frame.html"
-	parts = "templates/parts.html"
+	frame   = "templates/frame.html"
+	parts   = "templates/parts.html"
+	raParts = "templates/parts-ra.html"
 )
 
 // Site renders pages and serves what they load, for any number of requests at
@@ -83,7 +85,7 @@ func (s *Site) parse(lang string) (map[string]*template.Template, error) {
 		"text": func(key string) (string, error) { return s.words.text(lang, key) },
 		"same": func(a, b string) bool { return a == b },
 	})
-	for _, file := range []string{frame, parts} {
+	for _, file := range []string{frame, parts, raParts} {
 		if err := s.add(base, lang, file); err != nil {
 			return nil, err
 		}
@@ -94,7 +96,7 @@ func (s *Site) parse(lang string) (map[string]*template.Template, error) {
 	}
 	pages := map[string]*template.Template{}
 	for _, file := range files {
-		if file == frame || file == parts {
+		if file == frame || file == parts || file == raParts {
 			continue
 		}
 		page := template.Must(base.Clone())

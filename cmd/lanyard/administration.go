@@ -11,6 +11,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"github.com/lanyard-id/lanyard/api"
+	"github.com/lanyard-id/lanyard/api/ra"
 	programs "github.com/lanyard-id/lanyard/api/registry"
 	"github.com/lanyard-id/lanyard/idp"
 	rules "github.com/lanyard-id/lanyard/idp/registry"
@@ -36,10 +37,22 @@ type administration struct {
 	everyone func(context.Context) ([]idp.Client, error)
 }
 
+// registryService is what all faces of the registration authority call.
+func (a administration) registryService(store registry, live *redis.Store, accounts *idp.Accounts) *rules.Service {
+	return &rules.Service{Keeper: store, Finder: store, Own: live, Sessions: live, Limits: live, Managing: store, Policy: a.approvals, Now: accounts.Now}
+}
+
+// mountPages returns what puts the pages of the registration authority on
+// routers.
+func (a administration) mountPages(pages *api.Server, store registry, live *redis.Store, accounts *idp.Accounts) func(pages, files chi.Router) {
+	return ra.New(ra.Config{Server: pages, Service: a.registryService(store, live, accounts), Accounts: accounts, Held: store,
+		Checks: live.Questions("ra"), Now: accounts.Now}).Mount
+}
+
 // mountAdministration returns what puts the registration authority for programs
 // on a router.
 func (a administration) mountAdministration(pages *api.Server, store registry, live *redis.Store, grants *idp.Grants, accounts *idp.Accounts) func(chi.Router) {
-	service := &rules.Service{Keeper: store, Finder: store, Own: live, Sessions: live, Limits: live, Managing: store, Policy: a.approvals, Now: accounts.Now}
+	service := a.registryService(store, live, accounts)
 	return programs.New(programs.Config{Server: pages, Service: service, Tokens: grants, Sessions: live, People: store, Accounts: accounts,
 		Now: accounts.Now, Directory: a.whole, Clients: a.everyone, Operator: a.operator}).Mount
 }

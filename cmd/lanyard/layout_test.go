@@ -40,6 +40,7 @@ api/desk                              -> api authenticators authenticators/smart
 api/dev                               -> api authenticators authenticators/smartcard authenticators/smartcard/cardca authenticators/smartcard/virtualagent authenticators/smartcard/virtualcard idp idp/registry/directory web + chi
 api/ops                               -> idp + prometheus
 api/registry                          -> api authenticators idp idp/registry idp/registry/directory + chi
+api/ra                                -> api authenticators idp idp/registry idp/registry/directory web + chi
 idp                                   -> authenticators
 idp/backchannel                       -> idp
 idp/post                              -> idp + go-mail

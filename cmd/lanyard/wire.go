@@ -156,6 +156,7 @@ func wire(p parts) (*service, error) {
 		pages.Federated = open.away
 	}
 	pages.Account = account.New(account.Config{Server: pages, Accounts: accounts, Rooms: open.enrol, Passwords: open.codes, Mailed: mailed, Now: p.now}).Mount
+	pages.Registration = p.mountPages(pages, p.registry, live, accounts)
 	pages.Registry = p.mountAdministration(pages, p.registry, live, grants, accounts)
 	protocol, err := provider.New(provider.Config{
 		Issuer: p.issuer, Layout: p.layout, Logins: logins, Grants: grants, Clients: clients,
