@@ -27,8 +27,8 @@ const (
 	// Of the person that it concerns.
 	ErrNoPerson     idp.Refusal = "there is no such person"
 	ErrRestricted   idp.Refusal = "the profile is restricted: the identity must be verified first"
-	ErrClosed       idp.Refusal = "the profile is closed"
-	ErrUnverified   idp.Refusal = "the profile is unverified"
+	ErrClosed       idp.Refusal = "a closed profile is given nothing"
+	ErrUnverified   idp.Refusal = "an unverified profile is not given that"
 	ErrProfileState idp.Refusal = "the profile is not in a state from which that is done"
 	ErrMerged       idp.Refusal = "the profile was a duplicate and is merged into another"
 	ErrRobot        idp.Refusal = "that is not done with the profile of a robot"
