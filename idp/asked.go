@@ -116,6 +116,20 @@ func (c Client) Learns(a Asked) Asked {
 	return Asked{UserInfo: allowed(a.UserInfo), IDToken: allowed(a.IDToken)}
 }
 
+// leaves is what is left of g now that scopes may have been taken from c since:
+// a registration counts as it is, also for what was given before.
+func (c Client) leaves(g Grant) Grant {
+	gone := func(scope string) bool { return !slices.Contains(c.Scopes, scope) }
+	if !slices.ContainsFunc(g.Scopes, gone) && len(g.Asked.UserInfo)+len(g.Asked.IDToken) == 0 {
+		return g
+	}
+	g.Scopes, g.Asked = slices.DeleteFunc(slices.Clone(g.Scopes), gone), c.Learns(g.Asked)
+	if !slices.Contains(g.Scopes, "selectedrole") && !slices.Contains(g.Scopes, "changedrole") {
+		g.Role = ""
+	}
+	return g
+}
+
 // named is a claim that can be asked for by its name: the scope that it is of,
 // and how it gets from one answer into another.
 type named struct {

@@ -37,7 +37,7 @@ func (gs *Grants) Exchange(ctx context.Context, e Exchange, request string, once
 	if err != nil {
 		return Exchanged{}, err
 	}
-	p, err := gs.holder(ctx, g)
+	g, p, err := gs.holder(ctx, g)
 	if errors.Is(err, ErrToken) {
 		return Exchanged{}, ErrSubject
 	}

@@ -87,7 +87,7 @@ func (gs *Grants) Refresh(ctx context.Context, r Rotation, request string, once 
 			return Grant{}, Person{}, Issued{}, ErrRefresh
 		}
 	}
-	p, err := gs.holder(ctx, g)
+	g, p, err := gs.holder(ctx, g)
 	if err == nil && !now.Before(g.AuthTime.Add(LongestAt(g.Level).Max)) {
 		err = ErrToken // whatever the store says: no token outlives the longest session
 	}

@@ -47,7 +47,7 @@ func (gs *Grants) Redeem(ctx context.Context, r Redemption, request string, once
 	} else if err != nil {
 		return Grant{}, Person{}, Issued{}, err
 	}
-	p, err := gs.person(ctx, g)
+	g, p, err := gs.person(ctx, g)
 	if errors.Is(err, ErrToken) {
 		return Grant{}, Person{}, Issued{}, ErrCode
 	}
@@ -118,11 +118,7 @@ func (gs *Grants) Holder(ctx context.Context, token string) (Grant, Person, erro
 	if t.Refresh || t.Grant.Subject == "" {
 		return Grant{}, Person{}, ErrToken
 	}
-	p, err := gs.holder(ctx, t.Grant)
-	if err != nil {
-		return Grant{}, Person{}, err
-	}
-	return t.Grant, p, nil
+	return gs.holder(ctx, t.Grant)
 }
 
 // Introspect returns what a token stands for to the client that it was given
@@ -146,10 +142,11 @@ func (gs *Grants) Introspect(ctx context.Context, token, client, request string,
 	if t.Grant.ClientID != client && t.Grant.For() != client {
 		return Token{}, Person{}, ErrToken
 	}
-	p, err := gs.holder(ctx, t.Grant)
+	g, p, err := gs.holder(ctx, t.Grant)
 	if err != nil {
 		return Token{}, Person{}, err
 	}
+	t.Grant = g
 	return t, p, nil
 }
 
@@ -189,11 +186,11 @@ func (gs *Grants) Own(ctx context.Context, client, request string, once ...Fence
 	return token, nil
 }
 
-// holder returns the person of g, zero for a client's own, if nothing has ended
-// that g came of, and ErrToken if something has.
-func (gs *Grants) holder(ctx context.Context, g Grant) (Person, error) {
+// holder returns what is left of g and its person, zero for a client's own, if
+// nothing has ended that g came of, and ErrToken if something has.
+func (gs *Grants) holder(ctx context.Context, g Grant) (Grant, Person, error) {
 	if err := gs.lives(ctx, Fence{Kind: FamilyFence, Hash: g.Family}, Fence{Kind: SIDFence, Hash: g.SessionID}); err != nil {
-		return Person{}, err
+		return Grant{}, Person{}, err
 	}
 	return gs.person(ctx, g)
 }
@@ -218,35 +215,36 @@ func (gs *Grants) lives(ctx context.Context, fences ...Fence) error {
 
 // person returns the person of g if they may still use its client, and the one
 // that it is for, and what they signed in with still stands, and ErrToken if not.
-func (gs *Grants) person(ctx context.Context, g Grant) (Person, error) {
+// g is cut down to what both clients may still have.
+func (gs *Grants) person(ctx context.Context, g Grant) (Grant, Person, error) {
 	c, err := gs.Clients.Client(ctx, g.ClientID)
 	var audience Client
 	if err == nil {
 		audience, err = gs.target(ctx, c, g.Audience)
 	}
 	if errors.Is(err, ErrClientUnknown) || errors.Is(err, ErrTarget) {
-		return Person{}, ErrToken
+		return Grant{}, Person{}, ErrToken
 	}
 	if err != nil {
-		return Person{}, fmt.Errorf("client of grant: %w", err)
+		return Grant{}, Person{}, fmt.Errorf("client of grant: %w", err)
 	}
 	if g.Subject == "" {
-		return Person{}, nil
+		return g, Person{}, nil
 	}
 	p, stands, err := standing(ctx, gs.People, g.Subject, g.AuthTime, gs.Now(), g.Authenticator)
 	if errors.Is(err, ErrNotFound) {
-		return Person{}, ErrToken
+		return Grant{}, Person{}, ErrToken
 	}
 	if err != nil {
-		return Person{}, fmt.Errorf("person of grant: %w", err)
+		return Grant{}, Person{}, fmt.Errorf("person of grant: %w", err)
 	}
 	if !stands {
-		return Person{}, ErrToken
+		return Grant{}, Person{}, ErrToken
 	}
 	for _, c := range []Client{c, audience} {
 		if p.Admit(c) != nil || c.RequiresRole && len(p.Current(gs.Now())) == 0 {
-			return Person{}, ErrToken
+			return Grant{}, Person{}, ErrToken
 		}
 	}
-	return p, nil
+	return audience.leaves(c.leaves(g)), p, nil
 }

@@ -2,6 +2,7 @@ package idp_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -224,5 +225,48 @@ func TestUnrecorded(t *testing.T) {
 		if v := w.look(l, s); v.Step != idp.ChooseRole {
 			t.Errorf("step %v, want the role asked again", v.Step)
 		}
+	})
+}
+
+func TestScopesTakenBack(t *testing.T) {
+	t.Run("P7: a scope that was taken from a client gives nothing more, whatever was given before", func(t *testing.T) {
+		w := aWard(t)
+		registered := idp.Client{ID: "ward", MinLevel: authenticators.AAL1, Scopes: []string{"openid", "profile", "email", "selectedrole"}}
+		w.grants.Clients = clients{"ward": registered}
+		g := idp.Grant{Family: family, ClientID: "ward", Subject: nurse, Scopes: registered.Scopes, Role: "1", AuthTime: w.now, SessionID: "sid",
+			Asked: idp.Asked{UserInfo: []string{"email"}, IDToken: []string{"email"}}}
+		if err := w.live.SaveCode(t.Context(), aCode, g, w.now.Add(idp.CodeLife)); err != nil {
+			t.Fatal(err)
+		}
+		wantAll := func(at string, g idp.Grant) {
+			t.Helper()
+			if !slices.Equal(g.Scopes, registered.Scopes) || g.Role != "1" || len(g.Asked.IDToken) != 1 || len(g.Asked.UserInfo) != 1 {
+				t.Errorf("%s before: %+v", at, g)
+			}
+		}
+		got, _, tokens, err := w.grants.Redeem(t.Context(), idp.Redemption{Code: aCode, ClientID: "ward", Renews: true}, "request")
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantAll("a code", got)
+		if got, _, err = w.grants.Holder(t.Context(), tokens.Access); err != nil {
+			t.Fatal(err)
+		}
+		wantAll("an access token", got)
+
+		registered.Scopes = []string{"openid"}
+		w.grants.Clients = clients{"ward": registered}
+		wantLittle := func(at string, g idp.Grant, err error) {
+			t.Helper()
+			if err != nil || !slices.Equal(g.Scopes, []string{"openid"}) || g.Role != "" || len(g.Asked.IDToken)+len(g.Asked.UserInfo) != 0 {
+				t.Errorf("%s after: %+v, %v", at, g, err)
+			}
+		}
+		got, _, err = w.grants.Holder(t.Context(), tokens.Access)
+		wantLittle("an access token", got, err)
+		told, _, err := w.grants.Introspect(t.Context(), tokens.Access, "ward", "request")
+		wantLittle("introspection", told.Grant, err)
+		got, _, _, err = w.grants.Refresh(t.Context(), idp.Rotation{Refresh: tokens.Refresh, ClientID: "ward"}, "request")
+		wantLittle("a refresh", got, err)
 	})
 }
