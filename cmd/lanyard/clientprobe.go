@@ -63,7 +63,7 @@ func (s *application) tryRedirect(ctx context.Context, uri, mode string) (known 
 	}
 	to := resp.Header.Get("Location")
 	switch {
-	case strings.HasPrefix(to, uri):
+	case to == uri || strings.HasPrefix(to, uri+"?") || strings.HasPrefix(to, uri+"&"):
 		s.readRedirect(note, uri, to, state)
 	case to != "" || mode == "form_post" && resp.StatusCode == http.StatusOK && strings.Contains(string(body), "<form"):
 		note(fine, "the provider knows it", "") // and would show a page of its own next, or posts its answer

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -41,8 +42,18 @@ type examination struct {
 	findings []finding
 }
 
+// note writes down a finding. Others may have written some of it, and it is for
+// a terminal: what is not seen there is left out.
 func (e *examination) note(v verdict, of, says, do string) {
-	e.findings = append(e.findings, finding{v, of, says, do})
+	seen := func(text string) string {
+		return strings.Map(func(r rune) rune {
+			if unicode.IsPrint(r) {
+				return r
+			}
+			return -1
+		}, text)
+	}
+	e.findings = append(e.findings, finding{v, seen(of), seen(says), seen(do)})
 }
 
 // refused notes every reason not to start, and says whether there was none.
