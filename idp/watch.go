@@ -64,19 +64,27 @@ const (
 )
 
 // Look looks after those that are due, and says whether more may be. An error
-// is of a store, and leaves them for the next look.
+// is of a store, and leaves them for the next look; one of a single session,
+// which cannot be read, leaves that one.
 func (lo *Lookout) Look(ctx context.Context) (more bool, err error) {
 	now := lo.Now()
 	due, err := lo.Watches.DueWatches(ctx, now, now.Add(lookLease).Truncate(time.Microsecond), looksAtOnce)
 	if err != nil {
 		return false, fmt.Errorf("sessions to look after: %w", err)
 	}
+	var unread error
 	for _, w := range due {
-		if err := lo.after(ctx, w); err != nil {
-			return false, fmt.Errorf("look after session %s: %w", w.SID, err)
+		err := lo.after(ctx, w)
+		if err == nil {
+			continue
 		}
+		err = fmt.Errorf("look after session %s: %w", w.SID, err)
+		if errors.Is(err, ErrUnavailable) || ctx.Err() != nil {
+			return false, err
+		}
+		unread = errors.Join(unread, err)
 	}
-	return len(due) == looksAtOnce, nil
+	return len(due) == looksAtOnce, unread
 }
 
 // after looks after one.

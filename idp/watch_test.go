@@ -227,6 +227,20 @@ func TestLookout(t *testing.T) {
 		w.look()
 		w.wantTold(s.ID, idp.EndExpired)
 	})
+	t.Run("own rule: one session that cannot be read keeps nobody else waiting", func(t *testing.T) {
+		w := aWatch(t)
+		for _, sid := range []string{"a", "b", "c"} {
+			if err := w.registry.Record(t.Context(), idp.Event{At: w.now, Tell: &idp.Watch{SID: sid, Client: "ward", Subject: nurse}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.pass(13 * time.Hour)
+		lo := *w.lookout
+		lo.Own = &oneUnread{OwnSessions: lo.Own}
+		if _, err := lo.Look(t.Context()); !errors.Is(err, errUnread) || len(w.told()) != 2 {
+			t.Errorf("%v, told of %q", err, w.told())
+		}
+	})
 	t.Run("own rule: a client that cannot be told costs nothing", func(t *testing.T) {
 		w := aWatch(t)
 		w.grants.Clients = clients{"ward": {ID: "ward", MinLevel: authenticators.AAL1}}
@@ -243,6 +257,23 @@ func TestLookout(t *testing.T) {
 
 // look2 is where another login of the browser with session s would stand.
 func (w watching) look2(s idp.Session) idp.View { w.t.Helper(); return w.ward.look(w.begin("next"), s) }
+
+// oneUnread is a session store with a record that nobody can read, which is the
+// first that is asked for.
+type oneUnread struct {
+	idp.OwnSessions
+	asked bool
+}
+
+var errUnread = errors.New("the record cannot be read")
+
+func (o *oneUnread) SessionsOf(ctx context.Context, uid string, now time.Time) ([]idp.OwnSession, error) {
+	if !o.asked {
+		o.asked = true
+		return nil, errUnread
+	}
+	return o.OwnSessions.SessionsOf(ctx, uid, now)
+}
 
 // unknown is a store that does not answer.
 type unknown struct{}
