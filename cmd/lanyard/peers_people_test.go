@@ -592,10 +592,17 @@ func beneathTheButtons(t *testing.T, w *peerWorld) {
 			t.Errorf("%s: %d, %v", path, p.status, p.answer())
 		}
 	}
-	for _, path := range []string{"/dev", "/dev/keys", "/dev/clock", "/dev/mail", "/dev/requests", "/ra", "/api/v1", "/claim", "/metrics", "/readyz", "/debug/pprof/"} {
+	for _, path := range []string{"/dev", "/dev/keys", "/dev/clock", "/dev/mail", "/dev/requests", "/api/v1", "/claim", "/metrics", "/readyz", "/debug/pprof/"} {
 		both, _ := w.production(t)
 		if seen := got(t, http.DefaultClient, both[0].issuer+path); seen.status != http.StatusNotFound {
 			t.Errorf("%s in production: %d", path, seen.status)
+		}
+	}
+	for _, path := range []string{"/ra", "/ra/people/" + oneRole, "/ra/change/card_revoked", "/api/v1/people?q=smith", "/api/v1/people/" + oneRole, "/api/v1/config/export"} {
+		both, _ := w.production(t)
+		seen := got(t, http.DefaultClient, both[0].issuer+path)
+		if seen.status < http.StatusBadRequest || seen.status >= http.StatusInternalServerError {
+			t.Errorf("%s shows somebody who is not signed in: %d", path, seen.status)
 		}
 	}
 }
