@@ -92,17 +92,17 @@ func TestOnlyLooks(t *testing.T) {
 
 func TestSlowTalkers(t *testing.T) {
 	t.Run("own rule: a program that says nothing keeps no link waiting, and too many are sent away", func(t *testing.T) {
-		folder := t.TempDir()
-		if err := os.Chmod(folder, 0o700); err != nil {
-			t.Fatal(err)
-		}
-		path := filepath.Join(folder, "agent.sock")
+		path := filepath.Join(short(t), "agent.sock")
 		ctx, stop := context.WithCancel(t.Context())
 		opened, ready, ended := make(chan string, 1), make(chan struct{}), make(chan error, 1)
 		go func() {
 			ended <- newSession(path, func(_ context.Context, link string) { opened <- link }).stay(ctx, func() { close(ready) })
 		}()
-		<-ready
+		select {
+		case <-ready:
+		case err := <-ended:
+			t.Fatal(err)
+		}
 		silent := func() net.Conn {
 			c, err := dialSession(t.Context(), path)
 			if err != nil {
