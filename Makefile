@@ -100,7 +100,7 @@ test-fuzz: $(FRONT_END) ## give every parser of outside bytes some thousand inpu
 
 .PHONY: test-web
 test-web: build ## run the tests in web/tests against bin/lanyard
-	node --test --test-reporter=spec --test-concurrency=2 --test-timeout=300000 web/tests/*.test.mjs
+	node --test --test-reporter=spec --test-concurrency=2 --test-timeout=600000 web/tests/*.test.mjs
 
 .PHONY: first-token
 first-token: build ## follow the documentation to a first token, in a fresh clone
