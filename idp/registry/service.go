@@ -201,6 +201,21 @@ func (s *Service) Admit(a Actor) ([]Held, error) {
 	return held, nil
 }
 
+// AdmitToAll says whether somebody may see the whole directory at once, which is
+// for whoever might replace it: nil, or a refusal.
+func (s *Service) AdmitToAll(a Actor) error {
+	held, err := s.Admit(a)
+	if err != nil || a.Host != "" {
+		return err
+	}
+	for _, h := range held {
+		if h.Authority == Manager && s.Policy.Home != "" && h.Organisation == s.Policy.Home {
+			return nil
+		}
+	}
+	return ErrNoAuthority
+}
+
 // about begins a case: it checks the form of the change, and finds what only
 // other stores know.
 func (s *Service) about(ctx context.Context, a Actor, ch Change) (Case, error) {

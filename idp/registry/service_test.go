@@ -136,6 +136,34 @@ func TestActors(t *testing.T) {
 			t.Errorf("a nurse: %v", err)
 		}
 	})
+	t.Run("own rule: the whole directory is for a manager of the service's own organisation, and for whoever holds the machine", func(t *testing.T) {
+		w := aWorld(t)
+		for _, tt := range []struct {
+			home, at string
+			holds    Authority
+			want     error
+		}{
+			{"TOP", "TOP", Manager, nil},
+			{"TOP", "MID", Manager, ErrNoAuthority},
+			{"TOP", "TOP", Agent, ErrNoAuthority},
+			{"", "TOP", Manager, ErrNoAuthority},
+			{"", "", Manager, ErrNoAuthority},
+		} {
+			w.Policy.Home = tt.home
+			who := w.actor(w.holder(tt.holds, "TOP"))
+			who.Person.Positions[0].Organisation.Code = tt.at
+			if err := w.AdmitToAll(who); !errors.Is(err, tt.want) {
+				t.Errorf("%+v: %v", tt, err)
+			}
+			who.Session.Level = authenticators.AAL2
+			if err := w.AdmitToAll(who); !errors.Is(err, idp.ErrTooLow) {
+				t.Errorf("%+v, at AAL2: %v", tt, err)
+			}
+		}
+		if err := w.AdmitToAll(Actor{Host: "root"}); err != nil {
+			t.Errorf("whoever holds the machine: %v", err)
+		}
+	})
 }
 
 func TestRequests(t *testing.T) {
