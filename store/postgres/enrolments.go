@@ -1,0 +1,62 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/lanyard-id/lanyard/idp"
+	"github.com/lanyard-id/lanyard/idp/registry"
+)
+
+var (
+	_ registry.Enrolments = (*Store)(nil)
+	_ registry.Managing   = (*Store)(nil)
+)
+
+const enrolmentColumns = "hash, uid, made_by, how, until"
+
+// FindEnrolment implements registry.Enrolments.
+func (s *Store) FindEnrolment(ctx context.Context, hash string, now time.Time) (registry.Enrolment, error) {
+	return s.enrolment(ctx, "SELECT "+enrolmentColumns+" FROM enrolment_codes WHERE hash = $1 AND until > $2 AND used_at IS NULL", hash, now)
+}
+
+// TakeEnrolment implements registry.Enrolments.
+func (s *Store) TakeEnrolment(ctx context.Context, hash string, now time.Time) (registry.Enrolment, error) {
+	return s.enrolment(ctx, "UPDATE enrolment_codes SET used_at = $2 WHERE hash = $1 AND until > $2 AND used_at IS NULL RETURNING "+enrolmentColumns, hash, now)
+}
+
+func (s *Store) enrolment(ctx context.Context, sql, hash string, now time.Time) (e registry.Enrolment, err error) {
+	if !isText(hash) {
+		return e, idp.ErrNotFound
+	}
+	ctx, cancel := within(ctx)
+	defer cancel()
+	err = s.pool.QueryRow(ctx, sql, hash, now).Scan(&e.Hash, &e.UID, &e.By, &e.How, &e.Until)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return registry.Enrolment{}, idp.ErrNotFound
+	}
+	if err != nil {
+		return registry.Enrolment{}, behind(fmt.Errorf("enrolment code: %w", err))
+	}
+	e.Until = e.Until.UTC()
+	return e, nil
+}
+
+// Managed implements registry.Managing.
+func (s *Store) Managed(ctx context.Context) ([]registry.Name, error) {
+	ctx, cancel := context.WithTimeout(ctx, slowness)
+	defer cancel()
+	rows, err := s.pool.Query(ctx, "SELECT kind, name FROM managed ORDER BY kind, name")
+	if err != nil {
+		return nil, behind(fmt.Errorf("what is managed: %w", err))
+	}
+	names, err := pgx.CollectRows(rows, pgx.RowToStructByPos[registry.Name])
+	if err != nil {
+		return nil, behind(fmt.Errorf("what is managed: %w", err))
+	}
+	return names, nil
+}
