@@ -53,6 +53,10 @@ type Refreshes interface {
 
 	// Got notes that somebody is given the box that was kept for refresh.
 	Got(ctx context.Context, refresh string) error
+
+	// Rotated returns the grant of a refresh token in whose place another stands
+	// by now, as long as its family lives, or ErrToken.
+	Rotated(ctx context.Context, refresh string, now time.Time) (Grant, error)
 }
 
 // Refresh gives a client new tokens for its refresh token: one step in the

@@ -220,6 +220,35 @@ func TestRevoke(t *testing.T) {
 		}
 		b.wantHolder(onward.Access, idp.ErrToken)
 	})
+	t.Run("RFC 7009 §2.1: a client whose next refresh token was lost on the way ends all by the one that it has", func(t *testing.T) {
+		w := aWard(t)
+		tokens := w.renewable()
+		next, err := w.refresh(tokens.Refresh)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.grants.Revoke(t.Context(), tokens.Refresh, "other", "request"); !errors.Is(err, idp.ErrNotYours) {
+			t.Errorf("Revoke by another: %v, want ErrNotYours", err)
+		}
+		w.wantHolder(next.Access, nil)
+		if err := w.grants.Revoke(t.Context(), tokens.Refresh, "ward", "request"); err != nil {
+			t.Error(err)
+		}
+		w.wantHolder(next.Access, idp.ErrToken)
+	})
+	t.Run("P11: an assertion is used up, whatever becomes of the token", func(t *testing.T) {
+		w := aWard(t)
+		tokens := w.renewable()
+		for token, want := range map[string]error{"no token": nil, tokens.Access: idp.ErrNotYours} {
+			assertion := idp.Fence{Kind: idp.AssertionFence, Hash: "of " + token}
+			for _, want := range []error{want, idp.ErrClientUnknown} {
+				if err := w.grants.Revoke(t.Context(), token, "other", "request", assertion); !errors.Is(err, want) {
+					t.Errorf("Revoke(%q): %v, want %v", token, err, want)
+				}
+			}
+		}
+		w.wantHolder(tokens.Access, nil)
+	})
 	t.Run("P11: an assertion that was used before revokes nothing", func(t *testing.T) {
 		w := aWard(t)
 		tokens, assertion := w.renewable(), idp.Fence{Kind: idp.AssertionFence, Hash: "jti"}

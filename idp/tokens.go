@@ -1,6 +1,7 @@
 package idp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -126,14 +127,8 @@ func (gs *Grants) Holder(ctx context.Context, token string) (Grant, Person, erro
 // §2.2). The person is zero where the client speaks for itself. once are the
 // fences of whatever this request may use once.
 func (gs *Grants) Introspect(ctx context.Context, token, client, request string, once ...Fence) (Token, Person, error) {
-	if len(once) > 0 {
-		err := gs.Journal.Record(ctx, Event{At: gs.Now(), Kind: TokenInspected, Request: request, Client: client}, once...)
-		if errors.Is(err, ErrUsed) {
-			return Token{}, Person{}, fmt.Errorf("%w: %w", ErrClientUnknown, err)
-		}
-		if err != nil {
-			return Token{}, Person{}, fmt.Errorf("record introspection: %w", err)
-		}
+	if err := gs.inspected(ctx, client, request, once); err != nil {
+		return Token{}, Person{}, err
 	}
 	t, err := gs.Tokens.Token(ctx, token, gs.Now())
 	if err != nil {
@@ -150,20 +145,41 @@ func (gs *Grants) Introspect(ctx context.Context, token, client, request string,
 	return t, p, nil
 }
 
+// inspected uses up what a request may use once that asks about a token and
+// changes nothing.
+func (gs *Grants) inspected(ctx context.Context, client, request string, once []Fence) error {
+	if len(once) == 0 {
+		return nil
+	}
+	err := gs.Journal.Record(ctx, Event{At: gs.Now(), Kind: TokenInspected, Request: request, Client: client}, once...)
+	if errors.Is(err, ErrUsed) {
+		return fmt.Errorf("%w: %w", ErrClientUnknown, err)
+	}
+	if err != nil {
+		return fmt.Errorf("record introspection: %w", err)
+	}
+	return nil
+}
+
 // Revoke ends everything that came of the grant of a token, if it is the
 // client's own: another's gets ErrNotYours, and lives on. So does what the client
-// got for another's, because the other's would end with it. What is no token is
-// none already (RFC 7009 §2.2).
+// got for another's, because the other's would end with it. A refresh token that
+// was used serves too: its client may have lost the answer with the next. What
+// is no token is none already (RFC 7009 §2.2). once are used up whatever becomes
+// of the token.
 func (gs *Grants) Revoke(ctx context.Context, token, client, request string, once ...Fence) error {
 	t, err := gs.Tokens.Token(ctx, token, gs.Now())
 	if errors.Is(err, ErrToken) {
-		return nil
+		t.Grant, err = gs.Refreshes.Rotated(ctx, token, gs.Now())
+	}
+	if errors.Is(err, ErrToken) {
+		return gs.inspected(ctx, client, request, once)
 	}
 	if err != nil {
 		return err
 	}
 	if t.Grant.ClientID != client || t.Grant.Lender != "" && t.Grant.Lender != client {
-		return ErrNotYours
+		return cmp.Or[error](gs.inspected(ctx, client, request, once), ErrNotYours)
 	}
 	return gs.endFamily(ctx, TokenRevoked, t.Grant, request, once...)
 }

@@ -173,6 +173,24 @@ func refreshes(t *testing.T, save func(*testing.T, time.Time) CodeStore) {
 			}
 		}
 	})
+	t.Run("own rule: a refresh token that was used is known as long as its family lives", func(t *testing.T) {
+		s := open(t)
+		want := func(refresh string, at time.Time, want error) {
+			t.Helper()
+			if g, err := s.Rotated(t.Context(), refresh, at); !errors.Is(err, want) || want == nil && !reflect.DeepEqual(g, aGrant()) {
+				t.Errorf("Rotated = %+v, %v; want %v", g, err, want)
+			}
+		}
+		first := aRotation(1).Refresh
+		want(first, now, idp.ErrToken)
+		rotate(t, s, aRotation(1), now, "box of 1", nil)
+		want(first, now.Add(time.Hour), nil)
+		want(aRotation(1).Next.Refresh, now, idp.ErrToken)
+		want("no token", now, idp.ErrToken)
+		want(first, now.Add(idp.RefreshLife), idp.ErrToken)
+		end(t, s, now)
+		want(first, now, idp.ErrToken)
+	})
 	t.Run("own rule: who may not refresh has no refresh token", func(t *testing.T) {
 		s := save(t, now)
 		redeemed(t, s, now)

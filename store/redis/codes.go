@@ -193,15 +193,21 @@ return r[1]
 
 // Origin implements idp.Tokens.
 func (s *Store) Origin(ctx context.Context, family string, now time.Time) (idp.Grant, error) {
+	return s.grant(ctx, origin, family, ms(now))
+}
+
+// grant reads the grant that a family began with by a script, or says
+// idp.ErrToken where the script finds none.
+func (s *Store) grant(ctx context.Context, script *goredis.Script, family string, args ...any) (idp.Grant, error) {
 	if family == "" {
 		return idp.Grant{}, idp.ErrToken
 	}
-	b, err := origin.Run(ctx, s.rdb, []string{refreshKey(family), familyKey(family)}, ms(now)).Text()
+	b, err := script.Run(ctx, s.rdb, []string{refreshKey(family), familyKey(family)}, args...).Text()
 	if errors.Is(err, goredis.Nil) {
 		return idp.Grant{}, idp.ErrToken
 	}
 	if err != nil {
-		return idp.Grant{}, fmt.Errorf("read origin of family: %w", outage(err))
+		return idp.Grant{}, fmt.Errorf("read grant of family: %w", outage(err))
 	}
 	var g idp.Grant
 	if err := json.Unmarshal([]byte(b), &g); err != nil {

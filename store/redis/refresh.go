@@ -96,6 +96,20 @@ func (s *Store) Rotate(ctx context.Context, r idp.Rotation, now, tokenExpires ti
 	return g, answer[2], nil
 }
 
+// rotated compares as rotate does, and changes nothing.
+var rotated = goredis.NewScript(`
+local r = redis.call('HMGET', KEYS[1], 'grant', 'expires', 'used:' .. ARGV[2])
+if not r[1] or not r[3] or tonumber(r[2]) <= tonumber(ARGV[1]) or redis.call('EXISTS', KEYS[2]) == 1 then
+  return false
+end
+return r[1]
+`)
+
+// Rotated implements idp.Refreshes.
+func (s *Store) Rotated(ctx context.Context, refresh string, now time.Time) (idp.Grant, error) {
+	return s.grant(ctx, rotated, idp.FamilyOf(refresh), ms(now), idp.Hash(refresh))
+}
+
 // got notes it of the last token that was used, and of no older one.
 var got = goredis.NewScript(`
 if redis.call('HGET', KEYS[1], 'previous') == ARGV[1] then redis.call('HSET', KEYS[1], 'got', '1') end
