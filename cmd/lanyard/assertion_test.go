@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -282,4 +283,44 @@ func TestKeysAfar(t *testing.T) {
 			t.Errorf("asked %d times, want 1: a stranger's kids must not make us ask", n)
 		}
 	})
+}
+
+func TestKeysInside(t *testing.T) {
+	t.Parallel()
+	settings := aProduction(t)
+	asked := make(chan struct{}, 9)
+	inside := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked <- struct{}{}
+		_, _ = w.Write([]byte(registered()))
+	}))
+	t.Cleanup(inside.Close)
+	store, done, err := openProduction(t.Context(), settledOf(t, settings), discard(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer done()
+	afar := directory.Client{ID: "afar", AuthMethod: idp.PrivateKeyJWT, JWKSURI: inside.URL, AssertionAlgs: []string{"RS512"}, AssertionAudiences: []string{"issuer"},
+		IDTokenAlg: "RS256", ACRDefault: idp.AAL3Any, MinLevel: 1}
+	if err := store.Load(t.Context(), directory.Document{Clients: []directory.Client{afar}}, ""); err != nil {
+		t.Fatal(err)
+	}
+	for networks, want := range map[string]struct{ status, asked int }{"": {http.StatusUnauthorized, 0}, "127.0.0.0/8": {http.StatusOK, 1}} {
+		t.Run(fmt.Sprintf("own rule: keys inside our own network are read where that network is named: %q", networks), func(t *testing.T) {
+			settings, before := maps.Clone(settings), len(asked)
+			settings["clients.networks"] = networks
+			s := serveOn(t, settings)
+			a := running{issuer: settings["issuer"]}.anAssertion("afar")
+			a.claims["aud"] = settings["issuer"]
+			form := a.sign(t)
+			form.Set("token", "none")
+			resp, err := http.PostForm(s.people+"/introspect", form)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = resp.Body.Close()
+			if resp.StatusCode != want.status || len(asked)-before != want.asked {
+				t.Errorf("%s, asked %d times", resp.Status, len(asked)-before)
+			}
+		})
+	}
 }

@@ -26,6 +26,7 @@ type Config struct {
 	SMTP      SMTPConfig      `key:"smtp"`
 
 	Backchannel BackchannelConfig `key:"backchannel"`
+	Clients     ClientsConfig     `key:"clients"`
 
 	Policy   PolicyConfig   `key:"policy"`
 	Shutdown ShutdownConfig `key:"shutdown"`
@@ -110,6 +111,11 @@ type SMTPConfig struct {
 // end.
 type BackchannelConfig struct {
 	Networks []netip.Prefix `key:"networks" help:"networks of your own in which applications may be told that sessions ended; empty: none, and applications inside your own network are not"`
+}
+
+// ClientsConfig says where applications keep what they are known by.
+type ClientsConfig struct {
+	Networks []netip.Prefix `key:"networks" help:"networks of your own in which the keys of applications may be read (jwks_uri); empty: none, and keys inside your own network are not"`
 }
 
 // PolicyConfig is what a hospital may decide for itself.

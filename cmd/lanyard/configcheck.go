@@ -21,6 +21,7 @@ func checkConfig(c Config, no *refusals) {
 	checkSite(c, no)
 	checkNetworks("trusted_proxies", c.TrustedProxies, no)
 	checkNetworks("backchannel.networks", c.Backchannel.Networks, no)
+	checkNetworks("clients.networks", c.Clients.Networks, no)
 	checkRedisConfig(c.Redis, no)
 	checkCards(c.Smartcard, no)
 	checkKeys(c, no)

@@ -159,7 +159,7 @@ func (p *production) open(ctx context.Context, s settled) error {
 	p.service, err = wire(parts{
 		issuer: s.Issuer, layout: provider.Layout(s.Layout), registry: store, rdb: p.rdb, keys: store.SigningKeys, keysAge: s.keyPolicy().MaxAge(), timers: s.timers(),
 		cards: s.trust, soft: s.Smartcard.Revocation == "soft", vouching: s.Smartcard.OCSPTimeout,
-		authorities: newOutside(false, s.Smartcard.OCSPNetworks...), outside: newOutside(false), applications: newApplications(false, s.Backchannel.Networks...),
+		authorities: newOutside(false, s.Smartcard.OCSPNetworks...), outside: newOutside(false, s.Clients.Networks...), applications: newApplications(false, s.Backchannel.Networks...),
 		beginsEach: float64(s.Policy.BeginsEach), beginsAtOnce: s.Policy.BeginsAtOnce, origin: originOf(s.TrustedProxies),
 		webauthn: s.keyTrust(), upstream: s.upstream(),
 		administration: administration{approvals: s.approvals(), whole: store.Document, everyone: store.AllClients},
