@@ -30,6 +30,17 @@ class Agent {
     assert.equal((await this.#post("progress", { state, left })).status, 200, state);
   }
 
+  // meanwhile goes on reporting, as an agent does that waits: one that says
+  // nothing for some seconds has stopped.
+  async meanwhile(state, left, look) {
+    const again = setInterval(() => this.report(state, left).catch(() => {}), 1000);
+    try {
+      await look();
+    } finally {
+      clearInterval(again);
+    }
+  }
+
   respond(jws) {
     return this.#post("response", { jws, x5c: [] });
   }
@@ -69,7 +80,7 @@ for (const scripts of [true, false]) {
     await hears("Insert your smartcard.");
     await agent.report("pin_wrong", 2);
     await hears("You have 2 tries left.");
-    await person.inspect("wrong passcode");
+    await agent.meanwhile("pin_wrong", 2, () => person.inspect("wrong passcode"));
 
     const refusal = await (await agent.respond("no signature")).json();
     assert.equal(refusal.code, "SES-03");
