@@ -4,6 +4,7 @@ import (
 	"crypto/subtle"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/lanyard-id/lanyard/idp"
 )
@@ -22,6 +23,7 @@ const (
 	loginCookie   = "lanyard-login-" // and the beginning of the login's id
 	sessionCookie = "lanyard-session"
 
+	heldCookie     = "lanyard-held-" // and what it is for
 	languageCookie = "lanyard-language"
 	wayCookie      = "lanyard-way"
 
@@ -114,6 +116,28 @@ func (b *Browser) Language(r *http.Request) string {
 func (b *Browser) SetLanguage(w http.ResponseWriter, lang string) {
 	http.SetCookie(w, b.cookie(b.name(languageCookie), lang, 0))
 }
+
+// Hold lets the browser hold a secret for one purpose until life has passed:
+// with "" it holds none any more.
+func (b *Browser) Hold(w http.ResponseWriter, purpose, secret string, life time.Duration) {
+	seconds := int(life.Seconds())
+	if secret == "" || seconds <= 0 {
+		secret, seconds = "", -1
+	}
+	http.SetCookie(w, b.cookie(b.name(heldCookie+purpose), secret, seconds))
+}
+
+// Held returns the secret that the browser holds for a purpose, or "".
+func (b *Browser) Held(r *http.Request, purpose string) string {
+	c, err := r.Cookie(b.name(heldCookie + purpose))
+	if err != nil || len(c.Value) > maxHeld {
+		return ""
+	}
+	return c.Value
+}
+
+// maxHeld bounds what a browser holds: more it was not given by us.
+const maxHeld = 128
 
 func (b *Browser) loginName(id string) string {
 	if len(id) > idLetters {

@@ -62,6 +62,7 @@ var registration = []message{
 	{registry.ErrDecided, "RA-36", http.StatusConflict},
 	{registry.ErrSamePerson, "RA-37", http.StatusForbidden},
 	{registry.ErrAskerNoMore, "RA-38", http.StatusConflict},
+	{registry.ErrEnrolment, "RA-39", http.StatusBadRequest},
 	{ErrNobody, "API-01", http.StatusUnauthorized},
 	{idp.ErrToken, "API-01", http.StatusUnauthorized},
 	{ErrNotForThis, "API-02", http.StatusForbidden},

@@ -68,6 +68,9 @@ func (s *Server) Routes() http.Handler {
 		if s.Account != nil {
 			s.Account(card)
 		}
+		if s.Enrol != nil {
+			s.Enrol(card)
+		}
 		if s.Registration != nil {
 			s.Registration(card, files)
 		}

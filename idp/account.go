@@ -120,7 +120,7 @@ func (as *Accounts) Add(ctx context.Context, o Owner, a authenticators.Authentic
 	if err := o.Session.MayAdd(a.Level, as.Now()); err != nil {
 		return a, err
 	}
-	name, ok := nameOf(name)
+	name, ok := NameOf(name)
 	if !ok {
 		return a, ErrUnnamed
 	}
@@ -150,7 +150,7 @@ func (as *Accounts) Rename(ctx context.Context, o Owner, id, name string) error 
 	if err := o.Session.MayRemove(a.Level, as.Now()); err != nil {
 		return err
 	}
-	name, ok := nameOf(name)
+	name, ok := NameOf(name)
 	if !ok {
 		return ErrUnnamed
 	}
@@ -347,9 +347,9 @@ func (p Person) holdsKind(kind authenticators.Kind) bool {
 	return false
 }
 
-// nameOf returns a name as it is shown in a list, and whether it can be: it has
+// NameOf returns a name as it is shown in a list, and whether it can be: it has
 // a letter or a digit, and nothing that is not seen or turns text around.
-func nameOf(name string) (string, bool) {
+func NameOf(name string) (string, bool) {
 	name = strings.TrimSpace(name)
 	if len(name) > 4*maxName || utf8.RuneCountInString(name) > maxName || !utf8.ValidString(name) {
 		return "", false

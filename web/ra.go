@@ -38,7 +38,10 @@ type Tag struct {
 }
 
 // Secret is something that is shown once, and how long it is good for.
-type Secret struct{ Label, Value, Text string }
+type Secret struct {
+	Label, Value, Text string
+	Where              *Link // where it is used; nil is not said
+}
 
 // Search is a form that asks for something and changes nothing.
 type Search struct {

@@ -258,6 +258,9 @@ func (p *Pages) belongs(a asked, done registry.Done) string {
 func (p *Pages) showSecret(v visit, a asked, done registry.Done) error {
 	page := p.page(v, "", "ra.event."+string(a.kind))
 	page.Secret = &web.Secret{Label: p.say(v, "ra.secret.label"), Value: done.Secret, Text: p.say(v, "ra.secret.text", "time", idp.InLondon(done.Until).Format("15:04"))}
+	if p.Server.Enrol != nil {
+		page.Secret.Where = &web.Link{Href: "/enrol", Label: p.say(v, "ra.secret.where", "address", p.Server.Desk.Origin+"/enrol")}
+	}
 	page.Back = &web.Link{Href: p.belongs(a, done), Label: p.say(v, "ra.back.person")}
 	return p.render(v, page)
 }

@@ -25,6 +25,7 @@ type authority interface {
 	rules.Keeper
 	rules.Finder
 	rules.Managing
+	rules.Enrolments
 }
 
 // administration is how the registry is looked after.

@@ -38,6 +38,7 @@ api                                   -> api/ops authenticators authenticators/f
 api/account                           -> api authenticators authenticators/passkey authenticators/totp idp web + chi
 api/desk                              -> api authenticators authenticators/smartcard authenticators/smartcard/challenge idp web + chi go-jose
 api/dev                               -> api authenticators authenticators/smartcard authenticators/smartcard/cardca authenticators/smartcard/virtualagent authenticators/smartcard/virtualcard idp idp/registry/directory web + chi
+api/enrol                             -> api authenticators authenticators/passkey idp idp/registry web + chi
 api/ops                               -> idp + prometheus
 api/registry                          -> api authenticators idp idp/registry idp/registry/directory + chi
 api/ra                                -> api authenticators idp idp/registry idp/registry/directory web + chi

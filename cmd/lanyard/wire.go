@@ -14,6 +14,7 @@ import (
 	"github.com/lanyard-id/lanyard/api"
 	"github.com/lanyard-id/lanyard/api/account"
 	"github.com/lanyard-id/lanyard/api/desk"
+	"github.com/lanyard-id/lanyard/api/enrol"
 	"github.com/lanyard-id/lanyard/api/ops"
 	"github.com/lanyard-id/lanyard/authenticators"
 	"github.com/lanyard-id/lanyard/authenticators/federated"
@@ -23,6 +24,7 @@ import (
 	"github.com/lanyard-id/lanyard/idp"
 	"github.com/lanyard-id/lanyard/idp/backchannel"
 	"github.com/lanyard-id/lanyard/idp/provider"
+	rules "github.com/lanyard-id/lanyard/idp/registry"
 	"github.com/lanyard-id/lanyard/store/redis"
 	"github.com/lanyard-id/lanyard/web"
 )
@@ -156,6 +158,10 @@ func wire(p parts) (*service, error) {
 		pages.Federated = open.away
 	}
 	pages.Account = account.New(account.Config{Server: pages, Accounts: accounts, Rooms: open.enrol, Passwords: open.codes, Mailed: mailed, Now: p.now}).Mount
+	if open.keys != nil {
+		enrolling := &rules.Enrolling{Keeper: p.registry, Codes: p.registry, Limits: live, Now: p.now}
+		pages.Enrol = enrol.New(enrol.Config{Server: pages, Rules: enrolling, Room: open.keys, Now: p.now}).Mount
+	}
 	pages.Registration = p.mountPages(pages, p.registry, live, accounts)
 	pages.Registry = p.mountAdministration(pages, p.registry, live, grants, accounts)
 	protocol, err := provider.New(provider.Config{

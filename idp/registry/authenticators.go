@@ -204,10 +204,33 @@ func newCode() string {
 // HashCode returns the hash under which the code of an enrolment is kept,
 // however somebody typed it.
 func HashCode(code string) string {
-	if len(code) > 64 {
+	if len(code) > longestCode {
 		return ""
 	}
-	return idp.Hash(strings.NewReplacer("O", "0", "I", "1", "L", "1", "-", "", " ", "").Replace(strings.ToUpper(code)))
+	return idp.Hash(SpellCode(code))
+}
+
+// longestCode bounds what somebody may type for a code.
+const longestCode = 64
+
+// SpellCode returns the code of an enrolment as it was made, without its
+// hyphens, however somebody typed it: small letters, spaces, and letters for the
+// digits that look like them. Of what is too long to be one it is "".
+func SpellCode(code string) string {
+	if len(code) > longestCode {
+		return ""
+	}
+	return strings.Map(func(r rune) rune {
+		switch r {
+		case ' ', '\t', '-', '.', '\u2010', '\u2011', '\u2012', '\u2013', '\u2014', '\u00a0':
+			return -1
+		case 'O':
+			return '0'
+		case 'I', 'L':
+			return '1'
+		}
+		return r
+	}, strings.ToUpper(code))
 }
 
 // LiftLock forgets the wrong tries at an authenticator that is locked by them.

@@ -32,6 +32,8 @@ type world struct {
 	sessions []idp.OwnSession
 	ended    []string
 	cleared  []idp.LimitKey
+	tried    map[idp.LimitKey]int
+	limited  error // what counting a try says
 	next     int
 	at       time.Time
 
@@ -134,6 +136,13 @@ func (w *world) Change(_ context.Context, t Touch, decide func(*Records) (idp.Ac
 	if err := w.unique(&r, read); err != nil {
 		return err
 	}
+	if r.Spent != "" {
+		n := len(w.codes)
+		w.codes = slices.DeleteFunc(w.codes, func(e Enrolment) bool { return e.Hash == r.Spent && act.Event.At.Before(e.Until) })
+		if len(w.codes) == n {
+			return idp.ErrNotFound
+		}
+	}
 	maps.Copy(w.records.People, r.People)
 	maps.Copy(w.records.Organisations, r.Organisations)
 	maps.Copy(w.records.Clients, r.Clients)
@@ -142,7 +151,7 @@ func (w *world) Change(_ context.Context, t Touch, decide func(*Records) (idp.Ac
 		w.records.Policy = r.Policy
 	}
 	w.events = append(append(w.events, act.Event), r.Events...)
-	w.mails, w.codes = append(w.mails, r.Mails...), append(w.codes, r.Codes...)
+	w.mails, w.codes = append(append(w.mails, act.Mails...), r.Mails...), append(w.codes, r.Codes...)
 	maps.Copy(w.managing, r.Managed)
 	return nil
 }
@@ -312,8 +321,26 @@ func (*world) Session(context.Context, string, time.Time) (idp.Session, error) {
 	return idp.Session{}, idp.ErrNotFound
 }
 
+// FindEnrolment implements Enrolments.
+func (w *world) FindEnrolment(_ context.Context, hash string, now time.Time) (Enrolment, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, e := range w.codes {
+		if e.Hash == hash && now.Before(e.Until) {
+			return e, nil
+		}
+	}
+	return Enrolment{}, idp.ErrNotFound
+}
+
 // Attempt and Clear implement idp.Limits.
-func (*world) Attempt(context.Context, idp.LimitKey, idp.Limit, time.Time) error { return nil }
+func (w *world) Attempt(_ context.Context, key idp.LimitKey, _ idp.Limit, _ time.Time) error {
+	if w.tried == nil {
+		w.tried = map[idp.LimitKey]int{}
+	}
+	w.tried[key]++
+	return w.limited
+}
 func (w *world) Clear(_ context.Context, key idp.LimitKey) error {
 	w.cleared = append(w.cleared, key)
 	return nil

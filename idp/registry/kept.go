@@ -15,16 +15,12 @@ type Enrolment struct {
 	Until time.Time // from then on it is worth nothing
 }
 
-// Enrolments keeps what codes stand for.
+// Enrolments keeps what codes stand for. What uses one up is Records.Spent.
 type Enrolments interface {
 	// FindEnrolment returns what the code with that hash stands for, and leaves
 	// it as it is. It is idp.ErrNotFound where there is none, or where it is too
 	// old or used: whoever guesses learns nothing.
 	FindEnrolment(ctx context.Context, hash string, now time.Time) (Enrolment, error)
-
-	// TakeEnrolment returns the same to the first who asks, and to nobody after
-	// that: of many at once one gets it.
-	TakeEnrolment(ctx context.Context, hash string, now time.Time) (Enrolment, error)
 }
 
 // Name is the name of something that a document can manage.

@@ -125,6 +125,12 @@ type Records struct {
 	// Codes are enrolment codes to keep.
 	Codes []Enrolment
 
+	// Spent is the hash of an enrolment code that is used up by the change: ""
+	// none. Where it is none that is good at that instant nothing is written, and
+	// the error is idp.ErrNotFound: of many changes that spend one code one is
+	// made.
+	Spent string
+
 	// Managed says of names whether a document manages them from now on.
 	Managed map[Name]bool
 }

@@ -1,14 +1,15 @@
 package conformance
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"reflect"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/lanyard-id/lanyard/authenticators"
 	"github.com/lanyard-id/lanyard/idp"
 	"github.com/lanyard-id/lanyard/idp/registry"
 	"github.com/lanyard-id/lanyard/idp/registry/directory"
@@ -168,29 +169,48 @@ func (w registration) waiting(q registry.Query, now time.Time) []string {
 	}
 }
 
+// spend adds a key by a code.
+func (registration) spend(r *registry.Records, hash string) {
+	p := r.People[dan]
+	n := fmt.Sprint(len(p.Authenticators))
+	p.Authenticators = append(p.Authenticators, directory.Authenticator{ID: "by code " + n, Kind: authenticators.KeyKind, Handle: "by code " + n, Name: "Key",
+		Method: authenticators.Passkey, Level: 2, State: authenticators.Active, Record: `{"a":1}`, Mark: `{"count":0}`})
+	r.Spent = hash
+}
+
 func (w registration) enrols() {
 	t := w.t
 	code := registry.Enrolment{Hash: "hash", UID: dan, By: ada, How: "by video", Until: noon.Add(15 * time.Minute)}
 	w.must(w.change("code", registry.Touch{People: []string{dan}}, func(r *registry.Records) { r.Codes = []registry.Enrolment{code} }))
 	w.want(w.change("again", registry.Touch{People: []string{dan}}, func(r *registry.Records) { r.Codes = []registry.Enrolment{code} }), idp.ErrTaken)
 	for hash, at := range map[string]time.Time{"other": noon, "": noon, "hash": code.Until} {
-		for _, take := range []func(context.Context, string, time.Time) (registry.Enrolment, error){w.FindEnrolment, w.TakeEnrolment} {
-			if e, err := take(t.Context(), hash, at); !errors.Is(err, idp.ErrNotFound) || e.UID != "" {
-				t.Errorf("%q at %v: %+v, %v; want ErrNotFound", hash, at, e, err)
-			}
+		if e, err := w.FindEnrolment(t.Context(), hash, at); !errors.Is(err, idp.ErrNotFound) || e.UID != "" {
+			t.Errorf("%q at %v: %+v, %v; want ErrNotFound", hash, at, e, err)
 		}
 	}
+	w.want(w.change("other", registry.Touch{People: []string{dan}}, func(r *registry.Records) { w.spend(r, "other") }), idp.ErrNotFound)
+	w.want(w.Change(t.Context(), registry.Touch{People: []string{dan}}, func(r *registry.Records) (idp.Act, error) {
+		w.spend(r, "hash")
+		late := anAct("late")
+		late.Event.At = code.Until
+		return late, nil
+	}), idp.ErrNotFound)
+	no := errors.New("no")
+	w.want(w.Change(t.Context(), registry.Touch{People: []string{dan}}, func(r *registry.Records) (idp.Act, error) {
+		w.spend(r, "hash")
+		return anAct("no"), no
+	}), no)
 	if e, err := w.FindEnrolment(t.Context(), "hash", noon); err != nil || e != code {
 		t.Errorf("FindEnrolment = %+v, %v; want %+v", e, err, code)
 	}
+	var tries atomic.Int64
 	if n := winners(t, idp.ErrNotFound, func() error {
-		e, err := w.TakeEnrolment(t.Context(), "hash", noon)
-		if err == nil && e != code {
-			t.Errorf("TakeEnrolment = %+v, want %+v", e, code)
-		}
-		return err
+		return w.change(fmt.Sprint("spend", tries.Add(1)), registry.Touch{People: []string{dan}}, func(r *registry.Records) { w.spend(r, "hash") })
 	}); n != 1 {
 		t.Errorf("%d used it, want 1", n)
+	}
+	if held := w.records(registry.Touch{People: []string{dan}}).People[dan].Authenticators; len(held) != 1 {
+		t.Errorf("%d keys were added by one code", len(held))
 	}
 	if _, err := w.FindEnrolment(t.Context(), "hash", noon); !errors.Is(err, idp.ErrNotFound) {
 		t.Errorf("FindEnrolment: %v, want ErrNotFound", err)

@@ -140,6 +140,9 @@ func (s *Store) Change(_ context.Context, t registry.Touch, decide func(*registr
 		act.Fences = append(act.Fences, end.Over()...)
 	}
 	act.Mails = append(act.Mails, now.Mails...)
+	if now.Spent != "" && !s.good(now.Spent, act.Event.At) {
+		return idp.ErrNotFound
+	}
 	next, err := s.with(doc, was, now)
 	if err != nil {
 		return err
@@ -268,6 +271,7 @@ func (s *Store) keep(at places, was, now registry.Records, when time.Time) {
 	for id, q := range now.Requests {
 		s.requests[id] = *q
 	}
+	delete(s.codes, now.Spent)
 	for _, c := range now.Codes {
 		s.codes[c.Hash] = c
 	}
@@ -291,16 +295,12 @@ func (s *Store) FindEnrolment(_ context.Context, hash string, now time.Time) (re
 	return e, nil
 }
 
-// TakeEnrolment implements registry.Enrolments.
-func (s *Store) TakeEnrolment(_ context.Context, hash string, now time.Time) (registry.Enrolment, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// good says whether an enrolment code is there that can be used at that time.
+func (s *Store) good(hash string, at time.Time) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
 	e, ok := s.codes[hash]
-	if !ok || !now.Before(e.Until) {
-		return registry.Enrolment{}, idp.ErrNotFound
-	}
-	delete(s.codes, hash)
-	return e, nil
+	return ok && at.Before(e.Until)
 }
 
 // Managed implements registry.Managing.

@@ -21,21 +21,14 @@ const enrolmentColumns = "hash, uid, made_by, how, until"
 
 // FindEnrolment implements registry.Enrolments.
 func (s *Store) FindEnrolment(ctx context.Context, hash string, now time.Time) (registry.Enrolment, error) {
-	return s.enrolment(ctx, "SELECT "+enrolmentColumns+" FROM enrolment_codes WHERE hash = $1 AND until > $2 AND used_at IS NULL", hash, now)
-}
-
-// TakeEnrolment implements registry.Enrolments.
-func (s *Store) TakeEnrolment(ctx context.Context, hash string, now time.Time) (registry.Enrolment, error) {
-	return s.enrolment(ctx, "UPDATE enrolment_codes SET used_at = $2 WHERE hash = $1 AND until > $2 AND used_at IS NULL RETURNING "+enrolmentColumns, hash, now)
-}
-
-func (s *Store) enrolment(ctx context.Context, sql, hash string, now time.Time) (e registry.Enrolment, err error) {
+	var e registry.Enrolment
 	if !isText(hash) {
 		return e, idp.ErrNotFound
 	}
 	ctx, cancel := within(ctx)
 	defer cancel()
-	err = s.pool.QueryRow(ctx, sql, hash, now).Scan(&e.Hash, &e.UID, &e.By, &e.How, &e.Until)
+	err := s.pool.QueryRow(ctx, "SELECT "+enrolmentColumns+" FROM enrolment_codes WHERE hash = $1 AND until > $2 AND used_at IS NULL", hash, now).
+		Scan(&e.Hash, &e.UID, &e.By, &e.How, &e.Until)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return registry.Enrolment{}, idp.ErrNotFound
 	}
