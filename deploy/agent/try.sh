@@ -74,7 +74,7 @@ inside install -d -o nobody -m 700 /tmp/session
 as_nobody lanyard-agent >"$place/agent" 2>&1 &
 agent=$!
 waited=0
-until grep -q '^ready' "$place/agent"; do
+until grep -qs '^ready' "$place/agent"; do
   [ $waited -lt 100 ] || { cat "$place/agent" >&2; fail "no agent waits"; }
   waited=$((waited + 1))
   sleep 0.1
