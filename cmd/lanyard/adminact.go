@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -87,6 +88,15 @@ func with(lists ...[]option) []option {
 	var all []option
 	for _, l := range lists {
 		all = append(all, l...)
+	}
+	return all
+}
+
+// optional are options of which none is needed: of what is only changed.
+func optional(list []option) []option {
+	all := slices.Clone(list)
+	for i := range all {
+		all[i].required = false
 	}
 	return all
 }

@@ -64,8 +64,8 @@ func asUsage(cmd *cobra.Command) {
 	}
 }
 
-// run runs one command and returns what the program ends with.
-func run(ctx context.Context, args []string) int {
+// commands are all commands, below the name of the program.
+func commands() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "lanyard",
 		Short:         "Sign-in service for people who care for patients",
@@ -78,9 +78,15 @@ func run(ctx context.Context, args []string) int {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return exit{exitUsage, err} })
-	root.AddCommand(devCommand(), serveCommand(), migrateCommand(), keysGroup(), auditGroup(), configCommand(), doctorCommand(), bootstrapCommand(), cardCommand(), clientGroup(), //nolint:contextcheck // cobra hands the context to the command
-		loginCommand(), logoutCommand(), personGroup(), organisationGroup(), requestGroup(), worklistCommand(), referenceCommand(), policyGroup()) //nolint:contextcheck // likewise
+	root.AddCommand(devCommand(), serveCommand(), migrateCommand(), keysGroup(), auditGroup(), configCommand(), doctorCommand(), bootstrapCommand(), cardCommand(), clientGroup(),
+		loginCommand(), logoutCommand(), personGroup(), robotGroup(), authenticatorGroup(), organisationGroup(), requestGroup(), worklistCommand(), referenceCommand(), policyGroup())
 	asUsage(root)
+	return root
+}
+
+// run runs one command and returns what the program ends with.
+func run(ctx context.Context, args []string) int {
+	root := commands() //nolint:contextcheck // cobra hands the context to the command
 	root.SetArgs(args)
 
 	err := root.ExecuteContext(ctx)

@@ -44,11 +44,49 @@ func personGroup() *cobra.Command {
 		{"merge UID", "Move what a duplicate holds to the person whose duplicate they are", http.MethodPost, "/people/{}/merge",
 			[]option{{"into", "into", words, "`uid` of who stays", true}, reasonOption(true)}, ""},
 		{"temporary UID", "Give a position for a time, with its reason", http.MethodPost, "/people/{}/temporary", with(workOptions, []option{reasonOption(true)}), ""},
+		{"change-position POSITION", "Change what a position says", http.MethodPatch, "/positions/{}", with(optional(workOptions), []option{reasonOption(false)}), ""},
 		{"end POSITION", "End a position with a day", http.MethodPost, "/positions/{}/end", []option{{"day", "day", words, "its last `day`; without it, today", false}, reasonOption(false)}, ""},
 		{"leave UID", "End all positions that somebody has at an organisation", http.MethodPost, "/people/{}/leave",
 			[]option{{"organisation", "organisation", words, "`code` of the organisation", true}, {"day", "day", words, "the last `day`; without it, today", false}, reasonOption(false)}, ""},
+		{"end-session UID SID", "End one session", http.MethodPost, "/people/{}/sessions/{}/end", []option{reasonOption(false)}, ""},
 		{"sign-out UID", "End everything that somebody is signed in to", http.MethodPost, "/people/{}/sign-out", []option{reasonOption(false)}, ""},
 		{"invite UID", "Make a code with which somebody adds a security key or Windows Hello in the next 15 minutes", http.MethodPost, "/people/{}/invite", checkOptions, ""},
+	} {
+		cmd.AddCommand(a.command(r))
+	}
+	return cmd
+}
+
+// robotGroup are the commands about profiles that programs work with.
+func robotGroup() *cobra.Command {
+	cmd := &cobra.Command{Use: "robot", Short: "Profiles that programs work with"}
+	r := onRemote(cmd)
+	facts := []option{
+		{"display", "display", words, "`name` as it is shown", true},
+		{"owner", "owner", words, "`uid` of who answers for it", true},
+		{"until", "until", words, "its last `day`", true},
+	}
+	for _, a := range []act{
+		{"add", "Add a profile that a program works with; its uid is chosen for it", http.MethodPost, "/robots", with(facts, []option{reasonOption(true)}), ""},
+		{"change UID", "Change a robot's owner, name or end", http.MethodPatch, "/robots/{}", with(optional(facts), []option{reasonOption(true)}), ""},
+	} {
+		cmd.AddCommand(a.command(r))
+	}
+	return cmd
+}
+
+// authenticatorGroup are the commands about what people sign in with beside
+// their cards.
+func authenticatorGroup() *cobra.Command {
+	cmd := &cobra.Command{Use: "authenticator", Short: "What people sign in with beside their cards"}
+	r := onRemote(cmd)
+	of := "/people/{}/authenticators/{}/"
+	for _, a := range []act{
+		{"suspend UID ID", "Stop an authenticator until it is resumed", http.MethodPost, of + "suspend", []option{reasonOption(true)}, ""},
+		{"resume UID ID", "Let an authenticator be used again", http.MethodPost, of + "resume", []option{reasonOption(true)}, ""},
+		{"remove UID ID", "Take an authenticator away", http.MethodPost, of + "remove", []option{reasonOption(true)}, ""},
+		{"unlock UID", "Forget the wrong tries at an authenticator", http.MethodPost, "/people/{}/unlock",
+			[]option{{"kind", "authenticator", words, "`kind` of it: totp", true}, reasonOption(true)}, ""},
 	} {
 		cmd.AddCommand(a.command(r))
 	}

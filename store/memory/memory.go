@@ -299,14 +299,20 @@ func (s *Store) Document() directory.Document {
 	defer s.mu.RUnlock()
 	d := s.doc.Clone()
 	for i := range d.People {
-		for j := range d.People[i].Authenticators {
-			a := &d.People[i].Authenticators[j]
-			if u, ok := s.uses[a.ID]; ok {
-				a.Mark = directory.Record(u.mark)
-			}
-		}
+		d.People[i] = s.marked(d.People[i])
 	}
 	return d
+}
+
+// marked is a copy of somebody with the last uses of their authenticators. The
+// caller has s.mu.
+func (s *Store) marked(p directory.Person) directory.Person {
+	for i := range p.Authenticators {
+		if u, ok := s.uses[p.Authenticators[i].ID]; ok {
+			p.Authenticators[i].Mark = directory.Record(u.mark)
+		}
+	}
+	return p
 }
 
 // SetCardTries writes down how many tries of its passcode the card with that

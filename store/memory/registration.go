@@ -47,21 +47,20 @@ func newRegistration(doc directory.Document) registration {
 
 // Records implements registry.Keeper.
 func (s *Store) Records(_ context.Context, t registry.Touch) (registry.Records, error) {
-	doc := s.Document()
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.records(doc, t), nil
+	return s.records(t), nil
 }
 
-// records returns what t names in doc, which may be changed. The caller has
-// s.mu.
-func (s *Store) records(doc directory.Document, t registry.Touch) registry.Records {
+// records returns a copy of what t names. The caller has s.mu.
+func (s *Store) records(t registry.Touch) registry.Records {
 	r := registry.Records{People: map[string]*registry.Person{}, Organisations: map[string]*directory.Organisation{},
 		Clients: map[string]*directory.Client{}, Requests: map[string]*registry.Request{}, Managed: map[registry.Name]bool{}}
-	for _, p := range doc.People {
+	for _, p := range s.doc.People {
 		if !touches(t, p) {
 			continue
 		}
+		p = s.marked(p.Clone())
 		kept := registry.Person{Person: p, ETag: s.tagOf(p), AddedAt: s.addedAt[p.UID], Issuers: map[string]string{}}
 		for _, c := range p.Cards {
 			kept.Issuers[c.Serial] = cmp.Or(s.issuers[directory.CardSerial(c.Serial)], s.issuer)
@@ -69,7 +68,7 @@ func (s *Store) records(doc directory.Document, t registry.Touch) registry.Recor
 		r.People[p.UID] = &kept
 	}
 	orgs := map[string]directory.Organisation{}
-	for _, o := range doc.Organisations {
+	for _, o := range s.doc.Organisations {
 		orgs[o.Code] = o
 	}
 	codes := append(slices.Clone(t.Organisations), t.At)
@@ -83,8 +82,9 @@ func (s *Store) records(doc directory.Document, t registry.Touch) registry.Recor
 			r.Organisations[o.Code] = &o
 		}
 	}
-	for _, c := range doc.Clients {
+	for _, c := range s.doc.Clients {
 		if slices.Contains(t.Clients, c.ID) {
+			c = c.Clone()
 			r.Clients[c.ID] = &c
 		}
 	}
@@ -95,7 +95,8 @@ func (s *Store) records(doc directory.Document, t registry.Touch) registry.Recor
 		}
 	}
 	if t.Policy {
-		r.Policy = &doc.Policy
+		policy := directory.Document{Policy: s.doc.Policy}.Clone().Policy
+		r.Policy = &policy
 	}
 	return r
 }
@@ -128,9 +129,8 @@ func (s *Store) tagOf(p directory.Person) string {
 func (s *Store) Change(_ context.Context, t registry.Touch, decide func(*registry.Records) (idp.Act, error)) error {
 	s.saving.Lock()
 	defer s.saving.Unlock()
-	doc := s.Document()
 	s.mu.RLock()
-	was, now := s.records(doc.Clone(), t), s.records(doc.Clone(), t)
+	was, now := s.records(t), s.records(t)
 	s.mu.RUnlock()
 	act, err := decide(&now)
 	if err != nil {
@@ -143,7 +143,7 @@ func (s *Store) Change(_ context.Context, t registry.Touch, decide func(*registr
 	if now.Spent != "" && !s.good(now.Spent, act.Event.At) {
 		return idp.ErrNotFound
 	}
-	next, err := s.with(doc, was, now)
+	next, err := s.with(s.Document(), was, now)
 	if err != nil {
 		return err
 	}

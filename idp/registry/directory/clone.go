@@ -11,24 +11,36 @@ func (d Document) Clone() Document {
 // and values.
 func deepCopy(v reflect.Value) reflect.Value {
 	c := reflect.New(v.Type()).Elem()
-	switch v.Kind() {
+	c.Set(v)
+	unshare(c)
+	return c
+}
+
+// unshare gives a copy slices of its own.
+func unshare(c reflect.Value) {
+	switch c.Kind() {
 	case reflect.Struct:
-		for i := range v.NumField() {
-			c.Field(i).Set(deepCopy(v.Field(i)))
+		for i := range c.NumField() {
+			unshare(c.Field(i))
 		}
 	case reflect.Slice:
-		if v.IsNil() {
-			break
+		if c.IsNil() {
+			return
 		}
-		c.Set(reflect.MakeSlice(v.Type(), v.Len(), v.Len()))
-		for i := range v.Len() {
-			c.Index(i).Set(deepCopy(v.Index(i)))
+		own := reflect.MakeSlice(c.Type(), c.Len(), c.Len())
+		reflect.Copy(own, c)
+		c.Set(own)
+		if kind := c.Type().Elem().Kind(); kind == reflect.Struct || kind == reflect.Slice {
+			for i := range c.Len() {
+				unshare(c.Index(i))
+			}
 		}
 	default:
-		c.Set(v)
 	}
-	return c
 }
 
 // Clone returns a copy of p that shares nothing with it that could change.
 func (p Person) Clone() Person { return deepCopy(reflect.ValueOf(p)).Interface().(Person) }
+
+// Clone returns a copy that shares nothing with c.
+func (c Client) Clone() Client { return deepCopy(reflect.ValueOf(c)).Interface().(Client) }
