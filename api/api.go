@@ -56,6 +56,10 @@ type Config struct {
 
 	Registry func(chi.Router) // puts there the registration authority for programs; nil: there is none
 
+	// Cards tells of the certificates of cards that this service issued: OCSP,
+	// and the list of what is revoked. Nil: it issues none.
+	Cards http.Handler
+
 	// Registration puts there the pages of the registration authority: those
 	// that take a file on the second router. Nil: there are none.
 	Registration func(pages, files chi.Router)

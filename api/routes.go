@@ -28,6 +28,12 @@ func (s *Server) Routes() http.Handler {
 		s.Registry(r.With(goOn)) // it has deadlines of its own: a whole directory takes longer than a page
 	}
 
+	if s.Cards != nil {
+		r.With(goOn, within(ordinary)).Get("/cards/crl", s.Cards.ServeHTTP)
+		r.With(goOn, within(ordinary)).Post("/cards/ocsp", s.Cards.ServeHTTP)
+		r.With(goOn, within(ordinary)).Get("/cards/ocsp/*", s.Cards.ServeHTTP)
+	}
+
 	files := r.With(sameOrigin(s), limitFile, goOn, within(reading))
 	r.Group(func(r chi.Router) {
 		r.Use(sameOrigin(s), limitForm)

@@ -38,7 +38,11 @@ func (p *Pages) groups(a *about, page *web.RA) {
 	robot := a.person.Robot.Owner != ""
 	var cards, codes []web.Act
 	if !robot {
-		cards = slices.Concat(act(registry.CardIssued), act(registry.AuthenticatorCode))
+		var certified []web.Act
+		if p.Service.CardAuthority != nil {
+			certified = act(registry.CertificateIssued)
+		}
+		cards = slices.Concat(certified, act(registry.CertificateRecorded), act(registry.CardIssued), act(registry.AuthenticatorCode))
 	}
 	if slices.ContainsFunc(a.held, func(h authenticators.Authenticator) bool { return h.Kind == authenticators.CodeKind }) {
 		codes = rs.act(registry.LockLifted, "", "uid", uid, "authenticator", string(authenticators.CodeKind))

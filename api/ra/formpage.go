@@ -45,7 +45,9 @@ func (p *Pages) field(v visit, a asked, fl field) web.FormField {
 	}
 	switch fl.as {
 	case area, lines, codes:
-		out.As = "area"
+		if out.As = "area"; fl.code {
+			out.Lines = 10
+		}
 	case date:
 		out.As, out.Width = "date", "10"
 	case number:

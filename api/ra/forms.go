@@ -33,6 +33,7 @@ type field struct {
 	width   string
 	list    string // of what may be offered: organisations or roles
 	is      entry  // of a target: what it is, if not text
+	code    bool   // it is not language: as a tool writes it
 	begins  string // the group of fields that begins with it: ra.group.NAME
 }
 
@@ -137,6 +138,10 @@ var forms = []form{
 
 	{kind: registry.AuthenticatorCode, fields: append(to("uid"), identity(registry.InPerson, registry.ByVideo)...), stand: standIdentity},
 	{kind: registry.CardIssued, fields: slices.Concat(to("uid"), card, []field{why}), stand: map[string]string{"serial": "00", "series": "9", "ends_on": "2200-01-01"}},
+	{kind: registry.CertificateIssued, fields: append(to("uid", "old"), field{name: "csr", as: area, code: true}, field{name: "series", as: number, width: "4"}, why),
+		stand: map[string]string{"csr": "-", "series": "9"}},
+	{kind: registry.CertificateRecorded, fields: append(to("uid", "old"), field{name: "certificate", as: area, code: true}, field{name: "series", as: number, width: "4"}, why),
+		stand: map[string]string{"certificate": "-", "series": "9"}},
 	{kind: registry.CardSuspended, fields: append(to("serial"), why), short: true, stops: true},
 	{kind: registry.CardResumed, fields: append(to("serial"), why), short: true},
 	{kind: registry.CardReplaced, fields: slices.Concat(to("old"), card, []field{why}), stand: map[string]string{"serial": "00", "series": "9", "ends_on": "2200-01-01"}},

@@ -2,6 +2,8 @@ package ra
 
 import (
 	"cmp"
+	"io"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -214,12 +216,12 @@ func (p *Pages) stateTag(v visit, state string) []web.Tag {
 }
 
 func (p *Pages) card(a *about, heads []string, c directory.Card) web.Row {
-	v, serial := a.visit, c.Serial
+	v, serial, is := a.visit, c.Serial, a.person.Issued[c.Serial]
 	state := string(c.State)
 	row := web.Row{Off: state == "revoked", Cells: []web.Cell{
 		{Text: p.say(v, "held.smartcard"), Lines: []string{serial, p.say(v, "ra.card.facts", "level", "3", "series", digits(c.Series))}},
 		{Head: heads[1], Tags: p.stateTag(v, state)},
-		{Head: heads[2], Text: "–"},
+		{Head: heads[2], Text: cmp.Or(p.moment(v, is.AddedAt), "–")},
 		{Head: heads[3], Text: cmp.Or(p.moment(v, lastUse(a.events, "card:"+serial)), "–")},
 		{Head: heads[4], Text: cmp.Or(p.day(v, c.EndsOn), "–")},
 	}}
@@ -234,7 +236,36 @@ func (p *Pages) card(a *about, heads []string, c directory.Card) web.Row {
 	default:
 		row.Acts = slices.Concat(a.rights.act(registry.CardResumed, of, "serial", serial), a.rights.act(registry.CardReplaced, of, "old", serial), a.rights.act(registry.CardRevoked, of, "serial", serial))
 	}
+	if state != "revoked" && is.Certificate != nil && p.Service.CardAuthority != nil {
+		row.Acts = append(row.Acts, a.rights.act(registry.CertificateIssued, of, "uid", a.person.UID, "old", serial)...)
+	}
+	if is.Certificate != nil {
+		row.Acts = append(row.Acts, web.Act{Href: "/ra/cards/" + url.PathEscape(serial) + ".pem", Label: p.say(v, "ra.card.certificate"), Of: of})
+	}
 	return row
+}
+
+// certificate is the certificate of a card as a file.
+func (p *Pages) certificate(v visit) error {
+	serial := directory.CardSerial(chi.URLParam(v.Request, "serial"))
+	if serial == "" {
+		return registry.ErrNoCard
+	}
+	r, err := p.Service.Keeper.Records(v.Context(), registry.Touch{Cards: []string{serial}})
+	if err != nil {
+		return err
+	}
+	for _, person := range r.People {
+		for written, is := range person.Issued {
+			if text := is.PEM(); text != "" && directory.CardSerial(written) == serial {
+				v.w.Header().Set("Content-Type", "application/x-pem-file")
+				v.w.Header().Set("Content-Disposition", `attachment; filename="`+serial+`.pem"`)
+				_, _ = io.WriteString(v.w, text) // who hung up hears nothing
+				return nil
+			}
+		}
+	}
+	return registry.ErrNoCard
 }
 
 func (p *Pages) heldRow(a *about, heads []string, h authenticators.Authenticator) web.Row {

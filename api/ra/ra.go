@@ -61,6 +61,7 @@ func (p *Pages) Mount(r, files chi.Router) {
 	get("/ra/references/{reference}", p.reference)
 	get("/ra/people/{uid}", p.person)
 	get("/ra/people/{uid}/why", p.personWhy)
+	get("/ra/cards/{serial}.pem", p.certificate)
 	get("/ra/organisations", p.organisations)
 	get("/ra/organisations/{code}", p.organisation)
 	get("/ra/policy", p.policy)

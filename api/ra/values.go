@@ -124,7 +124,7 @@ func (f form) sent(values url.Values) url.Values {
 	for _, fl := range f.fields {
 		for _, v := range values[fl.name] {
 			if strings.TrimSpace(v) != "" && (fl.as == many || !own.Has(fl.name)) {
-				own.Add(fl.name, v) // what stands in the address may be in the form too
+				own.Add(fl.name, strings.ReplaceAll(v, "\r\n", "\n")) // what stands in the address may be in the form too
 			}
 		}
 	}

@@ -75,13 +75,39 @@ func (a *API) show(c *call) (any, error) {
 		v.Positions = append(v.Positions, viewOf(pos, names, idp.DateOf(now)))
 	}
 	for _, held := range p.Cards {
-		v.Cards = append(v.Cards, card{held.Serial, held.Series, held.State, held.EndsOn})
+		v.Cards = append(v.Cards, cardOf(p, held))
 	}
 	if v.Authenticators, err = a.held(c, of); err != nil {
 		return nil, err
 	}
 	c.w.Header().Set("ETag", strconv.Quote(p.ETag))
 	return v, nil
+}
+
+// cardOf is a card of p.
+func cardOf(p *registry.Person, c directory.Card) card {
+	is := p.Issued[c.Serial]
+	return card{Serial: c.Serial, Series: c.Series, State: c.State, EndsOn: c.EndsOn, Certified: is.Certificate != nil, AddedAt: is.AddedAt, RevokedAt: is.RevokedAt}
+}
+
+// certificate shows the certificate of a card.
+func (a *API) certificate(c *call) (any, error) {
+	serial := directory.CardSerial(c.at("serial"))
+	if serial == "" {
+		return nil, registry.ErrNoCard
+	}
+	r, err := a.Service.Keeper.Records(c.r.Context(), registry.Touch{Cards: []string{serial}})
+	if err != nil {
+		return nil, fmt.Errorf("card %s: %w", serial, err)
+	}
+	for _, p := range r.People {
+		for _, held := range p.Cards {
+			if is := p.Issued[held.Serial]; held.Registered && is.Certificate != nil && directory.CardSerial(held.Serial) == serial {
+				return certificate{Serial: serial, UID: p.UID, Issuer: p.Issuers[held.Serial], Certificate: is.PEM()}, nil
+			}
+		}
+	}
+	return nil, registry.ErrNoCard
 }
 
 func (a *API) held(c *call, of idp.Person) ([]authenticator, error) {

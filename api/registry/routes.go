@@ -77,6 +77,9 @@ func routes() []route {
 		asks[registry.GrantTemporary](post, "/people/{uid}/temporary", "grantTemporary", positions, "Give a position for a time, with its reason.").creates(""),
 
 		asks[registry.IssueCard](post, "/people/{uid}/cards", "issueCard", cards, "Give somebody a card.").creates(""),
+		asks[registry.IssueCertificate](post, "/people/{uid}/cards/issue", "issueCertificate", cards, "Give somebody a card whose certificate this service issues, for a request that the card's key has signed.").creates(""),
+		asks[registry.RecordCertificate](post, "/people/{uid}/cards/record", "recordCertificate", cards, "Give somebody a card whose certificate another authority has issued, or write down that of a card that they have.").creates(""),
+		{method: get, path: "/cards/{serial}/certificate", id: "showCertificate", tag: cards, does: "Show the certificate of a card.", answer: certificate{}, run: (*API).certificate},
 		asks[registry.SuspendCard](post, "/cards/{serial}/suspend", "suspendCard", cards, "Stop a card until it is resumed."),
 		asks[registry.ResumeCard](post, "/cards/{serial}/resume", "resumeCard", cards, "Let a card be used again."),
 		asks[registry.RevokeCard](post, "/cards/{serial}/revoke", "revokeCard", cards, "End a card for good."),

@@ -64,6 +64,18 @@ type card struct {
 	Series int                 `json:"series"`
 	State  directory.CardState `json:"state"`
 	EndsOn idp.Date            `json:"ends_on,omitempty"`
+
+	Certified bool      `json:"certified"` // its certificate is known
+	AddedAt   time.Time `json:"added_at,omitzero"`
+	RevokedAt time.Time `json:"revoked_at,omitzero"`
+}
+
+// certificate is that of a card.
+type certificate struct {
+	Serial      string `json:"serial"`
+	UID         string `json:"uid"`
+	Issuer      string `json:"issuer"` // upper-case hex SHA-256 of the authority's public key
+	Certificate string `json:"certificate"`
 }
 
 type authenticator struct {

@@ -280,6 +280,7 @@ func everyCard(p *steward, s running, why m, day func(int) string) {
 	p.call("POST", "/cards/AB0001/resume", why, 200)
 	p.call("POST", "/cards/AB0001/replace", facts("AB0002"), 201)
 	p.call("POST", "/cards/AB0002/revoke", why, 200)
+	everyCertificate(p, s)
 	p.call("POST", "/people/"+noCard+"/invite", m{"check": anIdentityCheck()}, 201)
 	p.call("POST", "/people/"+noCard+"/unlock", m{"authenticator": "totp", "reason": "forgot"}, 404)
 	p.seen["liftLock"] = true // nobody of the demo directory has a password

@@ -11,9 +11,8 @@ import (
 
 // cardActs are the commands about cards in the registry.
 func cardActs(r *remote) []*cobra.Command {
-	var all []*cobra.Command
+	all := []*cobra.Command{issueCommand(r), certificateCommand(r)}
 	for _, a := range []act{
-		{"issue UID", "Give somebody a card", http.MethodPost, "/people/{}/cards", with(cardOptions, []option{reasonOption(false)}), ""},
 		{"suspend SERIAL", "Stop a card until it is resumed", http.MethodPost, "/cards/{}/suspend", []option{reasonOption(true)}, ""},
 		{"resume SERIAL", "Let a card be used again", http.MethodPost, "/cards/{}/resume", []option{reasonOption(true)}, ""},
 		{"revoke SERIAL", "End a card for good", http.MethodPost, "/cards/{}/revoke", []option{reasonOption(true)}, ""},

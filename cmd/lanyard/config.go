@@ -21,6 +21,7 @@ type Config struct {
 	Redis     RedisConfig     `key:"redis"`
 	Keys      KeysConfig      `key:"keys"`
 	Smartcard SmartcardConfig `key:"smartcard"`
+	Cards     CardsConfig     `key:"cards"`
 	WebAuthn  WebAuthnConfig  `key:"webauthn"`
 	Federated FederatedConfig `key:"federated"`
 	SMTP      SMTPConfig      `key:"smtp"`
@@ -72,6 +73,15 @@ type SmartcardConfig struct {
 	Revocation   string         `key:"revocation" default:"hard" help:"hard refuses a card when nobody can say whether it was revoked; soft takes it at AAL2 and marks it in the journal"`
 	OCSPTimeout  time.Duration  `key:"ocsp_timeout" default:"2s" help:"how long all sources of revocation together may take, 2s at most"`
 	OCSPNetworks []netip.Prefix `key:"ocsp_networks" help:"networks of your own in which sources of revocation may stand; empty: none"`
+}
+
+// CardsConfig says what issues the certificates of cards.
+type CardsConfig struct {
+	AuthorityFile string        `key:"authority_file" help:"PEM file with the certificate of the authority that issues cards here, and behind it those above it; empty: none are issued"`
+	KeyFile       string        `key:"key_file" help:"file that lanyard keys card-authority made for its key, which the keyset or the PKCS#11 token opens"`
+	Life          time.Duration `key:"life" default:"17520h" help:"how long the certificates of cards last"`
+	OCSPURL       string        `key:"ocsp_url" help:"where the certificates say that OCSP answers; empty: /cards/ocsp of this service"`
+	CRLURL        string        `key:"crl_url" help:"where they say that the revocation list is; empty: /cards/crl of this service"`
 }
 
 // WebAuthnConfig says whose passkeys and security keys are good.

@@ -24,6 +24,7 @@ func checkConfig(c Config, no *refusals) {
 	checkNetworks("clients.networks", c.Clients.Networks, no)
 	checkRedisConfig(c.Redis, no)
 	checkCards(c.Smartcard, no)
+	checkCardAuthority(c.Cards, no)
 	checkKeys(c, no)
 	checkFederated(c, no)
 	checkMail(c.SMTP, no)

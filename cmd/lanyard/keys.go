@@ -35,7 +35,7 @@ func keysCommand(open openKeys, now func() time.Time) *cobra.Command {
 		Short: "Make, list, rotate and revoke the keys that sign tokens",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_ = cmd.Help()
-			return exit{exitUsage, errors.New("name a command: init, list, rotate or revoke")}
+			return exit{exitUsage, errors.New("name a command: init, list, rotate, revoke or card-authority")}
 		},
 	}
 	cmd.AddCommand(keysInit(open, now), keysList(open, now), keysRotate(open, now), keysRevoke(open, now))

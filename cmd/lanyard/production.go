@@ -50,6 +50,8 @@ type settled struct {
 	trust    cardTrust
 	metadata *passkey.Metadata // nil: no file is named
 	mailCAs  *x509.CertPool    // of the mail server; nil: the machine's
+
+	authority []*x509.Certificate // that issues cards, and those above it; nil: none does
 }
 
 // settle reads and checks everything that can be checked without asking
@@ -77,26 +79,39 @@ func settleConfig(config Config, now func() time.Time) (settled, refusals) {
 	if len(config.Smartcard.TrustFiles) > 0 {
 		s.trust = loadTrust(config.Smartcard.TrustFiles, now(), &no)
 	}
+	s.authority = loadCardAuthority(config.Cards, s.trust, now(), &no)
 	s.metadata = loadMetadata(config.WebAuthn, now, &no)
 	s.mailCAs = loadMailAuthorities(config.SMTP, &no)
 	return s, no
 }
 
-// openProduction opens the registry, with what opens its keys and secrets, and
-// refuses a schema that this release does not know. It returns what closes it.
-func openProduction(ctx context.Context, s settled, log *slog.Logger, tracer pgx.QueryTracer) (*postgres.Store, func(), error) {
+// openVault opens the keyset, and where keys are: in a token, or sealed with the
+// keyset itself.
+func openVault(s settled) (*vault.Keyset, vault.Vault, error) {
 	keyset, err := vault.ReadKeyset(s.Keys.KeysetFile)
 	if err != nil {
 		return nil, nil, refusal{"keys.keyset_file", err.Error(), "name the keyset that sealed this registry; make one for a new registry with lanyard keys init --new-keyset FILE"}
 	}
-	var keys vault.Vault = keyset
-	if t := s.Keys.PKCS11; t.Module != "" {
-		if keys, err = vault.OpenToken(vault.Token{Module: t.Module, Label: t.Token, PINFile: t.PINFile}); err != nil {
-			return nil, nil, refusal{"keys.pkcs11", err.Error(), "see that the token is there and that this program was built for tokens"}
-		}
+	t := s.Keys.PKCS11
+	if t.Module == "" {
+		return keyset, keyset, nil
+	}
+	keys, err := vault.OpenToken(vault.Token{Module: t.Module, Label: t.Token, PINFile: t.PINFile})
+	if err != nil {
+		return nil, nil, refusal{"keys.pkcs11", err.Error(), "see that the token is there and that this program was built for tokens"}
+	}
+	return keyset, keys, nil
+}
+
+// openProduction opens the registry, with what opens its keys and secrets, and
+// refuses a schema that this release does not know. It returns what closes it.
+func openProduction(ctx context.Context, s settled, log *slog.Logger, tracer pgx.QueryTracer) (*postgres.Store, func(), error) {
+	keyset, keys, err := openVault(s)
+	if err != nil {
+		return nil, nil, err
 	}
 	store, err := postgres.Open(ctx, postgres.Config{
-		URL: s.secrets.postgresURL, Now: time.Now, Sealer: keyset, Vault: keys, KeyPolicy: s.keyPolicy(),
+		URL: s.secrets.postgresURL, Now: time.Now, Sealer: keyset, Vault: keys, KeyPolicy: s.keyPolicy(), CardIssuer: s.cardIssuer(),
 		Log: log, MaxConns: int32(s.Postgres.MaxConns), Tracer: tracer, //nolint:gosec // 1000 at most
 	})
 	if err != nil {
@@ -121,6 +136,14 @@ func openProduction(ctx context.Context, s settled, log *slog.Logger, tracer pgx
 func keysGroup() *cobra.Command {
 	var p *configured
 	cmd := keysCommand(func(ctx context.Context) (keyStore, func(), error) { return p.opener(ctx) }, time.Now)
+	cmd.AddCommand(keysCardAuthority(func(context.Context) (vault.Vault, error) {
+		s, err := p.settle(time.Now, "keys.")
+		if err != nil {
+			return nil, err
+		}
+		_, keys, err := openVault(s)
+		return keys, err
+	}, time.Now))
 	p = onConfig(cmd)
 	return cmd
 }

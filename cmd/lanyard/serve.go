@@ -151,10 +151,19 @@ func (p *production) open(ctx context.Context, s settled) error {
 		return err
 	}
 	p.registry, p.closers = store, append(p.closers, closeStore)
+	cards, closeCards, err := openCardAuthority(s, store, p.now)
+	if err != nil {
+		return err
+	}
+	p.closers = append(p.closers, closeCards)
 	var no refusals
 	err = checkRegistry(ctx, store, &no)
 	if err := errors.Join(no.err(), err); err != nil {
 		return err
+	}
+	admin := administration{approvals: s.approvals(), whole: store.Document, everyone: store.AllClients}
+	if cards != nil {
+		admin.certifies = cards.authority
 	}
 	p.service, err = wire(parts{
 		issuer: s.Issuer, layout: provider.Layout(s.Layout), registry: store, rdb: p.rdb, keys: store.SigningKeys, keysAge: s.keyPolicy().MaxAge(), timers: s.timers(),
@@ -162,7 +171,8 @@ func (p *production) open(ctx context.Context, s settled) error {
 		authorities: newOutside(false, s.Smartcard.OCSPNetworks...), outside: newOutside(false, s.Clients.Networks...), applications: newApplications(false, s.Backchannel.Networks...),
 		beginsEach: float64(s.Policy.BeginsEach), beginsAtOnce: s.Policy.BeginsAtOnce, origin: originOf(s.TrustedProxies),
 		webauthn: s.keyTrust(), upstream: s.upstream(),
-		administration: administration{approvals: s.approvals(), whole: store.Document, everyone: store.AllClients},
+		administration: admin,
+		issuing:        cards,
 		sealer:         store.Sealer(), ready: p.ready, trace: trace, now: time.Now, log: p.log,
 	})
 	if err != nil {

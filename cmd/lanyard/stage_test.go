@@ -85,8 +85,9 @@ func named(t *testing.T, server *httptest.Server) string {
 // productionAt are servers of one issuer on one PostgreSQL and one Redis. They
 // are wired as `lanyard serve` wires them, and have the virtual cards of
 // development beside: people in tests have no reader. Without an issuer each
-// has its own address for one. The settings are what other commands need.
-func productionAt(t *testing.T, issuer string, number int) (servers []running, settings map[string]string) {
+// has its own address for one. The settings, as change makes them, are what
+// other commands need.
+func productionAt(t *testing.T, issuer string, number int, change ...func(map[string]string)) (servers []running, settings map[string]string) {
 	t.Helper()
 	answers := httptest.NewUnstartedServer(nil)
 	authority, err := cardca.New(cardca.Config{Name: "Hospital", Now: time.Now, OCSP: "http://" + answers.Listener.Addr().String() + "/ocsp"})
@@ -101,6 +102,9 @@ func productionAt(t *testing.T, issuer string, number int) (servers []running, s
 	settings = aProduction(t)
 	settings["smartcard.trust_files"] = pemOf(t, authority)
 	settings["smartcard.ocsp_networks"], settings["backchannel.networks"] = "127.0.0.0/8", "127.0.0.0/8"
+	for _, c := range change {
+		c(settings)
+	}
 	for i := range number {
 		server := httptest.NewUnstartedServer(nil)
 		at := named(t, server)

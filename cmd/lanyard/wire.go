@@ -60,6 +60,7 @@ type parts struct {
 
 	cards       cardTrust     // whose cards are good
 	soft        bool          // a card that nobody can vouch for signs in at AAL2
+	issuing     *issuing      // of the service's own cards; nil: there are none
 	vouching    time.Duration // for which its authorities are asked; 0 is the longest
 	authorities *http.Client  // asks them
 	outside     *http.Client  // asks the addresses that clients registered
@@ -115,13 +116,19 @@ func wire(p parts) (*service, error) {
 	if err != nil {
 		return nil, err
 	}
+	var vouching smartcard.Revocation = checker
+	if p.issuing != nil {
+		vouching = ownFirst{p.issuing.ledger, checker}
+	}
 	room, err := smartcard.New(smartcard.Config{
 		Issuer: p.issuer, Origin: origin(p.issuer), Roots: p.cards.roots, Intermediates: p.cards.intermediates, Soft: p.soft,
-		Transactions: live, Cards: p.registry, Rules: p.registry, Revocation: checker, Now: p.now,
+		Transactions: live, Cards: p.registry, Rules: p.registry, Revocation: vouching, Now: p.now,
 	})
 	if err != nil {
 		return nil, err
 	}
+
+	p.trusts = cardJudge{room}
 
 	open, err := p.openRooms(room, live)
 	if err != nil {
@@ -161,6 +168,9 @@ func wire(p parts) (*service, error) {
 	if open.keys != nil {
 		enrolling := &rules.Enrolling{Keeper: p.registry, Codes: p.registry, Limits: live, Now: p.now}
 		pages.Enrol = enrol.New(enrol.Config{Server: pages, Rules: enrolling, Room: open.keys, Now: p.now}).Mount
+	}
+	if p.issuing != nil {
+		pages.Cards = http.StripPrefix(cardPath, p.issuing.authority.Handler())
 	}
 	pages.Registration = p.mountPages(pages, p.registry, live, accounts)
 	pages.Registry = p.mountAdministration(pages, p.registry, live, grants, accounts)

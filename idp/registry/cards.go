@@ -93,6 +93,7 @@ func (facts CardFacts) issue(r *Records, c *Case, p *Person) error {
 	serial := directory.CardSerial(facts.Serial)
 	p.Cards = append(p.Cards, directory.Card{Serial: serial, Series: facts.Series, State: active, Registered: true,
 		Certificate: "valid", TriesLeft: 3, EndsOn: facts.EndsOn})
+	p.issuedNow(serial, c.Now)
 	c.tell(r, p, "mail.added", map[string]string{"name": serial})
 	c.Done.ID, c.Done.Person = serial, p
 	return nil
@@ -117,7 +118,7 @@ func (r *Records) usable(c *Case, series int) error {
 }
 
 // IssueCard gives a card to a person. Who proved whose certificate it is did so
-// before; virtual cards come from the service's own card authority.
+// before: where a certificate is at hand, RecordCertificate does.
 type IssueCard struct {
 	UID string `json:"uid"`
 	CardFacts

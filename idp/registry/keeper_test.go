@@ -58,7 +58,7 @@ func aWorld(t *testing.T) *world {
 		w.records.Organisations[o.Code] = &o
 	}
 	w.Service = &Service{Keeper: w, Finder: w, Own: w, Sessions: w, Limits: w, Managing: w,
-		Policy: Approvals{Home: "HOM"}, Now: func() time.Time { return w.at }}
+		Policy: Approvals{Home: "HOM"}, Now: func() time.Time { return w.at }, CardAuthority: authorities{}, CardTrust: authorities{}}
 	return w
 }
 

@@ -34,6 +34,8 @@ const (
 	CardResumed         Kind = "card_resumed"
 	CardRevoked         Kind = "card_revoked"
 	CardReplaced        Kind = "card_replaced"
+	CertificateIssued   Kind = "certificate_issued"
+	CertificateRecorded Kind = "certificate_recorded"
 	AuthenticatorBack   Kind = "authenticator_resumed"
 	AuthenticatorCode   Kind = "authenticator_invited"
 	LockLifted          Kind = "lock_lifted"
@@ -66,6 +68,8 @@ type Done struct {
 	// secret of an application.
 	Secret string    `json:"secret,omitempty"`
 	Until  time.Time `json:"until,omitzero"` // until when the code of an invitation works
+
+	Certificate string `json:"certificate,omitempty"` // that was issued, in PEM
 
 	// Differences are what a document changed.
 	Differences []directory.Difference `json:"differences,omitempty"`

@@ -100,6 +100,8 @@ var rules = []rule{
 	{CardResumed, cardStaff, there, true},
 	{CardRevoked, agents, there, false},
 	{CardReplaced, agents, there, true},
+	{CertificateIssued, agents, there, true},
+	{CertificateRecorded, agents, there, true},
 
 	{idp.AuthenticatorSuspended, cardStaff, there, false},
 	{AuthenticatorBack, agents, there, true},

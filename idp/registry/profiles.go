@@ -284,6 +284,10 @@ func (ch MergePeople) make(r *Records, c *Case) error {
 		into.Issuers = map[string]string{}
 	}
 	maps.Copy(into.Issuers, from.Issuers)
+	if into.Issued == nil {
+		into.Issued = map[string]Issued{}
+	}
+	maps.Copy(into.Issued, from.Issued)
 	for _, a := range from.Authenticators {
 		// A password and its codes are sealed for one profile, and found by it.
 		if a.Kind == authenticators.CodeKind {

@@ -44,6 +44,12 @@ const (
 	ErrSeries          idp.Refusal = "cards of that series are blocked"
 	ErrCertificate     idp.Refusal = "the certificate of the card has ended, or lasts too long"
 
+	ErrNotIssuing idp.Refusal = "this service issues no certificates of cards"
+	ErrCSR        idp.Refusal = "the request for a certificate is none that the card's key has signed"
+	ErrCardKey    idp.Refusal = "the card's key is none that cards may have"
+	ErrUntrusted  idp.Refusal = "the certificate is not one by which a card could sign in here"
+	ErrWhose      idp.Refusal = "the certificate does not name the person"
+
 	// Of organisations, applications and documents.
 	ErrNoOrganisation     idp.Refusal = "there is no such organisation"
 	ErrOrganisationClosed idp.Refusal = "the organisation is closed, or will be"

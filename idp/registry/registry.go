@@ -79,12 +79,15 @@ type Case struct {
 	Alike    []Found       // who is like the person to be added
 	Below    []string      // codes of the organisations below one that is closed
 	Managed  map[Name]bool // what documents manage
+	Shown    Certificate   // of a request for a certificate its key alone
 
 	Event idp.Event // that the journal gets
 	Done  Done      // that the actor gets
 
 	base       idp.Event // what is the same in all its events
 	journalled bool
+	trial      bool // nothing of it is written: nothing needs to be signed
+	authority  CardAuthority
 }
 
 // Touch is what a change reads, and keeps from others while it is decided on.
@@ -146,6 +149,9 @@ type Person struct {
 	// numbers: upper-case hex SHA-256 of their public keys. A card that is added
 	// without one is of the registry's own authority.
 	Issuers map[string]string
+
+	// Issued is what else is kept of their cards, likewise.
+	Issued map[string]Issued
 
 	// SignedOutAt, where a change sets it, ends what they signed in to then or
 	// before.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"time"
 
@@ -32,6 +33,7 @@ var kinds = map[Kind]func([]byte) (Change, error){
 	PositionEnded: read[EndPosition], PersonLeft: read[LeavePerson], TemporaryGranted: read[GrantTemporary],
 	CardIssued: read[IssueCard], CardSuspended: read[SuspendCard], CardResumed: read[ResumeCard],
 	CardRevoked: read[RevokeCard], CardReplaced: read[ReplaceCard],
+	CertificateIssued: read[IssueCertificate], CertificateRecorded: read[RecordCertificate],
 	idp.AuthenticatorSuspended: read[SuspendAuthenticator], AuthenticatorBack: read[ResumeAuthenticator],
 	idp.AuthenticatorRemoved: read[RemoveAuthenticator], AuthenticatorCode: read[InviteAuthenticator], LockLifted: read[LiftLock],
 	idp.SessionEnded: read[EndSession], idp.SignedOutAll: read[EndSessions],
@@ -65,6 +67,7 @@ func Read(kind Kind, text []byte) (Change, error) {
 // file keeps a change as a request, if it could be made now.
 func (c *Case) file(r *Records, ch Change, j judgement) error {
 	tried, trial := r.clone(), *c
+	trial.trial = true
 	if err := trial.make(&tried, ch); err != nil {
 		return err
 	}
@@ -232,7 +235,7 @@ func (r *Records) clone() Records {
 	}
 	for uid, p := range r.People {
 		copied := *p
-		copied.Person = p.Clone()
+		copied.Person, copied.Issuers, copied.Issued = p.Clone(), maps.Clone(p.Issuers), maps.Clone(p.Issued)
 		c.People[uid] = &copied
 	}
 	for code, o := range r.Organisations {

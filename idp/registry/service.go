@@ -26,6 +26,9 @@ type Service struct {
 	Policy   Approvals
 	Now      func() time.Time
 	NewID    func() string // 12 digits; nil: NewNumber
+
+	CardAuthority CardAuthority // nil: this service issues no certificates
+	CardTrust     CardTrust     // nil: nobody judges those of others
 }
 
 // NewNumber returns 12 digits by chance: for a person or a position. The keeper
@@ -119,6 +122,7 @@ func (c *Case) make(r *Records, ch Change) error {
 	if err := ch.make(r, c); err != nil {
 		return err
 	}
+	r.date(c.Now)
 	if !c.journalled {
 		c.journal(r, idp.Event{})
 	}
@@ -141,6 +145,7 @@ func (s *Service) Check(ctx context.Context, a Actor, ch Change) (Preview, error
 		return Preview{}, err
 	}
 	after := r.clone()
+	c.trial = true
 	if err := ch.make(&after, &c); err != nil {
 		return Preview{}, err
 	}
@@ -148,6 +153,13 @@ func (s *Service) Check(ctx context.Context, a Actor, ch Change) (Preview, error
 		Confirm: c.unconfirmed() != nil}
 	if p.Differences == nil {
 		p.Differences = differences(&r, &after)
+	}
+	if ch.Kind() == CertificateIssued {
+		for i := range p.Differences {
+			if p.Differences[i].Op == directory.Add {
+				p.Differences[i].ID = "" // its number is chosen when it is issued
+			}
+		}
 	}
 	return p, nil
 }
@@ -245,6 +257,8 @@ func (s *Service) about(ctx context.Context, a Actor, ch Change) (Case, error) {
 		c.Below, err = s.below(ctx, ch.Code)
 	case ApplyDocument:
 		c.Managed, err = s.managed(ctx)
+	case IssueCertificate, RecordCertificate:
+		err = s.shown(&c, ch)
 	}
 	return c, err
 }
@@ -275,6 +289,9 @@ func (s *Service) managed(ctx context.Context) (map[Name]bool, error) {
 func (s *Service) touch(a Actor, ch Change, c Case) Touch {
 	t := ch.touches()
 	t.Organisations = append(slices.Clone(t.Organisations), c.Below...)
+	if c.Shown.Serial != "" {
+		t.Cards = append(slices.Clone(t.Cards), c.Shown.Serial)
+	}
 	for n := range c.Managed {
 		switch n.Kind {
 		case directory.PersonKind:

@@ -42,6 +42,8 @@ card_suspended           M V A L
 card_resumed           * M V A L
 card_revoked             M V A
 card_replaced          * M V A
+certificate_issued     * M V A
+certificate_recorded   * M V A
 authenticator_suspended  M V A L
 authenticator_resumed  * M V A
 authenticator_removed    M V
@@ -118,6 +120,7 @@ func (s stage) changes() []Change {
 		GrantTemporary{UID: s.uid, Work: nurse, Confirmed: true, Reason: words},
 		IssueCard{UID: s.uid, CardFacts: facts}, SuspendCard{"BB" + s.uid, words}, ResumeCard{s.card, words}, RevokeCard{s.card, words},
 		ReplaceCard{Old: s.card, CardFacts: facts, Reason: words},
+		IssueCertificate{Certified{UID: s.uid, Series: 9}, "key 1"}, RecordCertificate{Certified{UID: s.uid, Series: 9}, "0D key2 " + s.uid},
 		SuspendAuthenticator{s.uid, "key" + s.uid, words}, ResumeAuthenticator{s.uid, "app" + s.uid, words},
 		RemoveAuthenticator{s.uid, "key" + s.uid, words}, InviteAuthenticator{s.uid, check}, LiftLock{s.uid, authenticators.CodeKind, words},
 		EndSession{s.uid, "sid" + s.uid, words}, EndSessions{s.uid, words},
@@ -271,12 +274,12 @@ func oracleAllows(t *testing.T, a Authority, ch Change, from string, over bool, 
 			return l, false
 		}
 	case restricted:
-		return l, !slices.Contains([]Kind{PositionAssigned, PositionChanged, TemporaryGranted, CardIssued, CardResumed, CardReplaced,
+		return l, !slices.Contains([]Kind{PositionAssigned, PositionChanged, TemporaryGranted, CardIssued, CardResumed, CardReplaced, CertificateIssued, CertificateRecorded,
 			AuthenticatorBack, AuthenticatorCode, LockLifted, PeopleMerged, RobotAdded}, ch.Kind())
 	case robotic:
 		return l, !slices.Contains([]Kind{PersonChanged, PersonVerified, AuthenticatorCode, PeopleMerged, RobotAdded, PersonReopened}, ch.Kind())
 	case unverified:
-		return l, !slices.Contains([]Kind{CardIssued, CardResumed, CardReplaced, AuthenticatorCode, PeopleMerged, RobotAdded}, ch.Kind())
+		return l, !slices.Contains([]Kind{CardIssued, CardResumed, CardReplaced, CertificateIssued, CertificateRecorded, AuthenticatorCode, PeopleMerged, RobotAdded}, ch.Kind())
 	case shut:
 		return l, slices.Contains([]Kind{PersonReopened, CardSuspended, CardRevoked, PositionEnded, idp.SessionEnded, idp.SignedOutAll, PositionsMoved}, ch.Kind())
 	}

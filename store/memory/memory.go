@@ -7,6 +7,7 @@
 package memory
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -201,7 +202,7 @@ func (s *Store) CardByCertificate(_ context.Context, issuer, serial string) (sma
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	at, ok := s.cards[serial]
-	if !ok || issuer != s.issuer {
+	if !ok || issuer != cmp.Or(s.issuers[serial], s.issuer) {
 		return smartcard.Card{}, smartcard.ErrNotRegistered
 	}
 	holder := &s.doc.People[at.person]

@@ -21,6 +21,7 @@ var (
 	_ registry.Keeper     = (*Store)(nil)
 	_ registry.Enrolments = (*Store)(nil)
 	_ registry.Managing   = (*Store)(nil)
+	_ registry.CardLedger = (*Store)(nil)
 )
 
 // registration is what the registration authority keeps beside the directory.
@@ -30,6 +31,7 @@ type registration struct {
 	used     map[string]bool
 	addedAt  map[string]time.Time
 	issuers  map[string]string // by card serial
+	issued   map[string]registry.Issued
 	requests map[string]registry.Request
 	codes    map[string]registry.Enrolment
 	managed  map[registry.Name]bool
@@ -37,6 +39,7 @@ type registration struct {
 
 func newRegistration(doc directory.Document) registration {
 	r := registration{tagKey: make([]byte, 32), used: map[string]bool{}, addedAt: map[string]time.Time{}, issuers: map[string]string{},
+		issued:   map[string]registry.Issued{},
 		requests: map[string]registry.Request{}, codes: map[string]registry.Enrolment{}, managed: map[registry.Name]bool{}}
 	rand.Read(r.tagKey) // never fails: crypto/rand ends the program instead
 	for _, p := range doc.People {
@@ -61,8 +64,11 @@ func (s *Store) records(t registry.Touch) registry.Records {
 			continue
 		}
 		p = s.marked(p.Clone())
-		kept := registry.Person{Person: p, ETag: s.tagOf(p), AddedAt: s.addedAt[p.UID], Issuers: map[string]string{}}
+		kept := registry.Person{Person: p, ETag: s.tagOf(p), AddedAt: s.addedAt[p.UID], Issuers: map[string]string{}, Issued: map[string]registry.Issued{}}
 		for _, c := range p.Cards {
+			if is, ok := s.issued[directory.CardSerial(c.Serial)]; ok {
+				kept.Issued[c.Serial] = is
+			}
 			kept.Issuers[c.Serial] = cmp.Or(s.issuers[directory.CardSerial(c.Serial)], s.issuer)
 		}
 		r.People[p.UID] = &kept
@@ -219,7 +225,61 @@ func (s *Store) with(doc directory.Document, was, now registry.Records) (directo
 			return doc, idp.ErrTaken
 		}
 	}
+	if err := s.twoKeys(doc, now); err != nil {
+		return doc, err
+	}
 	return doc.Clone(), taken(doc, now)
+}
+
+// twoKeys is idp.ErrTaken if two cards that may be used have one key.
+func (s *Store) twoKeys(doc directory.Document, now registry.Records) error {
+	seen := map[string]bool{}
+	for _, p := range doc.People {
+		for _, c := range p.Cards {
+			is := s.issued[directory.CardSerial(c.Serial)]
+			if changed := now.People[p.UID]; changed != nil {
+				is = changed.Issued[c.Serial]
+			}
+			if is.Key == "" || c.State == "revoked" {
+				continue
+			}
+			if seen[is.Key] {
+				return idp.ErrTaken
+			}
+			seen[is.Key] = true
+		}
+	}
+	return nil
+}
+
+// CardStanding implements registry.CardLedger.
+func (s *Store) CardStanding(_ context.Context, issuer, serial string) (registry.CardStanding, error) {
+	all := s.standings(issuer, "")
+	if i := slices.IndexFunc(all, func(c registry.CardStanding) bool { return c.Serial == serial }); i >= 0 {
+		return all[i], nil
+	}
+	return registry.CardStanding{}, registry.ErrNoCard
+}
+
+// RevokedCards implements registry.CardLedger.
+func (s *Store) RevokedCards(_ context.Context, issuer string, day idp.Date) ([]registry.CardStanding, error) {
+	return slices.DeleteFunc(s.standings(issuer, day), func(c registry.CardStanding) bool { return !c.Revoked }), nil
+}
+
+// standings are the cards of an authority that had not ended before a day.
+func (s *Store) standings(issuer string, day idp.Date) []registry.CardStanding {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var all []registry.CardStanding
+	for _, p := range s.doc.People {
+		for _, c := range p.Cards {
+			serial := directory.CardSerial(c.Serial)
+			if c.Registered && cmp.Or(s.issuers[serial], s.issuer) == issuer && (c.EndsOn == "" || c.EndsOn >= day) {
+				all = append(all, registry.CardStanding{Serial: serial, Revoked: c.State == "revoked", RevokedAt: s.issued[serial].RevokedAt})
+			}
+		}
+	}
+	return all
 }
 
 // taken is idp.ErrTaken if a position or an e-mail is of two people. Addresses
@@ -266,6 +326,9 @@ func (s *Store) keep(at places, was, now registry.Records, when time.Time) {
 		}
 		for serial, issuer := range p.Issuers {
 			s.issuers[directory.CardSerial(serial)] = issuer
+		}
+		for serial, is := range p.Issued {
+			s.issued[directory.CardSerial(serial)] = is
 		}
 	}
 	for id, q := range now.Requests {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/lanyard-id/lanyard/authenticators/smartcard"
 	"github.com/lanyard-id/lanyard/idp"
+	"github.com/lanyard-id/lanyard/idp/registry"
 )
 
 // CardByCertificate implements smartcard.Cards.
@@ -34,6 +35,47 @@ func (s *Store) loadCard(ctx context.Context, name string) (smartcard.Card, erro
 		return smartcard.Card{}, fmt.Errorf("card %s: %w", name, err)
 	}
 	return c, nil
+}
+
+var _ registry.CardLedger = (*Store)(nil)
+
+// CardStanding implements registry.CardLedger.
+func (s *Store) CardStanding(ctx context.Context, issuer, serial string) (registry.CardStanding, error) {
+	if !isText(issuer) || !isText(serial) {
+		return registry.CardStanding{}, registry.ErrNoCard
+	}
+	c := registry.CardStanding{Serial: serial}
+	var since *time.Time
+	err := s.pool.QueryRow(ctx, "SELECT state = 'revoked', revoked_at FROM cards WHERE issuer = $1 AND serial = $2 AND registered", issuer, serial).
+		Scan(&c.Revoked, &since)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return registry.CardStanding{}, registry.ErrNoCard
+	}
+	if err != nil {
+		return registry.CardStanding{}, behind(fmt.Errorf("card %s: %w", serial, err))
+	}
+	c.RevokedAt = zero(since)
+	return c, nil
+}
+
+// RevokedCards implements registry.CardLedger.
+func (s *Store) RevokedCards(ctx context.Context, issuer string, day idp.Date) ([]registry.CardStanding, error) {
+	rows, err := s.pool.Query(ctx, `SELECT serial, revoked_at FROM cards
+		WHERE issuer = $1 AND state = 'revoked' AND registered AND (ends_on IS NULL OR ends_on >= $2::text::date) ORDER BY serial`, issuer, string(day))
+	if err == nil {
+		var all []registry.CardStanding
+		all, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (registry.CardStanding, error) {
+			c := registry.CardStanding{Revoked: true}
+			var since *time.Time
+			err := row.Scan(&c.Serial, &since)
+			c.RevokedAt = zero(since)
+			return c, err
+		})
+		if err == nil {
+			return all, nil
+		}
+	}
+	return nil, behind(fmt.Errorf("revoked cards: %w", err))
 }
 
 // policy is what is neither a person nor a client.

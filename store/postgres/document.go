@@ -98,7 +98,8 @@ func readOrganisation(row pgx.Row) (o directory.Organisation, err error) {
 var keptColumns = columnsWith(", 'reason', coalesce(to_jsonb(s) ->> 'reason', '')") + `, p.mobile, p.ni_number,
 	coalesce(to_jsonb(p) ->> 'robot_until', ''), coalesce(to_jsonb(p) ->> 'merged_into', ''), (to_jsonb(p) ->> 'added_at')::timestamptz,
 	(SELECT json_agg(json_build_object('issuer', c.issuer, 'written', c.written, 'series', c.series, 'state', c.state,
-		'registered', c.registered, 'ends_on', coalesce(to_jsonb(c) ->> 'ends_on', '')) ORDER BY c.place, c.serial)
+		'registered', c.registered, 'ends_on', coalesce(to_jsonb(c) ->> 'ends_on', ''), 'certificate', to_jsonb(c) ->> 'certificate',
+		'key', coalesce(to_jsonb(c) ->> 'key_hash', ''), 'added_at', to_jsonb(c) -> 'added_at', 'revoked_at', to_jsonb(c) -> 'revoked_at') ORDER BY c.place, c.serial)
 		FROM cards c WHERE c.uid = p.uid),
 	(SELECT json_agg(json_build_object('id', a.id, 'kind', a.kind, 'handle', a.handle, 'name', a.name, 'model', a.model,
 		'method', a.method, 'level', a.level, 'state', a.state, 'self_claimed', a.self_claimed,
@@ -122,6 +123,11 @@ func (s *Store) readKept(row pgx.Row) (registry.Person, error) {
 			State      directory.CardState `json:"state"`
 			Registered bool                `json:"registered"`
 			EndsOn     idp.Date            `json:"ends_on"`
+
+			Certificate []byte     `json:"certificate"` // as JSON has bytes: base64
+			Key         string     `json:"key"`
+			AddedAt     *time.Time `json:"added_at"`
+			RevokedAt   *time.Time `json:"revoked_at"`
 		}
 		held []heldRow
 	)
@@ -130,9 +136,10 @@ func (s *Store) readKept(row pgx.Row) (registry.Person, error) {
 	}
 	p := r.document()
 	p.Mobile, p.Robot.Until, p.MergedInto = mobile, until, merged
-	kept.AddedAt, kept.Issuers = zero(added), map[string]string{}
+	kept.AddedAt, kept.Issuers, kept.Issued = zero(added), map[string]string{}, map[string]registry.Issued{}
 	for _, c := range cards {
 		kept.Issuers[c.Written] = c.Issuer
+		kept.Issued[c.Written] = registry.Issued{Certificate: c.Certificate, Key: c.Key, AddedAt: zero(c.AddedAt), RevokedAt: zero(c.RevokedAt)}
 		p.Cards = append(p.Cards, directory.Card{
 			Serial: c.Written, Series: c.Series, State: c.State, Registered: c.Registered, EndsOn: c.EndsOn,
 			Certificate: "valid", TriesLeft: 3, // what a document means that does not say

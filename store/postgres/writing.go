@@ -3,6 +3,7 @@ package postgres
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"maps"
@@ -33,7 +34,7 @@ func (w *writing) before(read registry.Records) {
 	w.now.Managed = map[registry.Name]bool{}
 	w.now.People = copied(read.People, func(p registry.Person) registry.Person {
 		p.Person = directory.Document{People: []directory.Person{p.Person}}.Clone().People[0]
-		p.Issuers = maps.Clone(p.Issuers)
+		p.Issuers, p.Issued = maps.Clone(p.Issuers), maps.Clone(p.Issued)
 		return p
 	})
 	w.now.Organisations = copied(read.Organisations, func(o directory.Organisation) directory.Organisation { return o })
@@ -198,7 +199,8 @@ func (w *writing) memberships(ctx context.Context, tx pgx.Tx, _ time.Time) error
 
 // cardsOf writes the cards. What a card's holder stops meanwhile stays stopped.
 func (w *writing) cardsOf(ctx context.Context, tx pgx.Tx, _ time.Time) error {
-	r := rowsIn("cards", 2, "issuer", "serial", "written", "uid", "place", "series", "state", "registered", "ends_on")
+	r := rowsIn("cards", 2, "issuer", "serial", "written", "uid", "place", "series", "state", "registered", "ends_on",
+		"certificate", "key_hash", "added_at", "revoked_at")
 	r.guard = []string{"uid", "state", "registered"}
 	row := func(p *registry.Person, place int, c directory.Card) ([]any, error) {
 		serial := directory.CardSerial(c.Serial)
@@ -209,7 +211,9 @@ func (w *writing) cardsOf(ctx context.Context, tx pgx.Tx, _ time.Time) error {
 		if issuer == "" {
 			issuer = w.store.cardIssuer
 		}
-		return []any{issuer, serial, c.Serial, p.UID, place, c.Series, string(c.State), c.Registered, day(c.EndsOn)}, nil
+		kept := p.Issued[c.Serial]
+		return []any{issuer, serial, c.Serial, p.UID, place, c.Series, string(c.State), c.Registered, day(c.EndsOn),
+			textOrNull(base64.StdEncoding.EncodeToString(kept.Certificate)), textOrNull(kept.Key), timeOrNull(kept.AddedAt), timeOrNull(kept.RevokedAt)}, nil
 	}
 	for _, p := range w.was.People {
 		for i, c := range p.Cards {
@@ -232,6 +236,21 @@ func (w *writing) cardsOf(ctx context.Context, tx pgx.Tx, _ time.Time) error {
 		}
 	}
 	return r.write(ctx, tx)
+}
+
+// textOrNull and timeOrNull are null where there is nothing.
+func textOrNull(text string) any {
+	if text == "" {
+		return nil
+	}
+	return text
+}
+
+func timeOrNull(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t
 }
 
 // authenticators writes what people hold beside their cards. What is compared

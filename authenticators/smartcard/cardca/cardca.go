@@ -1,10 +1,12 @@
-// Package cardca is a small card authority in software, for development and
-// tests: a root, an issuing authority under it, and certificates for cards.
+// Package cardca is a small card authority: it issues certificates for cards,
+// and says what became of them. Handler answers OCSP and gives out the
+// revocation list, and every certificate names where.
 //
-// It also says what became of them: Handler answers OCSP and gives out the
-// revocation list, and every certificate names where. Its keys live in memory
-// and end with the process. Of what it issued it remembers the serial numbers
-// alone: whose card it is, is the registry's work.
+// New makes one for development and tests: a root, an issuing authority under
+// it, and keys that live in memory and end with the process. Open is of an
+// authority that lasts: its key may sit in a token, and what it issued stands
+// in the ledger of whoever issues cards by it. Whose card it is, is never its
+// business.
 package cardca
 
 import (
@@ -49,15 +51,14 @@ type Authority struct {
 	config  Config
 	root    *x509.Certificate
 	issuing *x509.Certificate
-	key     crypto.Signer // of issuing
+	above   []*x509.Certificate // issuing
+	key     crypto.Signer       // of issuing
+	ledger  Ledger
 
-	responder    *x509.Certificate // for OCSP, of issuing
-	responderKey crypto.Signer
-
-	mu      sync.Mutex
-	issued  map[string]struct{}  // by serial, as name writes it
-	revoked map[string]time.Time // by serial: since when
-	lists   int64                // how many lists were made
+	delegates time.Duration // how long one that signs OCSP answers lasts
+	mu        sync.Mutex
+	delegate  delegate // the present one
+	made      list     // the last list
 }
 
 // New makes an authority with fresh keys, valid ten years around now.
@@ -89,8 +90,7 @@ func New(c Config) (*Authority, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make issuing authority: %w", err)
 	}
-	a := &Authority{config: c, root: root, issuing: issuing, key: key, issued: map[string]struct{}{}, revoked: map[string]time.Time{}}
-	return a, a.delegate(now)
+	return &Authority{config: c, root: root, issuing: issuing, above: []*x509.Certificate{root}, key: key, ledger: newMemory(), delegates: reach}, nil
 }
 
 func generate(asRSA bool) (crypto.Signer, error) {
@@ -156,10 +156,19 @@ func (a *Authority) Issue(r Request) (*x509.Certificate, error) {
 		return nil, fmt.Errorf("issue certificate: %w", err)
 	}
 
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.issued[name(serial)] = struct{}{}
+	if own, ok := a.ledger.(*memory); ok {
+		own.add(name(serial))
+	}
 	return c, nil
+}
+
+// Until is when a certificate that is issued at now, for so long, ends: none
+// outlives its authority.
+func (a *Authority) Until(now time.Time, life time.Duration) time.Time {
+	if until := now.Add(life); until.Before(a.issuing.NotAfter) {
+		return until
+	}
+	return a.issuing.NotAfter
 }
 
 func addresses(one string) []string {
@@ -179,7 +188,8 @@ func number(serial string) (*big.Int, error) {
 	return n, nil
 }
 
-func name(serial *big.Int) string { return serial.Text(16) }
+// name is a serial number as ledgers have it.
+func name(serial *big.Int) string { return strings.ToUpper(hex.EncodeToString(serial.Bytes())) }
 
 // Pool returns the root alone: what a card's path must end at.
 func (a *Authority) Pool() *x509.CertPool {
@@ -195,9 +205,9 @@ func (a *Authority) Intermediates() *x509.CertPool {
 	return p
 }
 
-// Certificates returns the issuing authority and the root, in this order.
+// Certificates returns the issuing authority and what stands above it.
 func (a *Authority) Certificates() []*x509.Certificate {
-	return []*x509.Certificate{a.issuing, a.root}
+	return append([]*x509.Certificate{a.issuing}, a.above...)
 }
 
 // IssuerID returns how the registry names the issuing authority: upper-case

@@ -2,6 +2,7 @@ package cardca
 
 import (
 	"bytes"
+	"context"
 	"crypto"
 	"crypto/rand"
 	"crypto/sha256"
@@ -12,9 +13,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/big"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,45 +33,48 @@ const maxRequest = 4 << 10
 // ErrNotIssued says that a serial number is of no certificate of this authority.
 var ErrNotIssued = errors.New("the authority has issued no such certificate")
 
-// delegate makes the certificate that signs OCSP answers: RFC 6960 §4.2.2.2,
-// with the extension that says that its own status need not be asked.
-func (a *Authority) delegate(now time.Time) error {
+// short is how long a delegate of an authority that lasts does.
+const short = 48 * time.Hour
+
+// delegate is who signs OCSP answers for an authority, so that the authority's
+// own key need not be asked for each.
+type delegate struct {
+	certificate *x509.Certificate
+	key         crypto.Signer
+	renew       time.Time // from then on another is made
+}
+
+// responder returns the present delegate, or a new one: RFC 6960 §4.2.2.2, with
+// the extension that says that its own status need not be asked.
+func (a *Authority) responder() (delegate, error) {
+	now := a.config.Now()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if d := a.delegate; d.certificate != nil && now.Before(d.renew) && !now.Before(d.certificate.NotBefore) {
+		return d, nil
+	}
 	key, err := generate(false)
 	if err != nil {
-		return err
+		return delegate{}, err
+	}
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
+	if err != nil {
+		return delegate{}, fmt.Errorf("number OCSP signer: %w", err)
 	}
 	c, err := sign(&x509.Certificate{
-		SerialNumber:    big.NewInt(3),
-		Subject:         pkix.Name{CommonName: a.config.Name + " OCSP"},
-		NotBefore:       now.Add(-reach),
-		NotAfter:        now.Add(reach),
+		SerialNumber:    serial.Add(serial, big.NewInt(1)),
+		Subject:         pkix.Name{CommonName: a.issuing.Subject.CommonName + " OCSP"},
+		NotBefore:       now.Add(-a.delegates),
+		NotAfter:        now.Add(a.delegates),
 		KeyUsage:        x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:     []x509.ExtKeyUsage{x509.ExtKeyUsageOCSPSigning},
 		ExtraExtensions: []pkix.Extension{{Id: noCheckOID, Value: asn1.NullBytes}},
 	}, a.issuing, key.Public(), a.key)
 	if err != nil {
-		return fmt.Errorf("make OCSP signer: %w", err)
+		return delegate{}, fmt.Errorf("make OCSP signer: %w", err)
 	}
-	a.responder, a.responderKey = c, key
-	return nil
-}
-
-// Revoke revokes the certificate with that serial number (hex, leading zeros
-// or not) from now on. It cannot be taken back. ErrNotIssued if there is none.
-func (a *Authority) Revoke(serial string) error {
-	n, err := number(serial)
-	if err != nil {
-		return fmt.Errorf("revoke: %w", err)
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if _, ok := a.issued[name(n)]; !ok {
-		return fmt.Errorf("revoke: %w", ErrNotIssued)
-	}
-	if _, ok := a.revoked[name(n)]; !ok {
-		a.revoked[name(n)] = a.config.Now()
-	}
-	return nil
+	a.delegate = delegate{c, key, now.Add(a.delegates / 2)}
+	return a.delegate, nil
 }
 
 // Handler answers OCSP at /ocsp, by POST and by GET (RFC 6960 appendix A.1), and
@@ -82,12 +88,12 @@ func (a *Authority) Handler() http.Handler {
 		switch {
 		case path == "/ocsp" && r.Method == http.MethodPost:
 			body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
-			a.answer(w, body, err)
+			a.answer(r.Context(), w, body, err)
 		case named && reading:
 			body, err := decode(encoded)
-			a.answer(w, body, err)
+			a.answer(r.Context(), w, body, err)
 		case path == "/crl" && reading:
-			der, err := a.list()
+			der, err := a.list(r.Context())
 			give(w, "application/pkix-crl", der, err)
 		default:
 			http.NotFound(w, r)
@@ -116,10 +122,10 @@ func give(w http.ResponseWriter, kind string, der []byte, err error) {
 }
 
 // answer answers an OCSP request, or says by OCSP's own means why not.
-func (a *Authority) answer(w http.ResponseWriter, body []byte, err error) {
+func (a *Authority) answer(ctx context.Context, w http.ResponseWriter, body []byte, err error) {
 	der := ocsp.MalformedRequestErrorResponse
 	if q, ok := read(body); ok && err == nil {
-		der, err = a.respond(q)
+		der, err = a.respond(ctx, q)
 	} else {
 		err = nil
 	}
@@ -171,7 +177,7 @@ func read(body []byte) (query, bool) {
 
 // respond signs the answer to q. About another authority's certificates
 // nothing is said (RFC 6960 §2.3, unauthorized).
-func (a *Authority) respond(q query) ([]byte, error) {
+func (a *Authority) respond(ctx context.Context, q query) ([]byte, error) {
 	mine, err := a.mine(q)
 	if err != nil {
 		return nil, err
@@ -179,7 +185,11 @@ func (a *Authority) respond(q query) ([]byte, error) {
 	if !mine {
 		return ocsp.UnauthorizedErrorResponse, nil
 	}
-	status, err := a.status(q.SerialNumber)
+	status, err := a.status(ctx, q.SerialNumber)
+	if err != nil {
+		return nil, err
+	}
+	by, err := a.responder()
 	if err != nil {
 		return nil, err
 	}
@@ -197,13 +207,13 @@ func (a *Authority) respond(q query) ([]byte, error) {
 		Responses  []single
 		Extensions []pkix.Extension `asn1:"optional,explicit,tag:1,omitempty"`
 	}{
-		asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 1, IsCompound: true, Bytes: a.responder.RawSubject},
+		asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 1, IsCompound: true, Bytes: by.certificate.RawSubject},
 		now, []single{{q.certID, status, now, now.Add(due)}}, q.nonce,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make OCSP answer: %w", err)
 	}
-	return a.signed(tbs)
+	return by.signed(tbs)
 }
 
 // mine says whether q is about a certificate of this authority.
@@ -226,15 +236,14 @@ func (a *Authority) mine(q query) (bool, error) {
 
 // status returns a CertStatus, RFC 6960 §4.2.1: good, revoked since when, or,
 // of what was never issued, unknown.
-func (a *Authority) status(serial *big.Int) (asn1.RawValue, error) {
-	a.mu.Lock()
-	_, issued := a.issued[name(serial)]
-	since, revoked := a.revoked[name(serial)]
-	a.mu.Unlock()
+func (a *Authority) status(ctx context.Context, serial *big.Int) (asn1.RawValue, error) {
+	since, err := a.ledger.Status(ctx, name(serial))
 	switch {
-	case !issued:
+	case errors.Is(err, ErrNotIssued):
 		return asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: ocsp.Unknown}, nil
-	case !revoked:
+	case err != nil:
+		return asn1.RawValue{}, err
+	case since.IsZero():
 		return asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: ocsp.Good}, nil
 	}
 	info, err := asn1.MarshalWithParams(since.UTC().Truncate(time.Second), "generalized")
@@ -245,9 +254,9 @@ func (a *Authority) status(serial *big.Int) (asn1.RawValue, error) {
 }
 
 // signed wraps tbs up as a response, RFC 6960 §4.2.1.
-func (a *Authority) signed(tbs []byte) ([]byte, error) {
+func (d delegate) signed(tbs []byte) ([]byte, error) {
 	digest := sha256.Sum256(tbs)
-	signature, err := a.responderKey.Sign(rand.Reader, digest[:], crypto.SHA256)
+	signature, err := d.key.Sign(rand.Reader, digest[:], crypto.SHA256)
 	if err != nil {
 		return nil, fmt.Errorf("sign OCSP answer: %w", err)
 	}
@@ -260,7 +269,7 @@ func (a *Authority) signed(tbs []byte) ([]byte, error) {
 		asn1.RawValue{FullBytes: tbs},
 		pkix.AlgorithmIdentifier{Algorithm: signatureOID},
 		asn1.BitString{Bytes: signature, BitLength: 8 * len(signature)},
-		[]asn1.RawValue{{FullBytes: a.responder.Raw}},
+		[]asn1.RawValue{{FullBytes: d.certificate.Raw}},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make OCSP answer: %w", err)
@@ -275,16 +284,41 @@ func (a *Authority) signed(tbs []byte) ([]byte, error) {
 	}{asn1.Enumerated(ocsp.Success), body{basicOID, basic}})
 }
 
-// list signs the list of what is revoked.
-func (a *Authority) list() ([]byte, error) {
-	a.mu.Lock()
-	a.lists++
-	now := a.config.Now()
-	template := &x509.RevocationList{Number: big.NewInt(a.lists), ThisUpdate: now, NextUpdate: now.Add(due)}
-	for serial, since := range a.revoked {
-		n, _ := new(big.Int).SetString(serial, 16) // name wrote it
-		template.RevokedCertificateEntries = append(template.RevokedCertificateEntries, x509.RevocationListEntry{SerialNumber: n, RevocationTime: since})
+// fresh is how long a list of an authority that lasts is given out before
+// another is signed: whoever asks in a loop must not keep its key busy.
+const fresh = 10 * time.Second
+
+// list is a list of what is revoked.
+type list struct {
+	der []byte
+	at  time.Time
+}
+
+// list signs the list of what is revoked. Its number is that of the moment, so
+// that it goes up whichever server makes it (RFC 5280 §5.2.3).
+func (a *Authority) list(ctx context.Context) ([]byte, error) {
+	revoked, err := a.ledger.Revoked(ctx)
+	if err != nil {
+		return nil, err
 	}
-	a.mu.Unlock()
-	return x509.CreateRevocationList(rand.Reader, template, a.issuing, a.key)
+	_, own := a.ledger.(*memory)
+	now := a.config.Now()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if age := now.Sub(a.made.at); !own && age >= 0 && age < fresh {
+		return a.made.der, nil
+	}
+	template := &x509.RevocationList{Number: big.NewInt(max(now.UnixMicro(), 1)), ThisUpdate: now, NextUpdate: now.Add(due)}
+	for _, serial := range slices.Sorted(maps.Keys(revoked)) {
+		n, err := number(serial)
+		if err != nil {
+			return nil, fmt.Errorf("list what is revoked: %w", err)
+		}
+		template.RevokedCertificateEntries = append(template.RevokedCertificateEntries, x509.RevocationListEntry{SerialNumber: n, RevocationTime: revoked[serial]})
+	}
+	der, err := x509.CreateRevocationList(rand.Reader, template, a.issuing, a.key)
+	if err == nil {
+		a.made = list{der, now}
+	}
+	return der, err
 }
