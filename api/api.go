@@ -64,6 +64,11 @@ type Config struct {
 	// that take a file on the second router. Nil: there are none.
 	Registration func(pages, files chi.Router)
 
+	// Legacy puts there what is answered of the old service: what judges a card
+	// on the second router. Nil: nothing is.
+	Legacy      func(plain, card chi.Router)
+	LegacyApart bool // it is answered by LegacyRoutes alone, on a listener of its own
+
 	// Development only; nil in production.
 	Development *Development
 }

@@ -32,6 +32,9 @@ const (
 
 	// ErrKeyNotAdded is of whatever is wrong with a key that is to be added.
 	ErrKeyNotAdded idp.Refusal = "the key did not show what it must to be added"
+
+	// ErrSSOToken is of a token of the old service that is worth nothing.
+	ErrSSOToken idp.Refusal = "the SSO token is unknown, or its session is over"
 )
 
 // messages says, for each error, which message of the catalogue a person
@@ -61,6 +64,9 @@ var messages = slices.Concat([]message{
 	{smartcard.ErrNotYetValid, "CRT-06", http.StatusForbidden},
 	{smartcard.ErrSeries, "CRD-07", http.StatusForbidden},
 	{smartcard.ErrAgent, "AGT-03", http.StatusForbidden},
+	{smartcard.ErrNotAtGateway, "OLD-01", http.StatusForbidden},
+	{smartcard.ErrSHA1, "OLD-02", http.StatusForbidden},
+	{ErrSSOToken, "OLD-03", http.StatusForbidden},
 	// Not 503: what stands before us may show its own page in place of ours.
 	{smartcard.ErrUnchecked, "CRT-05", http.StatusForbidden},
 	{ErrKeyNotAdded, "KEY-03", http.StatusBadRequest},
@@ -134,6 +140,12 @@ func (s *Server) messageIn(lang string, r *http.Request, v idp.View, err error) 
 		s.Log.InfoContext(r.Context(), "page refused", "code", m.Code, "client", v.Client.ID, "reason", err.Error())
 	}
 	return status, m
+}
+
+// Told returns what a person reads of err whose program has no page to show it
+// on, and the status that goes with it. No cookie is looked at.
+func (s *Server) Told(r *http.Request, err error) (int, web.Message) {
+	return s.messageIn(s.Site.Language("", r.Header.Get("Accept-Language")), r, idp.View{}, err)
 }
 
 func (s *Server) words(lang string, v idp.View, err error) (int, web.Message) {

@@ -33,6 +33,9 @@ func (s *Server) Routes() http.Handler {
 		r.With(goOn, within(ordinary)).Post("/cards/ocsp", s.Cards.ServeHTTP)
 		r.With(goOn, within(ordinary)).Get("/cards/ocsp/*", s.Cards.ServeHTTP)
 	}
+	if s.Legacy != nil && !s.LegacyApart {
+		s.Legacy(r.With(goOn, within(ordinary)), r.With(goOn, within(asking)))
+	}
 
 	files := r.With(sameOrigin(s), limitFile, goOn, within(reading))
 	r.Group(func(r chi.Router) {
@@ -90,6 +93,18 @@ func (s *Server) Routes() http.Handler {
 			card.Post("/login/smartcard/virtual", s.page(s.useCard))
 		}
 	})
+	return r
+}
+
+// LegacyRoutes returns the URLs of the old service, and no other.
+func (s *Server) LegacyRoutes() http.Handler {
+	r := chi.NewRouter()
+	if s.Trace != nil {
+		r.Use(s.Trace)
+	}
+	r.Use(s.arrive, s.observe, s.recoverer, s.secure)
+	goOn := s.admit(s.InHand)
+	s.Legacy(r.With(goOn, within(ordinary)), r.With(goOn, within(asking)))
 	return r
 }
 

@@ -124,6 +124,7 @@ const (
 	FamilyFence    = "family"  // by the family's name
 	SIDFence       = "sid"     // by the name that clients know a session by: what came of it has ended too
 	RefreshFence   = "refresh"
+	SSOFence       = "sso"     // of a session of the old service, for one client and purpose
 	RecheckFence   = "recheck" // all keys are judged once a night
 )
 

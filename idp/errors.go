@@ -49,9 +49,10 @@ const (
 	ErrUsed  Refusal = "this was used before"
 	ErrToken Refusal = "the access token is unknown, too old or revoked" // RFC 6750 §3.1
 
-	ErrSubject Refusal = "the subject token is unknown, too old, revoked or another client's" // RFC 8693 §2.2.2
-	ErrTarget  Refusal = "no token is given to this client for that audience"                 // RFC 8693 §2.2.2
-	ErrTooMuch Refusal = "a scope is more than the subject token, the client or the audience has"
+	ErrSubject   Refusal = "the subject token is unknown, too old, revoked or another client's" // RFC 8693 §2.2.2
+	ErrTarget    Refusal = "no token is given to this client for that audience"                 // RFC 8693 §2.2.2
+	ErrSSOClient Refusal = "the client may not exchange SSO tokens"                             // RFC 6749 §5.2
+	ErrTooMuch   Refusal = "a scope is more than the subject token, the client or the audience has"
 
 	ErrNotYours Refusal = "the token is another client's"                                       // RFC 7009 §2.1
 	ErrRefresh  Refusal = "the refresh token is unknown, too old, revoked or of another client" // RFC 6749 §5.2

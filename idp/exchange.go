@@ -13,9 +13,17 @@ import (
 type Exchange struct {
 	Token    string   // an access token, or ""
 	IDToken  *IDToken // an ID token whose signature is ours, or nil
+	SSOToken string   // of a session of the old service, or ""
 	ClientID string   // who asks
 	Audience string   // the client that the new token is for; "" is who asks
 	Scopes   []string // those it asks for; nil: all that it may have
+}
+
+// SSOTokens are those of the old service.
+type SSOTokens interface {
+	// SSOSession returns the live session that an SSO token stands for, whose
+	// person may still use it, or ErrToken.
+	SSOSession(ctx context.Context, token string) (Session, error)
 }
 
 // Exchanged is a token that took the place of another.
@@ -61,12 +69,20 @@ func (gs *Grants) Exchange(ctx context.Context, e Exchange, request string, once
 	}
 	event := Event{At: now, Kind: TokenExchanged, Request: request, Subject: next.Subject, Client: next.ClientID, Audience: next.Audience,
 		Session: next.SessionID, Family: next.Family, ACR: next.ACR, Level: int(next.Level), Role: next.Role}
-	if next.Lender != "" { // who was given the family is told already
+	if next.Lender != "" || e.SSOToken != "" { // who was given the family is told already
 		if event.Tell, err = gs.watch(ctx, next); err != nil {
 			return Exchanged{}, err
 		}
 	}
+	mint := gs.mint
+	if e.SSOToken != "" {
+		once = slices.Concat(once, []Fence{{Kind: SSOFence, Hash: Hash(g.SessionKey + " " + next.ClientID + " " + next.For())}})
+		mint = gs.mintOfSSO(e.SSOToken)
+	}
 	err = gs.Journal.Record(ctx, event, once...)
+	if used, ok := errors.AsType[Used](err); ok && used.Fence.Kind == SSOFence {
+		return Exchanged{}, ErrSubject
+	}
 	if errors.Is(err, ErrUsed) {
 		return Exchanged{}, fmt.Errorf("%w: %w", ErrClientUnknown, err)
 	}
@@ -74,10 +90,36 @@ func (gs *Grants) Exchange(ctx context.Context, e Exchange, request string, once
 		return Exchanged{}, fmt.Errorf("record exchange: %w", err)
 	}
 	made := Exchanged{Access: newInFamily(next.Family), Grant: next, Expires: until}
-	if err := gs.Tokens.SaveToken(ctx, made.Access, next, until); err != nil {
+	if err := mint(ctx, made); err != nil {
 		return Exchanged{}, err
 	}
 	return made, nil
+}
+
+// mint lets a token live.
+func (gs *Grants) mint(ctx context.Context, made Exchanged) error {
+	return gs.Tokens.SaveToken(ctx, made.Access, made.Grant, made.Expires)
+}
+
+// mintOfSSO lets a token live if the session of the SSO token that it comes of
+// does. What decides is one question to the session store, after all else: until
+// it is answered nobody knows the token, which lives for nobody then, and after
+// a session was ended there the answer is no.
+func (gs *Grants) mintOfSSO(token string) func(context.Context, Exchanged) error {
+	return func(ctx context.Context, made Exchanged) error {
+		if err := gs.mint(ctx, made); err != nil {
+			return err
+		}
+		_, err := gs.SSO.SSOSession(ctx, token)
+		if err == nil {
+			return nil
+		}
+		over := gs.Tokens.RevokeFamily(context.WithoutCancel(ctx), made.Grant.Family, made.Expires)
+		if errors.Is(err, ErrToken) {
+			err = ErrSubject
+		}
+		return errors.Join(err, over)
+	}
 }
 
 // subject returns what the token of an exchange stands for, and until when what
@@ -87,9 +129,12 @@ func (gs *Grants) subject(ctx context.Context, e Exchange, now time.Time) (Grant
 	var g Grant
 	var ends time.Time
 	var err error
-	if e.IDToken != nil {
+	switch {
+	case e.SSOToken != "":
+		g, ends, err = gs.ofSSO(ctx, e)
+	case e.IDToken != nil:
 		g, ends, err = gs.ofIDToken(ctx, *e.IDToken, now)
-	} else {
+	default:
 		var t Token
 		t, err = gs.Tokens.Token(ctx, e.Token, now)
 		if t.Refresh { // it is worth what it is worth at a refresh alone
@@ -110,6 +155,34 @@ func (gs *Grants) subject(ctx context.Context, e Exchange, now time.Time) (Grant
 		return Grant{}, time.Time{}, ErrSubject
 	}
 	return g, until, nil
+}
+
+// ofSSO returns what an SSO token stands for to the client that shows it: all
+// scopes, of which it gets its own, in a family that begins here. What the
+// session of the old service is worth is decided by how its person signed in,
+// and named as the client would have it.
+func (gs *Grants) ofSSO(ctx context.Context, e Exchange) (Grant, time.Time, error) {
+	if gs.SSO == nil || len(gs.SSOClients) > 0 && !slices.Contains(gs.SSOClients, e.ClientID) {
+		return Grant{}, time.Time{}, ErrSSOClient
+	}
+	s, err := gs.SSO.SSOSession(ctx, e.SSOToken)
+	if err != nil {
+		return Grant{}, time.Time{}, err
+	}
+	c, err := gs.Clients.Client(ctx, e.ClientID)
+	if err != nil {
+		return Grant{}, time.Time{}, fmt.Errorf("client that exchanges: %w", err)
+	}
+	wants, err := c.Wants(nil)
+	if err != nil {
+		return Grant{}, time.Time{}, ErrTarget
+	}
+	acr, err := c.Issue(wants, s.Method, s.Level)
+	if err != nil {
+		return Grant{}, time.Time{}, ErrTarget
+	}
+	return Grant{Family: newFamily(), ClientID: e.ClientID, Scopes: Scopes, Subject: s.Subject, SessionID: s.ID, SessionKey: s.Key,
+		ACR: acr, Method: s.Method, Level: s.Level, AuthTime: s.AuthTime, Role: s.Role, Authenticator: s.Authenticator}, s.Expires(), nil
 }
 
 // ofIDToken returns the grant that an ID token came of, and its end. What it

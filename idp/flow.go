@@ -122,7 +122,7 @@ func (ls *Logins) unended(ctx context.Context, s *Session) (*Session, error) {
 
 // meet fills in the person of v's session and what the role rules say of them.
 func (ls *Logins) meet(ctx context.Context, v *View) error {
-	p, stands, err := standing(ctx, ls.People, v.Session.Subject, v.Session.AuthTime, ls.Now(), v.Session.Authenticator)
+	p, stands, err := Stood(ctx, ls.People, v.Session.Subject, v.Session.AuthTime, ls.Now(), v.Session.Authenticator)
 	if errors.Is(err, ErrNotFound) {
 		v.Session = nil // nobody is there any more
 		return nil
@@ -156,7 +156,7 @@ func (ls *Logins) SignIn(ctx context.Context, l Login, request string, e authent
 	if err != nil {
 		return Session{}, "", fmt.Errorf("client of login: %w", err)
 	}
-	p, stands, err := standing(ctx, ls.People, e.Subject, e.At, ls.Now(), e.Authenticator)
+	p, stands, err := Stood(ctx, ls.People, e.Subject, e.At, ls.Now(), e.Authenticator)
 	if err != nil {
 		return Session{}, "", fmt.Errorf("person who signed in: %w", err)
 	}
@@ -173,7 +173,7 @@ func (ls *Logins) SignIn(ctx context.Context, l Login, request string, e authent
 	}
 
 	secret := NewSecret()
-	s := Session{ID: random(16), Key: Hash(secret), Subject: p.UID, Method: e.Method, Level: e.Level,
+	s := Session{ID: NewSID(), Key: Hash(secret), Subject: p.UID, Method: e.Method, Level: e.Level,
 		AuthTime: e.At, LastAct: ls.Now(), Login: l.ID, Ends: e.Ends, EndsWith: e.EndsWith, Timers: ls.Timers[e.Level],
 		Authenticator: e.Authenticator}
 	// Of many cards that are shown to one login at once, one signs in.

@@ -179,10 +179,10 @@ type People interface {
 // difference of their clocks, with room to spare.
 const lag = 10 * time.Second
 
-// standing returns the person who signed in, and whether that is still worth
+// Stood returns the person who signed in, and whether that is still worth
 // something. Who signed in only just may have done so with what another server
 // has added: nobody is turned away for that by what this one remembers.
-func standing(ctx context.Context, people People, uid string, signedIn, now time.Time, authenticator string) (Person, bool, error) {
+func Stood(ctx context.Context, people People, uid string, signedIn, now time.Time, authenticator string) (Person, bool, error) {
 	p, err := people.Person(ctx, uid)
 	if err == nil && !p.Stands(signedIn, authenticator) && now.Sub(signedIn) < lag {
 		p, err = people.PersonNow(ctx, uid)

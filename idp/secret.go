@@ -15,6 +15,9 @@ var familyLen = base64.RawURLEncoding.EncodedLen(familyBytes)
 // NewSecret returns 256 random bits, base64url.
 func NewSecret() string { return random(32) }
 
+// NewSID returns a name for a new session, which opens nothing.
+func NewSID() string { return random(16) }
+
 // newFamily returns the name of a new family.
 func newFamily() string { return random(familyBytes) }
 

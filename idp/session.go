@@ -24,6 +24,18 @@ type Session struct {
 	Timers   Timers                `json:"timers,omitzero"`     // of the service that made it, where they are shorter than those of its level
 
 	Authenticator string `json:"authenticator,omitempty"` // which one made it, as evidence calls it; "" from an older release
+
+	Legacy *LegacyDesk `json:"legacy,omitempty"` // of a session of the old service; nil for all others
+}
+
+// LegacyDesk is where a session of the old service was made: what its agent says
+// of itself. Such a session has an SSO token and no browser: its key has a form
+// that no cookie's has.
+type LegacyDesk struct {
+	Device     string `json:"device"`      // as the agent names the computer
+	LogSession string `json:"log_session"` // as the agent names the session
+	Address    string `json:"address"`     // of the computer, as the agent says it
+	Version    string `json:"version"`     // of the agent
 }
 
 // Timers are how long a session lives: at most, and without an act of its
@@ -42,9 +54,17 @@ func LongestAt(level authenticators.Level) Timers {
 	return Timers{12 * time.Hour, 30 * time.Minute}
 }
 
-// timers are those of its level, or its own where they are shorter.
+// LongestLegacy returns the longest that a session of the old service may live,
+// as that service had it. What it gives here lives no longer than its level says.
+func LongestLegacy() Timers { return Timers{10 * time.Hour, time.Hour} }
+
+// timers are those of its level, or of the old service, or its own where they
+// are shorter.
 func (s Session) timers() Timers {
 	l, longest := s.Timers, LongestAt(s.Level)
+	if s.Legacy != nil {
+		longest = LongestLegacy()
+	}
 	if l.Max <= 0 || l.Max > longest.Max {
 		l.Max = longest.Max
 	}
@@ -53,6 +73,9 @@ func (s Session) timers() Timers {
 	}
 	return l
 }
+
+// Limits are how long s lives: in all, and without an act of its person.
+func (s Session) Limits() Timers { return s.timers() }
 
 // clocksApart is how far the clocks of two servers may differ before what one
 // has written is not believed by the other.

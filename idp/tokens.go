@@ -19,6 +19,9 @@ type Grants struct {
 	Journal   Journal
 	Fences    Fences
 	Now       func() time.Time
+
+	SSO        SSOTokens // of the old service; nil: none is exchanged
+	SSOClients []string  // who may exchange them; empty: all that may exchange
 }
 
 // Redeem turns a code into tokens: one step in the session store and
@@ -247,7 +250,7 @@ func (gs *Grants) person(ctx context.Context, g Grant) (Grant, Person, error) {
 	if g.Subject == "" {
 		return g, Person{}, nil
 	}
-	p, stands, err := standing(ctx, gs.People, g.Subject, g.AuthTime, gs.Now(), g.Authenticator)
+	p, stands, err := Stood(ctx, gs.People, g.Subject, g.AuthTime, gs.Now(), g.Authenticator)
 	if errors.Is(err, ErrNotFound) {
 		return Grant{}, Person{}, ErrToken
 	}

@@ -28,6 +28,7 @@ type Config struct {
 
 	Backchannel BackchannelConfig `key:"backchannel"`
 	Clients     ClientsConfig     `key:"clients"`
+	Bridge      BridgeConfig      `key:"bridge"`
 
 	Policy   PolicyConfig   `key:"policy"`
 	Shutdown ShutdownConfig `key:"shutdown"`
@@ -127,6 +128,27 @@ type BackchannelConfig struct {
 type ClientsConfig struct {
 	Networks []netip.Prefix `key:"networks" help:"networks of your own in which the keys of applications may be read (jwks_uri); empty: none, and keys inside your own network are not"`
 }
+
+// BridgeConfig says which parts of the old service (CIS1) are answered. All are
+// off until somebody switches them on, and each can be switched off again.
+type BridgeConfig struct {
+	Gateway        bool `key:"gateway" default:"false" help:"answer the agents of the old service: sign-in by card, choice of a role, sign-out"`
+	Assertion      bool `key:"assertion" default:"false" help:"answer applications of the old service that fetch a role assertion"`
+	SessionManager bool `key:"session_manager" default:"false" help:"answer applications of the old service that ask whether a session lives, read it, keep it alive or end it"`
+	Exchange       bool `key:"exchange" default:"false" help:"give applications tokens of this service for an SSO token of the old one"`
+
+	ExchangeClients []string       `key:"exchange_clients" help:"applications that may exchange SSO tokens; empty: all that are registered for token exchange"`
+	Listen          string         `key:"listen" help:"address of a listener of its own for the paths of the old service; empty: they are answered where people are"`
+	URL             string         `key:"url" help:"where agents reach these paths, as https://gas.hospital.example; empty: the origin of the issuer"`
+	Networks        []netip.Prefix `key:"networks" help:"networks from which these paths are answered; empty: all that reach them"`
+	SessionMax      time.Duration  `key:"session_max" default:"10h" help:"longest session of the old service; may be shortened only, like the next"`
+	SessionIdle     time.Duration  `key:"session_idle" default:"60m" help:"how long such a session lives without being kept alive"`
+	SHA1            bool           `key:"sha1" default:"false" help:"take signatures with SHA-1 from cards at the gateway, and nowhere else: old agents make no other"`
+	SignAssertions  bool           `key:"sign_assertions" default:"false" help:"sign role assertions (XML signature, SHA-256); the old service did not"`
+}
+
+// on says whether any part of the bridge has paths of its own.
+func (b BridgeConfig) on() bool { return b.Gateway || b.Assertion || b.SessionManager }
 
 // PolicyConfig is what a hospital may decide for itself.
 type PolicyConfig struct {

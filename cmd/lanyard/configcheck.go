@@ -29,6 +29,7 @@ func checkConfig(c Config, no *refusals) {
 	checkFederated(c, no)
 	checkMail(c.SMTP, no)
 	checkTimes(c, no)
+	checkBridge(c, no)
 
 	if (c.Postgres.URL == "") == (c.Postgres.URLFile == "") {
 		no.add("postgres.url", "one of postgres.url and postgres.url_file is wanted", "name the registry's database")
@@ -63,8 +64,12 @@ func checkSite(c Config, no *refusals) {
 		no.add("issuer", "http to another computer can be read and changed on the way", "use https: a balancer ends TLS in front of the servers")
 	}
 
+	listens := []struct{ key, address string }{{"listen", c.Listen}, {"ops_listen", c.OpsListen}}
+	if c.Bridge.Listen != "" {
+		listens = append(listens, struct{ key, address string }{"bridge.listen", c.Bridge.Listen})
+	}
 	var ports []string
-	for _, l := range []struct{ key, address string }{{"listen", c.Listen}, {"ops_listen", c.OpsListen}} {
+	for _, l := range listens {
 		host, port, err := net.SplitHostPort(l.address)
 		if err != nil || port == "" || strings.Contains(host, "%") {
 			no.add(l.key, fmt.Sprintf("%.60q is no address to listen on", l.address), "write host:port")
@@ -72,8 +77,32 @@ func checkSite(c Config, no *refusals) {
 		}
 		ports = append(ports, port)
 	}
-	if len(ports) == 2 && ports[0] == ports[1] && ports[0] != "0" {
+	if len(ports) > 1 && ports[0] == ports[1] && ports[0] != "0" {
 		no.add("ops_listen", "it has the port of listen", "give health and metrics a port of their own: strangers must not reach them")
+	}
+}
+
+// checkBridge refuses what the old service is not made for.
+func checkBridge(c Config, no *refusals) {
+	b := c.Bridge
+	checkNetworks("bridge.networks", b.Networks, no)
+	if b.Listen != "" && !b.on() {
+		no.add("bridge.listen", "nothing of the old service is answered", "switch on bridge.gateway, bridge.assertion or bridge.session_manager, or leave it out")
+	}
+	if b.SHA1 && !b.Gateway {
+		no.add("bridge.sha1", "the gateway is off, and SHA-1 is taken nowhere else", "switch on bridge.gateway, or this off")
+	}
+	if u, err := url.Parse(b.URL); b.URL != "" && (err != nil || u.Host == "" || u.User != nil || strings.TrimSuffix(u.Path, "/") != "" || u.RawQuery != "" || u.Scheme != "https" && !(u.Scheme == "http" && loopback(b.URL))) {
+		no.add("bridge.url", "this is no https URL without a path", "write it as https://gas.hospital.example")
+	}
+	longest := idp.LongestLegacy()
+	for _, l := range []struct {
+		key     string
+		d, most time.Duration
+	}{{"bridge.session_max", b.SessionMax, longest.Max}, {"bridge.session_idle", b.SessionIdle, min(longest.Idle, b.SessionMax)}} {
+		if l.d < time.Minute || l.d > l.most {
+			no.add(l.key, l.d.String()+" is out of bounds", "write %s to %s", time.Minute, l.most)
+		}
 	}
 }
 

@@ -27,6 +27,7 @@ import (
 const mayImport = `
 cmd/lanyard                           -> * + chi cobra go-jose go-redis miniredis otel otelpgx pflag pgx yaml
 cmd/lanyard/demo                      -> idp/registry/directory web + go-jose go-oidc oauth2
+cmd/lanyard/legacyclient              ->
 cmd/lanyard-bench                     -> authenticators/passkey/testkey authenticators/smartcard/cardca authenticators/smartcard/challenge authenticators/smartcard/virtualcard idp idp/registry idp/registry/directory store/conformance/servers store/postgres + go-jose go-redis pgx x/net
 cmd/lanyard-agent                     -> cmd/lanyard-agent/internal/card cmd/lanyard-agent/internal/desk cmd/lanyard-agent/internal/prompt cmd/lanyard-agent/internal/settings + cobra systray x/sys
 cmd/lanyard-agent/internal/card       -> authenticators/smartcard/virtualcard + purego x/sys
@@ -36,6 +37,7 @@ cmd/lanyard-agent/internal/prompt     -> + x/sys x/term
 cmd/lanyard-agent/internal/settings   -> cmd/lanyard-agent/internal/desk + x/sys
 api                                   -> api/ops authenticators authenticators/federated authenticators/passkey authenticators/smartcard authenticators/totp idp idp/registry web + chi ulid x/time
 api/account                           -> api authenticators authenticators/passkey authenticators/totp idp web + chi
+api/cis1                              -> api authenticators authenticators/smartcard idp idp/cis1 web + chi etree goxmldsig
 api/desk                              -> api authenticators authenticators/smartcard authenticators/smartcard/challenge idp web + chi go-jose
 api/dev                               -> api authenticators authenticators/smartcard authenticators/smartcard/cardca authenticators/smartcard/virtualagent authenticators/smartcard/virtualcard idp idp/registry/directory web + chi
 api/enrol                             -> api authenticators authenticators/passkey idp idp/registry web + chi
@@ -44,6 +46,7 @@ api/registry                          -> api authenticators idp idp/registry idp
 api/ra                                -> api authenticators idp idp/registry idp/registry/directory web + chi
 idp                                   -> authenticators
 idp/backchannel                       -> idp
+idp/cis1                              -> idp authenticators
 idp/post                              -> idp + go-mail
 idp/post/mailbox                      ->
 idp/provider                          -> idp + zitadel/oidc go-jose chi cors
@@ -52,8 +55,9 @@ idp/registry/directory                -> idp authenticators + yaml
 authenticators                        ->
 authenticators/contract               -> authenticators
 authenticators/federated              -> authenticators + go-oidc oauth2
-authenticators/smartcard              -> authenticators authenticators/smartcard/challenge authenticators/smartcard/revocation
+authenticators/smartcard              -> authenticators authenticators/smartcard/challenge authenticators/smartcard/cms authenticators/smartcard/revocation
 authenticators/smartcard/challenge    ->
+authenticators/smartcard/cms          -> + pkcs7
 authenticators/smartcard/virtualcard  ->
 authenticators/smartcard/virtualagent -> authenticators/smartcard authenticators/smartcard/challenge authenticators/smartcard/virtualcard
 authenticators/smartcard/cardca       -> + x/crypto
@@ -78,18 +82,21 @@ var others = map[string]string{
 	"cobra":        "github.com/spf13/cobra",
 	"crypto11":     "github.com/ThalesGroup/crypto11",
 	"cors":         "github.com/rs/cors",
+	"etree":        "github.com/beevik/etree",
 	"go-jose":      "github.com/go-jose/go-jose/",
 	"go-mail":      "github.com/wneessen/go-mail/",
 	"go-oidc":      "github.com/coreos/go-oidc/",
 	"go-redis":     "github.com/redis/go-redis/",
 	"go-webauthn":  "github.com/go-webauthn/",
 	"goose":        "github.com/pressly/goose/",
+	"goxmldsig":    "github.com/russellhaering/goxmldsig",
 	"miniredis":    "github.com/alicebob/miniredis/",
 	"oauth2":       "golang.org/x/oauth2",
 	"otel":         "go.opentelemetry.io/",
 	"otelpgx":      "github.com/exaring/otelpgx",
 	"pflag":        "github.com/spf13/pflag/",
 	"pgx":          "github.com/jackc/pgx/",
+	"pkcs7":        "github.com/smallstep/pkcs7",
 	"prometheus":   "github.com/prometheus/",
 	"purego":       "github.com/ebitengine/purego",
 	"qr":           "rsc.io/qr/",

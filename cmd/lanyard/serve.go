@@ -88,9 +88,16 @@ func runServe(ctx context.Context, s settled, out io.Writer, log *slog.Logger) e
 		return err
 	}
 	defer p.close()
-	listeners, err := listenOn(ctx, s.Listen, s.OpsListen)
+	addresses := []string{s.Listen, s.OpsListen}
+	if s.Bridge.Listen != "" {
+		addresses = append(addresses, s.Bridge.Listen)
+	}
+	listeners, err := listenOn(ctx, addresses...)
 	if err != nil {
 		return err
+	}
+	if s.Bridge.SHA1 {
+		log.WarnContext(ctx, "bridge.sha1 is on: cards may sign with SHA-1 at the gateway of the old service")
 	}
 	if s.Smartcard.Revocation == "soft" {
 		log.WarnContext(ctx, "smartcard.revocation is soft: cards that nobody can vouch for sign in at AAL2, and the journal marks each")
@@ -110,12 +117,18 @@ func runServe(ctx context.Context, s settled, out io.Writer, log *slog.Logger) e
 
 	parted := make(chan struct{})
 	p.pages.Desk.Closing = parted
+	sites := []site{{listeners[0], p.pages.Routes()}, {listeners[1], p.ops}}
+	if s.Bridge.Listen != "" {
+		sites = slices.Insert(sites, 1, site{listeners[2], p.pages.LegacyRoutes()})
+	}
 	served := make(chan error, 1)
 	go func() {
-		served <- serve(ctx, log, leave{notice: func() { p.leaving.Store(true) }, delay: s.Shutdown.DrainDelay, parted: func() { close(parted) }, drain: s.Shutdown.Drain},
-			site{listeners[0], p.pages.Routes()}, site{listeners[1], p.ops})
+		served <- serve(ctx, log, leave{notice: func() { p.leaving.Store(true) }, delay: s.Shutdown.DrainDelay, parted: func() { close(parted) }, drain: s.Shutdown.Drain}, sites...)
 	}()
 	log.InfoContext(ctx, "ready", "issuer", s.Issuer, "listen", listeners[0].Addr().String(), "ops_listen", listeners[1].Addr().String())
+	if s.Bridge.Listen != "" {
+		log.InfoContext(ctx, "the old service is answered", "listen", listeners[2].Addr().String())
+	}
 	_, err = fmt.Fprintf(out, "ready issuer=%s ops=http://%s\n", s.Issuer, listeners[1].Addr())
 	return errors.Join(err, <-served)
 }
@@ -168,7 +181,7 @@ func (p *production) open(ctx context.Context, s settled) error {
 	p.service, err = wire(parts{
 		issuer: s.Issuer, layout: provider.Layout(s.Layout), registry: store, rdb: p.rdb, keys: store.SigningKeys, keysAge: s.keyPolicy().MaxAge(), timers: s.timers(),
 		cards: s.trust, soft: s.Smartcard.Revocation == "soft", vouching: s.Smartcard.OCSPTimeout,
-		authorities: newOutside(false, s.Smartcard.OCSPNetworks...), outside: newOutside(false, s.Clients.Networks...), applications: newApplications(false, s.Backchannel.Networks...),
+		authorities: newOutside(false, s.Smartcard.OCSPNetworks...), outside: newOutside(false, s.Clients.Networks...), applications: newApplications(false, s.Backchannel.Networks...), bridge: s.Bridge,
 		beginsEach: float64(s.Policy.BeginsEach), beginsAtOnce: s.Policy.BeginsAtOnce, origin: originOf(s.TrustedProxies),
 		webauthn: s.keyTrust(), upstream: s.upstream(),
 		administration: admin,

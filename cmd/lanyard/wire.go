@@ -45,6 +45,7 @@ type registry interface {
 	idp.Logouts
 	smartcard.Cards
 	smartcard.Rules
+	smartcard.GatewayRules
 	authority
 }
 
@@ -66,6 +67,7 @@ type parts struct {
 	outside     *http.Client  // asks the addresses that clients registered
 
 	applications *http.Client // tells applications that sessions have ended
+	bridge       BridgeConfig // what is answered of the old service
 
 	administration // by the registration authority
 
@@ -189,6 +191,7 @@ func wire(p parts) (*service, error) {
 			Pause: tellEvery, Now: p.now, Log: p.log},
 		log: p.log,
 	}
+	p.mountBridge(pages, room, live, journal, grants, redeems.Wait)
 	agents := desk.New(desk.Config{Origin: origin(p.issuer), Room: room, Desks: live, Refusals: logins, Words: pages, Arrivals: redeems.Wait, Now: p.now, Log: p.log})
 	pages.Desk = &api.Desk{Desks: live, Shown: live, Card: room, Alias: hostOf(p.issuer), Origin: origin(p.issuer), Mount: agents.Mount}
 	return &service{room: room, keys: open.keys, site: site, pages: pages, ops: metrics.Handler(p.readiness(live.Ping)), metrics: metrics, told: told}, nil

@@ -40,6 +40,7 @@ var answers = []struct {
 	{idp.ErrUsed, oidc.Error{ErrorType: oidc.InvalidGrant, Description: "this was used before"}},
 	{idp.ErrSubject, oidc.Error{ErrorType: oidc.InvalidRequest, Description: "subject_token is unknown, expired, revoked or another client's"}},
 	{idp.ErrTarget, oidc.Error{ErrorType: invalidTarget, Description: "no token is given to this client for that audience"}},
+	{idp.ErrSSOClient, oidc.Error{ErrorType: oidc.UnauthorizedClient, Description: "the client may not exchange SSO tokens"}},
 	{idp.ErrTooMuch, oidc.Error{ErrorType: oidc.InvalidScope, Description: "scope must hold nothing that the subject token, the client or the audience has not"}},
 	{idp.ErrNotYours, oidc.Error{ErrorType: oidc.UnauthorizedClient, Description: "the token is another client's"}},
 

@@ -17,6 +17,7 @@ import (
 const (
 	accessTokenType = "urn:ietf:params:oauth:token-type:access_token" //nolint:gosec // a name
 	idTokenType     = "urn:ietf:params:oauth:token-type:id_token"     //nolint:gosec // a name
+	ssoTokenType    = "urn:lanyard:token-type:cis1-sso"               //nolint:gosec // likewise; ours, for what the old service gives
 )
 
 // exchanged is what the token endpoint answers to an exchange. RFC 8693 §2.2.1.
@@ -108,7 +109,7 @@ func (p *Provider) readExchange(form url.Values) (idp.Exchange, error) {
 	switch wanted := form.Get("requested_token_type"); {
 	case token == "" || kind == "":
 		return idp.Exchange{}, invalid("subject_token and subject_token_type are required")
-	case kind != accessTokenType && kind != idTokenType:
+	case kind != accessTokenType && kind != idTokenType && (kind != ssoTokenType || p.Grants.SSO == nil):
 		return idp.Exchange{}, invalid("subject_token_type must be that of an access token or of an ID token")
 	case wanted != "" && wanted != accessTokenType:
 		return idp.Exchange{}, invalid("requested_token_type must be that of an access token")
@@ -123,8 +124,12 @@ func (p *Provider) readExchange(form url.Values) (idp.Exchange, error) {
 	if form.Get("scope") != "" {
 		e.Scopes = strings.Fields(form.Get("scope"))
 	}
-	if kind == accessTokenType {
+	switch kind {
+	case accessTokenType:
 		e.Token = token
+		return e, nil
+	case ssoTokenType:
+		e.SSOToken = token
 		return e, nil
 	}
 	claims, err := p.verify(token)

@@ -217,6 +217,17 @@ policy:
 			}
 		}
 	})
+	t.Run("directory: a series is taken at the gateway of the old service unless a rule says not", func(t *testing.T) {
+		gate, ok := rules.(smartcard.GatewayRules)
+		if !ok {
+			t.Fatal("it has no such rules")
+		}
+		for series, want := range map[int]bool{9: true, 4: true, 10: false} {
+			if got, err := gate.AtGateway(t.Context(), series); err != nil || got != want {
+				t.Errorf("AtGateway(%d) = %v, %v; want %v", series, got, err, want)
+			}
+		}
+	})
 	for _, tt := range []struct {
 		rule   string
 		series int

@@ -239,6 +239,13 @@ func (s *Store) BlockedFrom(_ context.Context, series int) (time.Time, bool, err
 	return from, true, nil
 }
 
+// AtGateway implements smartcard.GatewayRules.
+func (s *Store) AtGateway(_ context.Context, series int) (bool, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return !slices.ContainsFunc(s.doc.Policy.CardSeries, func(r directory.SeriesRule) bool { return r.Series == series && !r.LegacyGateway }), nil
+}
+
 // AgentRules implements smartcard.Rules.
 func (s *Store) AgentRules(_ context.Context, product string) ([]smartcard.AgentRule, error) {
 	s.mu.RLock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -83,6 +84,7 @@ type policy struct {
 	warnDays []int
 	blocked  map[int]time.Time                // the midnight in London from which on a series is refused
 	agents   map[string][]smartcard.AgentRule // by product
+	apart    []int                            // the series that the gateway of the old service does not take
 }
 
 // loadPolicy asks PostgreSQL for the policy. There is one, without a name.
@@ -99,8 +101,9 @@ func (s *Store) loadPolicy(ctx context.Context, _ string) (policy, error) {
 		(SELECT json_object_agg(series, first_day) FROM
 			(SELECT series, min(blocked_from) AS first_day FROM card_series WHERE blocked_from IS NOT NULL GROUP BY series) AS blocked),
 		(SELECT coalesce(json_agg(json_build_object('product', product, 'excepted', excepted, 'below', below, 'from', blocked_from) ORDER BY place), '[]')
-			FROM agent_rules WHERE blocked_from IS NOT NULL)`).
-		Scan(&p.warnDays, &series, &agents)
+			FROM agent_rules WHERE blocked_from IS NOT NULL),
+		(SELECT coalesce(array_agg(DISTINCT series), '{}') FROM card_series WHERE NOT legacy_gateway)`).
+		Scan(&p.warnDays, &series, &agents, &p.apart)
 	if err != nil {
 		return policy{}, fmt.Errorf("policy: %w", err)
 	}
@@ -135,4 +138,10 @@ func (s *Store) BlockedFrom(ctx context.Context, series int) (from time.Time, ok
 	}
 	from, ok = p.blocked[series]
 	return from, ok, nil
+}
+
+// AtGateway implements smartcard.GatewayRules.
+func (s *Store) AtGateway(ctx context.Context, series int) (bool, error) {
+	p, err := s.policy.get(ctx, onlyPolicy)
+	return err == nil && !slices.Contains(p.apart, series), err
 }

@@ -1,0 +1,195 @@
+package smartcard
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/lanyard-id/lanyard/authenticators"
+	"github.com/lanyard-id/lanyard/authenticators/smartcard/cms"
+)
+
+// LegacyAgent is the name by which rules speak of the agents of the old service.
+// They do not name themselves.
+const LegacyAgent = "legacy-identity-agent"
+
+// Refusals of a card at the gateway of the old service alone.
+const (
+	// ErrNotAtGateway is of a card whose series desk-auth/1 takes.
+	ErrNotAtGateway authenticators.Refusal = "cards of this series are not taken at the gateway of the old service"
+	ErrSHA1         authenticators.Refusal = "the card's answer is signed with SHA-1, which is not taken"
+)
+
+// GatewayRules are what Rules say of the gateway.
+type GatewayRules interface {
+	// AtGateway says whether cards of that series are taken at the gateway of
+	// the old service.
+	AtGateway(ctx context.Context, series int) (bool, error)
+}
+
+// GatewayConfig is what a Gateway needs beside its room; all of it must be there
+// but where it says so.
+type GatewayConfig struct {
+	Questions authenticators.Questions
+	Rules     GatewayRules
+	Sign      func([]byte) ([]byte, error) // signs a challenge as the service's
+	SHA1      bool                         // take signatures with SHA-1
+}
+
+// Gateway asks cards as the old service did: the agent at the desk has the card
+// sign a challenge, in CMS. It judges cards as its room does, and is a way of its
+// own: who comes through it has proved less of where they are.
+type Gateway struct {
+	room *Room
+	c    GatewayConfig
+}
+
+// NewGateway returns the gateway beside a room, with its trust and its rules.
+func NewGateway(r *Room, c GatewayConfig) *Gateway { return &Gateway{r, c} }
+
+// GatewayDesk is what an agent of the old service says of itself. All of it must
+// be the same when the answer comes.
+type GatewayDesk struct {
+	LogSession string `json:"log_session"`
+	Device     string `json:"device"`
+	Version    string `json:"version"`
+}
+
+// GatewayQuestion is what the card is to sign, in base64, and our signature on
+// it, which comes back with the answer.
+type GatewayQuestion struct{ Challenge, Signature string }
+
+// GatewayAnswer is what an agent brings back.
+type GatewayAnswer struct {
+	GatewayQuestion
+	UID string // who the agent says it is, by the card
+	CMS []byte
+}
+
+// asked is a question that waits.
+type asked struct {
+	Desk      GatewayDesk `json:"desk"`
+	Signature []byte      `json:"signature"` // SHA-256
+}
+
+// Ask returns a question for the agent at d. AgentEnded if agents of its version
+// are no longer taken.
+func (g *Gateway) Ask(ctx context.Context, d GatewayDesk) (GatewayQuestion, error) {
+	if err := g.takes(ctx, d); err != nil {
+		return GatewayQuestion{}, err
+	}
+	nonce, err := g.room.random()
+	if err != nil {
+		return GatewayQuestion{}, fmt.Errorf("make challenge: %w", err)
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(nonce)
+	if err != nil {
+		return GatewayQuestion{}, fmt.Errorf("make challenge: %w", err)
+	}
+	signed, err := g.c.Sign(raw)
+	if err != nil {
+		return GatewayQuestion{}, fmt.Errorf("sign challenge: %w", err)
+	}
+	q := GatewayQuestion{Challenge: base64.StdEncoding.EncodeToString(raw), Signature: base64.StdEncoding.EncodeToString(signed)}
+	sum := sha256.Sum256([]byte(q.Signature))
+	kept, err := json.Marshal(asked{Desk: d, Signature: sum[:]})
+	if err != nil {
+		return GatewayQuestion{}, fmt.Errorf("encode question: %w", err)
+	}
+	if err := g.c.Questions.Ask(ctx, q.Challenge, kept, g.room.now().Add(questionLife)); err != nil {
+		return GatewayQuestion{}, err
+	}
+	return q, nil
+}
+
+// takes says nil if agents of that version are taken.
+func (g *Gateway) takes(ctx context.Context, d GatewayDesk) error {
+	ends, err := g.room.agentEnds(ctx, Agent{Name: LegacyAgent, Version: d.Version})
+	if err != nil {
+		return err
+	}
+	if !ends.IsZero() && !g.room.now().Before(ends) {
+		return AgentEnded{ends}
+	}
+	return nil
+}
+
+// Judge returns what an answer proves. The question is taken first, so it is
+// answered once, rightly or wrongly. Who the agent says it is must be whose card
+// it is, as the registry knows it: a name in a certificate counts for nothing.
+func (g *Gateway) Judge(ctx context.Context, d GatewayDesk, a GatewayAnswer) (authenticators.Evidence, error) {
+	now := g.room.now()
+	if err := g.takes(ctx, d); err != nil {
+		return authenticators.Evidence{}, err
+	}
+	kept, err := g.c.Questions.Take(ctx, a.Challenge, now)
+	if err != nil {
+		return authenticators.Evidence{}, fmt.Errorf("take question: %w", err)
+	}
+	var was asked
+	if err := json.Unmarshal(kept, &was); err != nil {
+		return authenticators.Evidence{}, fmt.Errorf("read question: %w", err)
+	}
+	sum := sha256.Sum256([]byte(a.Signature))
+	if subtle.ConstantTimeCompare(sum[:], was.Signature) != 1 || was.Desk != d {
+		return authenticators.Evidence{}, refuse(errors.New("the question is another desk's"))
+	}
+	s, err := g.signed(ctx, a, now)
+	if err != nil {
+		return authenticators.Evidence{}, err
+	}
+	if subtle.ConstantTimeCompare([]byte(a.UID), []byte(s.card.Holder)) != 1 {
+		return authenticators.Evidence{}, refuse(errors.New("the uid is not the card's"))
+	}
+	once := sha256.Sum256([]byte("cis1 " + a.Challenge))
+	e := authenticators.Evidence{Subject: s.card.Holder, Method: authenticators.LegacySmartcard, Level: s.level, At: now,
+		Authenticator: "card:" + s.serial, Once: base64.RawURLEncoding.EncodeToString(once[:]), Ends: s.ends, Flag: s.flag}
+	if !s.series.IsZero() && s.series.Before(s.ends) {
+		e.Ends, e.EndsWith = s.series, authenticators.WithSeries
+	}
+	return e, nil
+}
+
+// signed returns how the card stands that signed the challenge of a.
+func (g *Gateway) signed(ctx context.Context, a GatewayAnswer, now time.Time) (standing, error) {
+	m, err := cms.Parse(a.CMS)
+	if errors.Is(err, cms.ErrSHA1) && g.c.SHA1 {
+		err = nil
+	}
+	switch {
+	case errors.Is(err, cms.ErrSHA1):
+		return standing{}, ErrSHA1
+	case err != nil:
+		return standing{}, refuse(err)
+	}
+	leaf, issuer, err := g.room.trust.read([][]byte{m.Certificate}, now)
+	if err != nil {
+		return standing{}, err
+	}
+	raw, err := base64.StdEncoding.DecodeString(a.Challenge)
+	if err != nil {
+		return standing{}, refuse(errors.New("the challenge is no base64"))
+	}
+	// The old agents sign the challenge; whether as it stands in the message or
+	// as the bytes that it stands for, nobody has written down.
+	if !m.Verify(leaf, raw, []byte(a.Challenge)) {
+		return standing{}, refuse(errors.New("the signature is not the card's over the challenge"))
+	}
+	s, err := g.room.stands(ctx, leaf, issuer, now)
+	if err != nil {
+		return standing{}, err
+	}
+	taken, err := g.c.Rules.AtGateway(ctx, s.card.Series)
+	if err != nil {
+		return standing{}, fmt.Errorf("ask about series: %w", err)
+	}
+	if !taken {
+		return standing{}, ErrNotAtGateway
+	}
+	return s, nil
+}

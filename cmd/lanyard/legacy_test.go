@@ -1,0 +1,303 @@
+package main
+
+import (
+	"crypto"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lanyard-id/lanyard/authenticators/smartcard/cardca"
+	"github.com/lanyard-id/lanyard/authenticators/smartcard/virtualcard"
+	"github.com/lanyard-id/lanyard/cmd/lanyard/legacyclient"
+)
+
+// wholeBridge switches on everything of the old service.
+func wholeBridge() BridgeConfig {
+	return BridgeConfig{Gateway: true, Assertion: true, SessionManager: true, Exchange: true, SHA1: true, SessionMax: 10 * time.Hour, SessionIdle: time.Hour}
+}
+
+// startLegacy starts a service that answers the old one's agents.
+func startLegacy(t *testing.T, change func(*parts)) *deskService {
+	t.Helper()
+	return startDesks(t, 0, func(p *parts) {
+		p.bridge = wholeBridge()
+		if change != nil {
+			change(p)
+		}
+	})
+}
+
+// fortyRoles is a person of the demo directory.
+const fortyRoles = "555000000103"
+
+// legacyAgent is an agent of the old service at a desk, with the card of a
+// person whose certificate is of that serial number.
+func (s *deskService) legacyAgent(uid, serial string) *legacyclient.Agent {
+	s.t.Helper()
+	key, err := virtualcard.GenerateKey(virtualcard.RSA2048)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	now := s.clock.Now()
+	c, err := s.authority.Issue(cardca.Request{Key: key.Public(), Serial: serial, UID: uid, NotBefore: now.Add(-48 * time.Hour), NotAfter: now.Add(year)})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return &legacyclient.Agent{Base: s.issuer, Device: "WS-0042", Log: "aB3dE6gH9k", Version: "2. 4. 10. 0", UID: uid, HTTP: http.DefaultClient,
+		Card: key, X509: c, Hash: crypto.SHA1}
+}
+
+// legacySignedIn is one that has signed in.
+func (s *deskService) legacySignedIn(uid string) *legacyclient.Agent {
+	s.t.Helper()
+	a := s.legacyAgent(uid, card(uid))
+	if err := a.SignIn(s.t.Context()); err != nil {
+		s.t.Fatal(err)
+	}
+	return a
+}
+
+// legacyAsks is a request of an application, with the agent's ticket.
+func legacyAsks(t *testing.T, a *legacyclient.Agent, path, name string) (int, string) {
+	t.Helper()
+	status, text, err := a.Ask(t.Context(), path, url.Values{name: {a.Ticket}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return status, text
+}
+
+// wantLives asks whether the session lives.
+func wantLives(t *testing.T, a *legacyclient.Agent, want bool) {
+	t.Helper()
+	if status, text := legacyAsks(t, a, "/identity/isTokenValid", "tokenid"); status != http.StatusOK || strings.TrimSpace(text) != "boolean="+strconv.FormatBool(want) {
+		t.Errorf("isTokenValid says %d %q, want %v", status, text, want)
+	}
+}
+
+// wantLegacyRefused says that the gateway refused with that code.
+func wantLegacyRefused(t *testing.T, err error, status int, code string) {
+	t.Helper()
+	var no legacyclient.Refused
+	if !errors.As(err, &no) || no.Status != status || no.Params["error_code"] != code || no.Params["error_text"] == "" {
+		t.Errorf("the gateway says %v %v, want %d %s", err, no.Params, status, code)
+	}
+}
+
+func TestLegacy(t *testing.T) {
+	s := startLegacy(t, nil)
+	t.Run("CIS1: an agent signs in, chooses among forty roles, applications read them, and it signs out", func(t *testing.T) {
+		a := s.legacySignedIn(fortyRoles)
+		if len(a.Roles) != 40 || a.Roles[0].ID == "" || a.Roles[0].Org == "" || !strings.Contains(a.Roles[0].Text, `, "`) {
+			t.Fatalf("%d roles, the first %+v", len(a.Roles), a.Roles[:min(1, len(a.Roles))])
+		}
+		for name, want := range map[string]string{"log_session_id": a.Log, "auth_method": "3", "app_url": "NHST", "service": "AUTHENTICATION", "gas_version": "5.2.7",
+			"sso_max_session_time": "600", "sso_session_time": "600", "sso_keep_alive": "false", "sso_logout_url": s.issuer + "/login/authlogout",
+			"sso_session_url": s.issuer + "/sessionmanager/session/update"} {
+			if a.Session[name] != want {
+				t.Errorf("%s is %q, want %q", name, a.Session[name], want)
+			}
+		}
+		if !strings.HasPrefix(a.Ticket, "AQIC") || !strings.HasSuffix(a.Ticket, "=@AAJTSQACMDE=#") {
+			t.Errorf("the ticket is %q", a.Ticket)
+		}
+		chosen := a.Roles[27].ID
+		if _, err := a.Choose(t.Context(), chosen); err != nil {
+			t.Fatal(err)
+		}
+		status, said := legacyAsks(t, a, "/identity/attributes", "subjectid")
+		for _, want := range []string{"userdetails.token.id=" + a.Ticket + "\n", "userdetails.attribute.name=uid\nuserdetails.attribute.value=" + fortyRoles + "\n",
+			"userdetails.attribute.name=SSB Session Role UID\nuserdetails.attribute.value=" + chosen + "\n"} {
+			if status != http.StatusOK || !strings.Contains(said, want) {
+				t.Errorf("the attributes are %d\n%s, and lack %q", status, said, want)
+			}
+		}
+		if status, saml := legacyAsks(t, a, "/saml/RoleAssertion", "token"); status != http.StatusOK || !strings.Contains(saml, "samlp:Success") || strings.Count(saml, `"nhsIdCode"`) != 40 {
+			t.Errorf("the assertion is %d %s", status, saml)
+		}
+		if err := a.SignOut(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		wantLives(t, a, false)
+		if status, saml := legacyAsks(t, a, "/saml/RoleAssertion", "token"); status != http.StatusOK || strings.Contains(saml, "Success") || strings.Contains(saml, fortyRoles) {
+			t.Errorf("after that the assertion is %d %s", status, saml)
+		}
+		if status, said := legacyAsks(t, a, "/identity/attributes", "subjectid"); status != http.StatusUnauthorized || strings.Contains(said, "userdetails") {
+			t.Errorf("after that the attributes are %d %s", status, said)
+		}
+	})
+	t.Run("CIS1: the card may sign the challenge itself, and with SHA-256", func(t *testing.T) {
+		for _, hash := range []crypto.Hash{crypto.SHA1, crypto.SHA256} {
+			for _, bare := range []bool{false, true} {
+				a := s.legacyAgent(oneRole, card(oneRole))
+				if a.Hash, a.Bare = hash, bare; a.SignIn(t.Context()) != nil {
+					t.Errorf("%v, bare %v: %v", hash, bare, a.SignIn(t.Context()))
+				}
+			}
+		}
+	})
+	t.Run("own rule: two sessions of one person end apart", func(t *testing.T) {
+		a, b := s.legacySignedIn(oneRole), s.legacySignedIn(oneRole)
+		if err := a.SignOut(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		wantLives(t, a, false)
+		wantLives(t, b, true)
+	})
+}
+
+func TestLegacyRefusals(t *testing.T) {
+	s := startLegacy(t, nil)
+	t.Run("X2: on this path too cards are judged by their dates and their state", func(t *testing.T) {
+		for uid, code := range map[string]string{"555000000108": "PAS-03", "555000000109": "CRT-03", "555000000110": "CRD-07", unknown: "CRT-04", "555000000112": "CRD-06"} {
+			wantLegacyRefused(t, s.legacyAgent(uid, card(uid)).SignIn(t.Context()), http.StatusForbidden, code)
+		}
+		a := s.legacyAgent(oneRole, card(oneRole))
+		now := s.clock.Now()
+		var err error
+		if a.X509, err = s.authority.Issue(cardca.Request{Key: a.Card.Public(), Serial: card(oneRole), UID: oneRole, NotBefore: now.Add(-2 * year), NotAfter: now.Add(-time.Hour)}); err != nil {
+			t.Fatal(err)
+		}
+		wantLegacyRefused(t, a.SignIn(t.Context()), http.StatusForbidden, "CRT-01")
+	})
+	t.Run("own rule: who may not use applications gets no session here", func(t *testing.T) {
+		for uid, code := range map[string]string{unverified: "PRF-03", restricted: "PRF-02", closed: "PRF-01"} {
+			wantLegacyRefused(t, s.legacyAgent(uid, card(uid)).SignIn(t.Context()), http.StatusForbidden, code)
+		}
+	})
+	t.Run("P19: a challenge is answered once, at the desk that asked, within its time, and by whom it says", func(t *testing.T) {
+		a := s.legacyAgent(oneRole, card(oneRole))
+		try := func(change func(a *legacyclient.Agent, challenge, signature, response *string)) error {
+			challenge, signature, _, err := a.Activate(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			response, err := a.Sign(challenge)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b := *a
+			change(&b, &challenge, &signature, &response)
+			_, err = b.Validate(t.Context(), challenge, signature, response)
+			return err
+		}
+		other := s.legacyAgent(fiveRoles, card(fiveRoles))
+		for what, change := range map[string]func(*legacyclient.Agent, *string, *string, *string){
+			"another desk":      func(a *legacyclient.Agent, _, _, _ *string) { a.Device = "WS-0043" },
+			"another session":   func(a *legacyclient.Agent, _, _, _ *string) { a.Log = "aB3dE6gH9l" },
+			"another uid":       func(a *legacyclient.Agent, _, _, _ *string) { a.UID = fiveRoles },
+			"another signature": func(_ *legacyclient.Agent, _, signature, _ *string) { *signature = "AAAA" },
+			"another challenge": func(a *legacyclient.Agent, challenge, _, _ *string) { *challenge, _, _, _ = a.Activate(t.Context()) },
+			"another card":      func(a *legacyclient.Agent, challenge, _, response *string) { *response, _ = other.Sign(*challenge) },
+			"too late":          func(*legacyclient.Agent, *string, *string, *string) { s.pass(301 * time.Second) },
+			"no CMS":            func(_ *legacyclient.Agent, _, _, response *string) { *response = "MAA=" },
+			"another's mail":    func(_ *legacyclient.Agent, _, _, response *string) { *response = strings.Repeat("QQ", 4<<10) },
+			"a swapped identity": func(a *legacyclient.Agent, challenge, _, response *string) {
+				other.X509, a.UID = a.X509, oneRole
+				*response, _ = other.Sign(*challenge)
+			},
+		} {
+			err := try(change)
+			var no legacyclient.Refused
+			if !errors.As(err, &no) || no.Params["error_code"] != "SES-03" {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+		if err := try(func(*legacyclient.Agent, *string, *string, *string) {}); err != nil {
+			t.Error(err)
+		}
+		challenge, signature, _, err := a.Activate(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := a.Sign(challenge)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := a.Validate(t.Context(), challenge, signature, response); err != nil {
+			t.Error(err)
+		}
+		_, err = a.Validate(t.Context(), challenge, signature, response)
+		wantLegacyRefused(t, err, http.StatusBadRequest, "SES-03")
+	})
+	t.Run("own rule: agents of another version are not taken, nor those that do not say", func(t *testing.T) {
+		for _, version := range []string{"10. 0. 0. 1", ""} {
+			a := s.legacyAgent(oneRole, card(oneRole))
+			a.Version = version
+			wantLegacyRefused(t, a.SignIn(t.Context()), http.StatusForbidden, "AGT-03")
+		}
+	})
+	t.Run("own rule: cards of a series that is for desk-auth/1 alone are refused here, and SHA-1 where it is off", func(t *testing.T) {
+		s := startLegacy(t, func(p *parts) { p.bridge.SHA1 = false })
+		wantLegacyRefused(t, s.legacyAgent(oneRole, card(oneRole)).SignIn(t.Context()), http.StatusForbidden, "OLD-02")
+		a := s.legacyAgent(oneRole, card(oneRole))
+		if a.Hash = crypto.SHA256; a.SignIn(t.Context()) != nil {
+			t.Error("a card that signs with SHA-256 is not taken")
+		}
+	})
+	t.Run("own rule: nobody ends another's session at the gateway with its token alone", func(t *testing.T) {
+		a := s.legacySignedIn(oneRole)
+		for _, change := range []func(*legacyclient.Agent){
+			func(b *legacyclient.Agent) { b.UID = fiveRoles }, func(b *legacyclient.Agent) { b.Log = "xxxxxxxxxx" }, func(b *legacyclient.Agent) { b.Device = "WS-1" },
+			func(b *legacyclient.Agent) { b.Ticket = a.Ticket[:len(a.Ticket)-1] }, func(b *legacyclient.Agent) { b.Ticket = "" },
+		} {
+			b := *a
+			change(&b)
+			wantLegacyRefused(t, b.SignOut(t.Context()), http.StatusForbidden, "OLD-03")
+		}
+		wantLives(t, a, true)
+	})
+	t.Run("own rule: a token that is cut, longer or changed in one bit is none", func(t *testing.T) {
+		a := s.legacySignedIn(oneRole)
+		for i := range len(a.Ticket) {
+			b := *a
+			b.Ticket = a.Ticket[:i] + string(a.Ticket[i]^1) + a.Ticket[i+1:]
+			wantLives(t, &b, false)
+			b.Ticket = a.Ticket[:i]
+			wantLives(t, &b, false)
+		}
+		b := *a
+		b.Ticket += "#"
+		wantLives(t, &b, false)
+		wantLives(t, a, true)
+	})
+	t.Run("own rule: the role must be the person's, and the session alive", func(t *testing.T) {
+		a := s.legacySignedIn(oneRole)
+		_, err := a.Choose(t.Context(), "555000000999")
+		wantLegacyRefused(t, err, http.StatusBadRequest, "ROL-03")
+		if err := a.SignOut(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		_, err = a.Choose(t.Context(), a.Roles[0].ID)
+		wantLegacyRefused(t, err, http.StatusForbidden, "OLD-03")
+	})
+}
+
+func TestLegacyTimes(t *testing.T) {
+	s := startLegacy(t, nil)
+	t.Run("own rule: what only looks does not keep a session alive, and what refreshes does", func(t *testing.T) {
+		a := s.legacySignedIn(oneRole)
+		for range 59 {
+			s.pass(time.Minute)
+			wantLives(t, a, true)
+			legacyAsks(t, a, "/saml/RoleAssertion", "token")
+			legacyAsks(t, a, "/identity/attributes", "subjectid")
+		}
+		s.pass(time.Minute + time.Second)
+		wantLives(t, a, false)
+		b := s.legacySignedIn(oneRole)
+		for range 10 {
+			s.pass(59*time.Minute + 50*time.Second)
+			if status, text := legacyAsks(t, b, "/sessionmanager/session/update", "tokenid"); status != http.StatusOK || !strings.Contains(text, "true") {
+				t.Fatalf("refresh: %d %s", status, text)
+			}
+		}
+		wantLives(t, b, true)
+		s.pass(2 * time.Minute)
+		wantLives(t, b, false) // ten hours are all
+	})
+}
