@@ -19,6 +19,10 @@ const (
 	ErrMethod      idp.Refusal = "the method is none of this address"
 	ErrChanged     idp.Refusal = "it was changed since it was read"
 	ErrNoReference idp.Refusal = "nothing is known of that reference"
+
+	ErrOtherRequest idp.Refusal = "the idempotency key is that of another request"
+	ErrInHand       idp.Refusal = "a request with that idempotency key is in hand"
+	ErrDoneBefore   idp.Refusal = "the request with that idempotency key was done, and its answer is not known any more"
 )
 
 // registration says which messages the registration authority has for its
@@ -77,6 +81,12 @@ var registration = []message{
 	{ErrMethod, "API-06", http.StatusMethodNotAllowed},
 	{ErrChanged, "API-07", http.StatusPreconditionFailed},
 	{ErrNoReference, "API-08", http.StatusNotFound},
+	{ErrOtherRequest, "API-09", http.StatusUnprocessableEntity},
+	{ErrInHand, "API-10", http.StatusConflict},
+	{ErrDoneBefore, "API-11", http.StatusConflict},
+	// RFC 9470 §3: the token is good, and the sign-in behind it not good enough.
+	{idp.ErrTooLow, "API-12", http.StatusUnauthorized},
+	{idp.ErrStale, "API-13", http.StatusUnauthorized},
 }
 
 // InRegistration is err as the registration authority says it: a profile that is

@@ -126,6 +126,7 @@ const (
 	RefreshFence   = "refresh"
 	SSOFence       = "sso"     // of a session of the old service, for one client and purpose
 	RecheckFence   = "recheck" // all keys are judged once a night
+	RepeatFence    = "repeat"  // a change that its caller has named is made once
 )
 
 // Ends says whether f tells that something has ended. That may be told again:

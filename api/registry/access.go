@@ -43,7 +43,8 @@ func (a *API) actor(r *http.Request) (registry.Actor, error) {
 	if err != nil {
 		return who, fmt.Errorf("session of token: %w", err)
 	}
-	// A program's calls are no acts of its person: they keep no session alive.
+	// A program's calls are no acts of its person. They keep no session alive:
+	// it is that of a browser too, which may stand at a desk that was left.
 	if !s.Live(a.Now()) || s.ID != g.SessionID || s.Subject != p.UID {
 		return who, idp.ErrToken
 	}

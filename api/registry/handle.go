@@ -2,13 +2,11 @@ package registry
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"maps"
 	"mime"
 	"net/http"
-	"net/url"
 	"reflect"
 	"slices"
 	"strconv"
@@ -31,22 +29,22 @@ func (a *API) handle(rt route) http.HandlerFunc {
 		defer cancel()
 		r = r.WithContext(ctx)
 		c, err := a.receive(rt, w, r)
-		var answer any
+		var got given
 		if err == nil {
-			answer, err = rt.run(a, c)
+			got, err = a.once(c, func() (given, error) {
+				answer, err := rt.run(a, c)
+				if err != nil || answer == nil {
+					return given{}, err // nil has its own form, and was written
+				}
+				return c.written(answer)
+			})
 		}
-		if err != nil {
+		switch {
+		case err != nil:
 			a.fail(w, r, err)
-			return
+		case got.Status != 0:
+			got.send(w)
 		}
-		if answer == nil {
-			return // it has its own form, and was written
-		}
-		status := rt.status(c, answer)
-		if done, ok := answer.(registry.Done); ok && status == http.StatusCreated && rt.place != "" {
-			w.Header().Set("Location", Root+rt.place+url.PathEscape(done.ID))
-		}
-		write(w, status, answer)
 	}
 }
 
@@ -122,9 +120,19 @@ func (a *API) ask(ctx context.Context, c *call, change registry.Change) (any, er
 	return a.askIf(ctx, c, change, "")
 }
 
+// serviceOf is the service for one request: what its caller has named, it makes
+// once.
+func (a *API) serviceOf(c *call) registry.Service {
+	s := *a.Service
+	if c.named != nil {
+		s.Keeper = fenced{s.Keeper, c.named.name}
+	}
+	return s
+}
+
 // askIf is ask if what is changed still has that version.
 func (a *API) askIf(ctx context.Context, c *call, change registry.Change, version string) (any, error) {
-	s := *a.Service
+	s := a.serviceOf(c)
 	want, some, err := c.ifMatch()
 	if err != nil {
 		return nil, err
@@ -199,14 +207,12 @@ func (rt route) status(c *call, answer any) int {
 	return http.StatusOK
 }
 
-// write answers with JSON, in which no list is null.
-func write(w http.ResponseWriter, status int, answer any) {
+// whole is an answer in which no list is null.
+func whole(answer any) any {
 	v := reflect.New(reflect.TypeOf(answer)).Elem()
 	v.Set(reflect.ValueOf(answer))
 	fill(v)
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v.Interface()) // who hung up hears nothing
+	return v.Interface()
 }
 
 // fill makes empty lists of those that are nil.

@@ -149,7 +149,8 @@ func decides(approve bool) func(a *API, c *call) (any, error) {
 		if err := json.Unmarshal(c.text, &said); err != nil {
 			return nil, api.ErrBody
 		}
-		done, err := a.Service.Decide(c.r.Context(), c.actor, c.at("id"), approve, said.Reason)
+		s := a.serviceOf(c)
+		done, err := s.Decide(c.r.Context(), c.actor, c.at("id"), approve, said.Reason)
 		if err != nil {
 			return nil, err
 		}

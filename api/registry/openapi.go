@@ -58,12 +58,16 @@ func document(table []route) []byte {
 	return text.Bytes()
 }
 
-// queries are the parameters of queries.
+// queries are the parameters of queries, and those that many routes have.
 func queries() schema {
 	all := schema{}
 	for name, p := range params {
 		all[name] = schema{"name": name, "in": "query", "description": p.does, "schema": p.schema}
 	}
+	all[repeatHeader] = schema{"name": repeatHeader, "in": "header", "schema": schema{"type": "string", "minLength": 1, "maxLength": maxText},
+		"description": "Names the request, best by chance. One that comes again with the same name, from the same person, within a day, is not done again: it is " +
+			"answered with what was answered before. With another address or body it is refused with 422, and with 409 while the first is in hand. " +
+			"What was refused is not kept. The name may stand in quotation marks, as a string of RFC 9651."}
 	return all
 }
 
@@ -105,6 +109,9 @@ func (b *schemas) operation(rt route) schema {
 	}
 	if rt.tagged && rt.body != nil {
 		all = append(all, schema{"name": "If-Match", "in": "header", "description": "The ETag of the person: nothing is changed where they have another by now.", "schema": schema{"type": "string"}})
+	}
+	if rt.once() {
+		all = append(all, schema{"$ref": "#/components/parameters/" + repeatHeader})
 	}
 	if len(all) > 0 {
 		op["parameters"] = all

@@ -3,7 +3,9 @@ package registry
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/lanyard-id/lanyard/api"
 	"github.com/lanyard-id/lanyard/idp"
@@ -76,6 +78,8 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case errors.Is(err, api.ErrNobody):
 		w.Header().Set("WWW-Authenticate", `Bearer realm="lanyard"`)
+	case errors.Is(err, idp.ErrTooLow), errors.Is(err, idp.ErrStale):
+		w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="lanyard", error="insufficient_user_authentication", acr_values="%s", max_age="%d"`, idp.AAL3Any, idp.FreshFor/time.Second))
 	case said.Status == http.StatusUnauthorized:
 		w.Header().Set("WWW-Authenticate", `Bearer realm="lanyard", error="invalid_token"`)
 	case errors.Is(err, api.ErrNotForThis):

@@ -34,6 +34,8 @@ type Config struct {
 	Sessions idp.SessionStore
 	People   idp.People
 	Accounts Accounts
+	Repeats  Repeats
+	Sealer   authenticators.Sealer // of answers that are kept
 	Now      func() time.Time
 
 	// Directory returns the whole directory, and Clients what is registered of

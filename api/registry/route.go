@@ -62,7 +62,8 @@ type call struct {
 	w     http.ResponseWriter
 	actor registry.Actor
 	asked url.Values
-	text  []byte // the body: JSON that fits the route's
+	text  []byte  // the body: JSON that fits the route's
+	named *repeat // what the caller has named the request; nil: nothing
 }
 
 // at is the value of the path's parameter of that name.

@@ -56,10 +56,10 @@ func (a administration) mountPages(pages *api.Server, store registry, live *redi
 
 // mountAdministration returns what puts the registration authority for programs
 // on a router.
-func (a administration) mountAdministration(pages *api.Server, store registry, live *redis.Store, grants *idp.Grants, accounts *idp.Accounts) func(chi.Router) {
-	service := a.registryService(store, live, accounts)
-	return programs.New(programs.Config{Server: pages, Service: service, Tokens: grants, Sessions: live, People: store, Accounts: accounts,
-		Now: accounts.Now, Directory: a.whole, Clients: a.everyone, Operator: a.operator}).Mount
+func (p parts) mountAdministration(pages *api.Server, live *redis.Store, grants *idp.Grants, accounts *idp.Accounts) func(chi.Router) {
+	service := p.registryService(p.registry, live, accounts)
+	return programs.New(programs.Config{Server: pages, Service: service, Tokens: grants, Sessions: live, People: p.registry, Accounts: accounts,
+		Repeats: live, Sealer: p.sealer, Now: p.now, Directory: p.whole, Clients: p.everyone, Operator: p.operator}).Mount
 }
 
 // everyAuthority is what positions give in the registration authority.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -26,6 +27,7 @@ type remote struct {
 	asJSON        bool
 	token         string
 	http          *http.Client
+	pause         time.Duration // before a request is sent again; then twice that
 }
 
 // onRemote gives cmd, and what stands below it, the options of every command
@@ -38,6 +40,7 @@ func onRemote(cmd *cobra.Command) *remote {
 
 func (r *remote) options(cmd *cobra.Command) {
 	r.http = &http.Client{Timeout: 90 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	r.pause = 500 * time.Millisecond
 	f := cmd.PersistentFlags()
 	f.StringVar(&r.server, "server", "", "`URL` of the service; without it, that of the last lanyard login")
 	f.StringVar(&r.state, "state", "", "state `file` of a development service on this computer: the token that stands beside it is taken")
@@ -108,48 +111,88 @@ func (r *remote) settle() error {
 // maxListed bounds what a service may answer.
 const maxListed = 64 << 20
 
-// ask asks the API, and returns the body of an answer that is no refusal.
+// ask asks the API, and returns the body of an answer that is no refusal. What
+// does not answer is asked again.
 func (r *remote) ask(ctx context.Context, method, path string, query url.Values, body any, accept string) ([]byte, error) {
 	if r.token == "" {
 		if err := r.settle(); err != nil {
 			return nil, err
 		}
 	}
-	var sent io.Reader
+	var sent []byte
 	if body != nil {
-		text, err := json.Marshal(body)
-		if err != nil {
+		var err error
+		if sent, err = json.Marshal(body); err != nil {
 			return nil, err
 		}
-		sent = bytes.NewReader(text)
 	}
 	address := origin(r.server) + programs.Root + path
 	if len(query) > 0 {
 		address += "?" + query.Encode()
 	}
-	req, err := http.NewRequestWithContext(ctx, method, address, sent)
-	if err != nil {
-		return nil, exit{exitUsage, err}
+	// The service does what has the same name once, however often it is sent.
+	name := rand.Text()
+	for again := range tries {
+		req, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(sent))
+		if err != nil {
+			return nil, exit{exitUsage, err}
+		}
+		req.Header.Set("Authorization", "Bearer "+r.token)
+		req.Header.Set("Accept", accept)
+		if body != nil {
+			req.Header.Set("Content-Type", "application/json")
+		}
+		if method != http.MethodGet {
+			req.Header.Set("Idempotency-Key", name)
+		}
+		text, comesBack, err := r.once(req)
+		if err == nil || !comesBack || again == tries-1 {
+			return text, err
+		}
+		select {
+		case <-ctx.Done():
+			return text, err
+		case <-time.After(r.pause << again):
+		}
 	}
-	req.Header.Set("Authorization", "Bearer "+r.token)
-	req.Header.Set("Accept", accept)
-	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
+	return nil, nil
+}
+
+// tries is how often a request is sent that was perhaps not done.
+const tries = 3
+
+// once sends a request, and says whether it may be sent again: where it is not
+// known whether the service got it, or where the service says later.
+func (r *remote) once(req *http.Request) (text []byte, again bool, err error) {
 	resp, err := r.http.Do(req)
 	if err != nil {
-		return nil, exit{exitUnreached, fmt.Errorf("ask %s: %w", origin(r.server), err)}
+		return nil, req.Context().Err() == nil, exit{exitUnreached, fmt.Errorf("ask %s: %w", origin(r.server), err)}
 	}
 	defer func() { _ = resp.Body.Close() }() // it was only read
-	text, err := io.ReadAll(io.LimitReader(resp.Body, maxListed))
+	text, err = io.ReadAll(io.LimitReader(resp.Body, maxListed))
 	if err != nil {
-		return nil, exit{exitUnreached, fmt.Errorf("read the answer: %w", err)}
+		return nil, true, exit{exitUnreached, fmt.Errorf("read the answer: %w", err)}
 	}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return nil, refusedBy(resp, text)
+		return nil, later(resp, text), refusedBy(resp, text)
 	}
-	return text, nil
+	return text, false, nil
 }
+
+// later says whether the same request may be answered otherwise in a moment:
+// what stands before the service, or the service itself, was not ready, or the
+// first that was sent is still in hand.
+func later(resp *http.Response, text []byte) bool {
+	switch resp.StatusCode {
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	var said struct{ Code string }
+	return resp.StatusCode == http.StatusConflict && json.Unmarshal(text, &said) == nil && said.Code == inHand
+}
+
+// inHand is the message of a request of which the first is not answered yet.
+const inHand = "API-10"
 
 // asJSON is what most answers are.
 const jsonKind = "application/json"

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	goredis "github.com/redis/go-redis/v9"
+
 	"github.com/lanyard-id/lanyard/authenticators"
 	"github.com/lanyard-id/lanyard/idp"
 	rules "github.com/lanyard-id/lanyard/idp/registry"
@@ -47,6 +49,7 @@ type facesWorld struct {
 	url     string
 	people  *memory.Store
 	live    *redis.Store
+	rdb     goredis.UniversalClient
 	rules   *rules.Service
 	now     time.Time
 	folder  string // for files
@@ -136,9 +139,9 @@ func newFacesWorld(t *testing.T) *facesWorld {
 // open starts the service, and signs everybody in.
 func (w *facesWorld) open(t *testing.T) {
 	t.Helper()
-	rdb := aMiniredis(t)
+	w.rdb = aMiniredis(t)
 	now := func() time.Time { return w.now }
-	parts := aParts(t, "http://localhost", now, rdb)
+	parts := aParts(t, "http://localhost", now, w.rdb)
 	var err error
 	if w.people, err = memory.New(w.doc, memory.Options{Now: now}); err != nil {
 		t.Fatal(err)
@@ -148,7 +151,7 @@ func (w *facesWorld) open(t *testing.T) {
 	if w.service, err = wire(parts.parts); err != nil {
 		t.Fatal(err)
 	}
-	w.live = redis.New(rdb, now)
+	w.live = redis.New(w.rdb, now)
 	w.rules = parts.registryService(w.people, w.live, &idp.Accounts{Now: now})
 	w.handler = w.service.pages.Routes()
 	server := httptest.NewServer(w.handler)
@@ -170,15 +173,22 @@ const familyLetters = 11
 // administration.
 func (w *facesWorld) signIn(t *testing.T, uid string) (cookie, token string, who rules.Actor) {
 	t.Helper()
+	return w.signInSo(t, uid, authenticators.AAL3, authenticators.AAL3, time.Minute)
+}
+
+// signInSo signs somebody in at a level so long ago, and gives them a token of
+// another.
+func (w *facesWorld) signInSo(t *testing.T, uid string, level, ofToken authenticators.Level, ago time.Duration) (cookie, token string, who rules.Actor) {
+	t.Helper()
 	family := idp.NewSecret()[:familyLetters]
 	cookie, token = idp.NewSecret(), family+idp.NewSecret()
-	s := idp.Session{ID: "sid" + uid, Key: idp.Hash(cookie), Subject: uid, Method: authenticators.Smartcard, Level: authenticators.AAL3,
-		AuthTime: w.now.Add(-time.Minute), LastAct: w.now, Authenticator: "card:BB" + uid}
+	s := idp.Session{ID: "sid" + uid, Key: idp.Hash(cookie), Subject: uid, Method: authenticators.Smartcard, Level: level,
+		AuthTime: w.now.Add(-ago), LastAct: w.now, Authenticator: "card:BB" + uid}
 	if err := w.live.SaveSession(t.Context(), s); err != nil {
 		t.Fatal(err)
 	}
 	g := idp.Grant{Family: family, ClientID: idp.AdminClient, Scopes: []string{"openid", idp.AdminScope}, Subject: uid, SessionID: s.ID, SessionKey: s.Key,
-		ACR: idp.AAL3Any, Method: s.Method, Level: s.Level, AuthTime: s.AuthTime, Authenticator: s.Authenticator}
+		ACR: idp.AAL3Any, Method: s.Method, Level: ofToken, AuthTime: s.AuthTime, Authenticator: s.Authenticator}
 	if err := w.live.SaveToken(t.Context(), token, g, w.now.Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}

@@ -175,7 +175,7 @@ func wire(p parts) (*service, error) {
 		pages.Cards = http.StripPrefix(cardPath, p.issuing.authority.Handler())
 	}
 	pages.Registration = p.mountPages(pages, p.registry, live, accounts)
-	pages.Registry = p.mountAdministration(pages, p.registry, live, grants, accounts)
+	pages.Registry = p.mountAdministration(pages, live, grants, accounts)
 	protocol, err := provider.New(provider.Config{
 		Issuer: p.issuer, Layout: p.layout, Logins: logins, Grants: grants, Clients: clients,
 		SigningKeys: p.keys, KeysMaxAge: p.keysAge, Browser: browser, Pages: pages, Languages: site.Languages(), Outside: p.outside, Automatic: p.auto, RequestID: api.RequestID, Counts: metrics, Log: p.log,

@@ -57,6 +57,7 @@ func TestStore(t *testing.T) {
 			t.Run("transactions", func(t *testing.T) {
 				conformance.Transactions(t, func(t *testing.T) conformance.TransactionStore { return open(t) })
 			})
+			t.Run("own rule: a request that may come again is taken once, and answered for as long as it is kept", func(t *testing.T) { repeats(t, open(t)) })
 			t.Run("own rule: no secret is kept, and every key ends", func(t *testing.T) { secrets(t, rdb, open(t)) })
 		})
 	}
