@@ -3,8 +3,12 @@ package main
 import (
 	"crypto"
 	"errors"
+	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -38,16 +42,20 @@ const fortyRoles = "555000000103"
 // person whose certificate is of that serial number.
 func (s *deskService) legacyAgent(uid, serial string) *legacyclient.Agent {
 	s.t.Helper()
+	return newLegacyAgent(s.t, s.issuer, s.authority, uid, serial, s.clock.Now())
+}
+
+func newLegacyAgent(t *testing.T, service string, authority *cardca.Authority, uid, serial string, now time.Time) *legacyclient.Agent {
+	t.Helper()
 	key, err := virtualcard.GenerateKey(virtualcard.RSA2048)
 	if err != nil {
-		s.t.Fatal(err)
+		t.Fatal(err)
 	}
-	now := s.clock.Now()
-	c, err := s.authority.Issue(cardca.Request{Key: key.Public(), Serial: serial, UID: uid, NotBefore: now.Add(-48 * time.Hour), NotAfter: now.Add(year)})
+	c, err := authority.Issue(cardca.Request{Key: key.Public(), Serial: serial, UID: uid, NotBefore: now.Add(-48 * time.Hour), NotAfter: now.Add(year)})
 	if err != nil {
-		s.t.Fatal(err)
+		t.Fatal(err)
 	}
-	return &legacyclient.Agent{Base: s.issuer, Device: "WS-0042", Log: "aB3dE6gH9k", Version: "2. 4. 10. 0", UID: uid, HTTP: http.DefaultClient,
+	return &legacyclient.Agent{Base: service, Device: "WS-0042", Log: "aB3dE6gH9k", Version: "2. 4. 10. 0", UID: uid, HTTP: http.DefaultClient,
 		Card: key, X509: c, Hash: crypto.SHA1}
 }
 
@@ -232,6 +240,13 @@ func TestLegacyRefusals(t *testing.T) {
 		}
 	})
 	t.Run("own rule: cards of a series that is for desk-auth/1 alone are refused here, and SHA-1 where it is off", func(t *testing.T) {
+		wantLegacyRefused(t, s.legacyAgent("555000000117", card("555000000117")).SignIn(t.Context()), http.StatusForbidden, "OLD-01")
+		p := newPerson(t)
+		p.open(s.authorizeURL("basic", nil))
+		p.send("/login/smartcard/begin", nil)
+		d := newDeskAgent(t, s.issuer, s.card(card("555000000117"), year), s.clock.Now)
+		d.redeem(p.starts().Get("h"))
+		d.respond(d.answer(nil)).wantOK(t)
 		s := startLegacy(t, func(p *parts) { p.bridge.SHA1 = false })
 		wantLegacyRefused(t, s.legacyAgent(oneRole, card(oneRole)).SignIn(t.Context()), http.StatusForbidden, "OLD-02")
 		a := s.legacyAgent(oneRole, card(oneRole))
@@ -299,5 +314,88 @@ func TestLegacyTimes(t *testing.T) {
 		wantLives(t, b, true)
 		s.pass(2 * time.Minute)
 		wantLives(t, b, false) // ten hours are all
+	})
+}
+
+func TestLegacySwitches(t *testing.T) {
+	paths := map[string]string{"/login/authactivate": http.MethodPost, "/login/authvalidate": http.MethodPost, "/login/authlogout": http.MethodPost,
+		"/saml/RoleSelectionGP.jsp": http.MethodGet, "/saml/RoleAssertion": http.MethodGet, "/sessionmanager/session/update": http.MethodGet,
+		"/identity/isTokenValid": http.MethodGet, "/identity/attributes": http.MethodGet, "/identity/logout": http.MethodGet}
+	there := func(t *testing.T, s *deskService, path string) bool {
+		t.Helper()
+		resp, err := http.DefaultClient.Do(request(t, paths[path], s.issuer+path, url.Values{}, ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		return resp.StatusCode != http.StatusNotFound
+	}
+	gateway := []string{"/login/authactivate", "/login/authvalidate", "/login/authlogout", "/saml/RoleSelectionGP.jsp", "/sessionmanager/session/update"}
+	for what, tt := range map[string]struct {
+		on    func(*BridgeConfig)
+		there []string
+	}{
+		"nothing":             {func(*BridgeConfig) {}, nil},
+		"the exchange alone":  {func(b *BridgeConfig) { b.Exchange = true }, nil},
+		"the gateway":         {func(b *BridgeConfig) { b.Gateway = true }, gateway},
+		"role assertions":     {func(b *BridgeConfig) { b.Assertion = true }, []string{"/saml/RoleAssertion"}},
+		"the session manager": {func(b *BridgeConfig) { b.SessionManager = true }, []string{"/sessionmanager/session/update", "/identity/isTokenValid", "/identity/attributes", "/identity/logout"}},
+	} {
+		t.Run("own rule: of the old service what is switched on is there, and nothing else: "+what, func(t *testing.T) {
+			s := startDesks(t, 0, func(p *parts) { tt.on(&p.bridge) })
+			for path := range paths {
+				if got, want := there(t, s, path), slices.Contains(tt.there, path); got != want {
+					t.Errorf("%s is there: %v, want %v", path, got, want)
+				}
+			}
+			if what == "nothing" {
+				s.exchange(t, "exchanges", "AQIC", ofSSO, nil).wantError(t, http.StatusBadRequest, "invalid_request")
+				document := do(t, request(t, http.MethodGet, s.issuer+"/.well-known/openid-configuration", nil, ""))
+				document.wantOK(t)
+				for _, word := range []string{"cis1", "N3", "saml", "legacy"} {
+					if strings.Contains(strings.ToLower(fmt.Sprint(document.body)), strings.ToLower(word)) {
+						t.Errorf("discovery speaks of %s", word)
+					}
+				}
+			}
+		})
+	}
+	t.Run("own rule: the paths answer the networks that are allowed, and are not there for others", func(t *testing.T) {
+		for network, want := range map[string]bool{"127.0.0.0/8": true, "10.0.0.0/8": false} {
+			s := startLegacy(t, func(p *parts) { p.bridge.Networks = []netip.Prefix{netip.MustParsePrefix(network)} })
+			for path := range paths {
+				if got := there(t, s, path); got != want {
+					t.Errorf("from 127.0.0.1, with %s, %s is there: %v", network, path, got)
+				}
+			}
+		}
+	})
+	t.Run("own rule: with a listener of its own the paths are there alone, and nothing else is", func(t *testing.T) {
+		var apart *service
+		s := startLegacy(t, func(p *parts) {
+			p.bridge.Listen = "localhost:0"
+			var err error
+			if apart, err = wire(*p); err != nil {
+				t.Fatal(err)
+			}
+		})
+		for path := range paths {
+			if there(t, s, path) {
+				t.Errorf("%s is where people are", path)
+			}
+		}
+		server := httptest.NewServer(apart.pages.LegacyRoutes())
+		t.Cleanup(server.Close)
+		s.issuer = server.URL
+		for path := range paths {
+			if !there(t, s, path) {
+				t.Errorf("%s is not on its own listener", path)
+			}
+		}
+		for _, path := range []string{"/", "/login", "/authorize", "/.well-known/openid-configuration", "/api/v1/openapi.json"} {
+			if got := do(t, request(t, http.MethodGet, server.URL+path, nil, "")); got.status != http.StatusNotFound {
+				t.Errorf("%s answers %d there", path, got.status)
+			}
+		}
 	})
 }

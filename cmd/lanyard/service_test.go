@@ -260,6 +260,16 @@ func seedDocument() (directory.Document, error) {
 		func(c *directory.Client) {
 			c.ID, c.Scopes, c.ExchangeFrom = "records", []string{"openid", "profile"}, []string{"exchanges", "exchanges-signs"}
 		},
+		func(c *directory.Client) {
+			c.ID, c.Grants, c.BackchannelLogoutURI = "exchanges-told", everyGrant, ears().address("exchanges-told")
+		},
+		func(c *directory.Client) { c.ID, c.Grants, c.ACRDefault = "exchanges-n3", everyGrant, idp.AAL3N3Card },
+		func(c *directory.Client) {
+			c.ID, c.Grants, c.ACRDefault = "exchanges-card", everyGrant, idp.AAL3Smartcard
+		},
+		func(c *directory.Client) {
+			c.ID, c.Grants, c.ACRDefault = "exchanges-cis2", everyGrant, idp.AAL3CIS2Card
+		},
 		func(c *directory.Client) { c.ID, c.BackchannelLogoutURI = "told", ears().address("told") },
 		func(c *directory.Client) {
 			c.ID, c.BackchannelLogoutURI, c.IDTokenAlg = "told-es256", ears().address("told-es256"), "ES256"

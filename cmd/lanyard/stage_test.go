@@ -89,6 +89,13 @@ func named(t *testing.T, server *httptest.Server) string {
 // other commands need.
 func productionAt(t *testing.T, issuer string, number int, change ...func(map[string]string)) (servers []running, settings map[string]string) {
 	t.Helper()
+	servers, settings, _ = productionWith(t, issuer, number, change...)
+	return servers, settings
+}
+
+// productionWith is productionAt, and returns the authority of people's cards.
+func productionWith(t *testing.T, issuer string, number int, change ...func(map[string]string)) (servers []running, settings map[string]string, authority *cardca.Authority) {
+	t.Helper()
 	answers := httptest.NewUnstartedServer(nil)
 	authority, err := cardca.New(cardca.Config{Name: "Hospital", Now: time.Now, OCSP: "http://" + answers.Listener.Addr().String() + "/ocsp"})
 	if err != nil {
@@ -136,7 +143,7 @@ func productionAt(t *testing.T, issuer string, number int, change ...func(map[st
 		t.Cleanup(operators.Close)
 		servers = append(servers, running{issuer: at, ops: operators.URL, log: log.Name()})
 	}
-	return servers, settings
+	return servers, settings, authority
 }
 
 // drawerOn puts the virtual cards of people on a server in production.
