@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"math/big"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -175,7 +176,7 @@ func (a assertion) attributes(now time.Time) []attribute {
 		}
 	}
 	add("ssbAssertionVersion", ssbVersion)
-	add("cn", fullName(a.person))
+	add("cn", commonName(a.person))
 	add("uid", a.person.UID)
 	add("nhsOcsPrCode", a.person.Professional["gmp_id"])
 	add("ssbSessionRoleUid", roleOf(a.session, a.person, now))
@@ -209,11 +210,9 @@ func roleOf(s idp.Session, p idp.Person, now time.Time) string {
 	return s.Role
 }
 
-func fullName(p idp.Person) string {
-	if p.Name.Display != "" {
-		return p.Name.Display
-	}
-	return p.Name.Given + " " + p.Name.Family
+// commonName is how the old service writes people.
+func commonName(p idp.Person) string {
+	return strings.TrimSpace(strings.ToUpper(p.Name.Family) + " " + p.Name.Given)
 }
 
 func instant(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }

@@ -78,7 +78,7 @@ func (s *Server) validate(w http.ResponseWriter, r *http.Request) {
 // signedIn is what an agent is told of a session that has begun.
 func (s *Server) signedIn(r *http.Request, o object, session idp.Session, p idp.Person, token string) object {
 	told := echo(o).with("error_url", s.Help).with("server_ip", here(r)).
-		with("cn", strings.TrimSpace(strings.ToUpper(p.Name.Family)+" "+p.Name.Given))
+		with("cn", commonName(p))
 	for i, role := range p.Current(s.Now()) {
 		told.Params = append(told.Params, param{Name: "nhsjobrole" + strconv.Itoa(i), ID: role.ID, OrgCode: role.Organisation.Code,
 			Text: role.Organisation.Name + ", " + role.RoleName})

@@ -65,7 +65,7 @@ func (s *Server) details(session idp.Session, p idp.Person) []attribute {
 	now, limits := s.Now(), session.Limits()
 	minutes := func(d time.Duration) string { return strconv.Itoa(int(d / time.Minute)) }
 	all := []attribute{
-		{"uid", []string{p.UID}}, {"cn", []string{fullName(p)}}, {"sn", []string{p.Name.Family}}, {"givenName", []string{p.Name.Given}},
+		{"uid", []string{p.UID}}, {"cn", []string{commonName(p)}}, {"sn", []string{p.Name.Family}}, {"givenName", []string{p.Name.Given}},
 		{"max_session_time", []string{minutes(limits.Max)}}, {"max_idle_time", []string{minutes(limits.Idle)}},
 		{"time_left", []string{minutes(session.AuthTime.Add(limits.Max).Sub(now))}}, {"idle_time", []string{minutes(max(0, now.Sub(session.LastAct)))}},
 		{"ssbMode", []string{liveMode}},

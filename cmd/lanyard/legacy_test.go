@@ -2,6 +2,9 @@ package main
 
 import (
 	"crypto"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
@@ -14,9 +17,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/beevik/etree"
+	dsig "github.com/russellhaering/goxmldsig"
+
 	"github.com/lanyard-id/lanyard/authenticators/smartcard/cardca"
 	"github.com/lanyard-id/lanyard/authenticators/smartcard/virtualcard"
 	"github.com/lanyard-id/lanyard/cmd/lanyard/legacyclient"
+	"github.com/lanyard-id/lanyard/idp"
 )
 
 // wholeBridge switches on everything of the old service.
@@ -398,4 +405,74 @@ func TestLegacySwitches(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestSignedAssertion reads signed assertions as a careful application does: it
+// takes nothing but what the signature is over, by a key that it knows.
+func TestSignedAssertion(t *testing.T) {
+	var keys func() *idp.Keys
+	s := startLegacy(t, func(p *parts) { p.bridge.SignAssertions, keys = true, p.keys })
+	a := s.legacySignedIn(oneRole)
+	_, saml := legacyAsks(t, a, "/saml/RoleAssertion", "token")
+	key, _ := keys().Signer(idp.RSAKey, s.clock.Now())
+	t.Run("own rule: a role assertion is signed as a whole, with SHA-256, by the key that signs ID tokens", func(t *testing.T) {
+		if err := readSigned(saml, key.Public); err != nil {
+			t.Errorf("%v in %s", err, saml)
+		}
+		for _, want := range []string{"http://www.w3.org/2001/04/xmldsig-more#rsa-sha256", "http://www.w3.org/2001/04/xmlenc#sha256", "http://www.w3.org/2001/10/xml-exc-c14n#"} {
+			if !strings.Contains(saml, want) {
+				t.Errorf("it lacks %s", want)
+			}
+		}
+		if strings.Contains(saml, "sha1") || strings.Contains(saml, `ResponseID="null"`) {
+			t.Errorf("it is %s", saml)
+		}
+	})
+	t.Run("own rule: what is signed tells no part that was changed from one that was not", func(t *testing.T) {
+		for from, to := range map[string]string{oneRole: fiveRoles, "samlp:Success": "samlp:Sorry", "A9A5A": "RX9", "o=nhs": "o=nhs2"} {
+			if readSigned(strings.Replace(saml, from, to, 1), key.Public) == nil {
+				t.Errorf("%s may be %s", from, to)
+			}
+		}
+	})
+	t.Run("own rule: a refusal is signed too", func(t *testing.T) {
+		a.Ticket += "x"
+		_, no := legacyAsks(t, a, "/saml/RoleAssertion", "token")
+		if err := readSigned(no, key.Public); err != nil || strings.Contains(no, "Success") {
+			t.Errorf("%v in %s", err, no)
+		}
+	})
+}
+
+// readSigned says nil if all of text is signed by that key.
+func readSigned(text string, by crypto.PublicKey) error {
+	doc := etree.NewDocument()
+	if err := doc.ReadFromString(text); err != nil {
+		return err
+	}
+	in := doc.FindElement("//ds:X509Certificate")
+	if in == nil {
+		return errors.New("there is no certificate")
+	}
+	der, err := base64.StdEncoding.DecodeString(in.Text())
+	if err != nil {
+		return err
+	}
+	c, err := x509.ParseCertificate(der)
+	if err != nil {
+		return err
+	}
+	if k, ok := c.PublicKey.(*rsa.PublicKey); !ok || !k.Equal(by) {
+		return errors.New("it is another key's")
+	}
+	check := dsig.NewDefaultValidationContext(&dsig.MemoryX509CertificateStore{Roots: []*x509.Certificate{c}})
+	check.IdAttribute = "ResponseID"
+	signed, err := check.Validate(doc.Root())
+	if err != nil {
+		return err
+	}
+	if signed.Tag != "Response" {
+		return errors.New("not the whole is signed")
+	}
+	return nil
 }

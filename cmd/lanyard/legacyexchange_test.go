@@ -213,7 +213,7 @@ func TestSSORaces(t *testing.T) {
 	const races, atOnce = 500, 4
 	both, _, agent := legacyPair(t, map[string]string{"policy.begins_each": "0"})
 	first := agent("555000000118")
-	t.Run(fmt.Sprintf("F22: in %d races between an exchange and the session's end no token outlives it", races), func(t *testing.T) {
+	t.Run(fmt.Sprintf("P19: in %d races between an exchange and the session's end no token outlives it", races), func(t *testing.T) {
 		work, failed := make(chan int), make(chan string, races)
 		done := make(chan [2]int, atOnce)
 		for range atOnce {

@@ -88,8 +88,8 @@ var peers = []peer{
 	{source: "Okta, October 2024", attack: "what is too long is cut off, and what is left is another's", try: longNames},
 
 	// What is parsed.
-	{source: "goxmldsig CVE-2020-15216, CVE-2026-33487; crewjam/saml CVE-2020-27846, CVE-2022-41912; samlify CVE-2025-47949", attack: "the part that is signed is not the part that is read", later: "nothing here reads XML: the legacy gateway is not there yet"},
-	{source: "Casdoor CVE-2026-9093, CVE-2026-9096, CVE-2026-9098", attack: "an assertion of another time or for somebody else is taken", later: "there is no SAML and no legacy ticket yet; assertions of clients are tried at Zitadel CVE-2026-55669"},
+	{source: "goxmldsig CVE-2020-15216, CVE-2026-33487; crewjam/saml CVE-2020-27846, CVE-2022-41912; samlify CVE-2025-47949", attack: "the part that is signed is not the part that is read", try: wrappedMessages},
+	{source: "Casdoor CVE-2026-9093, CVE-2026-9096, CVE-2026-9098", attack: "an assertion of another time or for somebody else is taken", try: foreignTickets},
 	{source: "gosaml2 CVE-2023-26483; crewjam/saml CVE-2023-28119; go-jose CVE-2024-28180", attack: "what is small becomes large when it is unpacked", try: bombs},
 	{source: "go-jose CVE-2025-27144, CVE-2026-34986, GHSA-2c7c-3mj9-8fqh; golang-jwt CVE-2025-30204", attack: "a token takes its reader down", try: hardTokens},
 	{source: "mod_auth_openidc CVE-2025-3891", attack: "a request without a body takes the server down", try: oddBodies},
