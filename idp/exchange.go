@@ -228,7 +228,7 @@ func (gs *Grants) target(ctx context.Context, caller Client, audience string) (C
 func (c Client) takes(g Grant, p Person, now time.Time) error {
 	met := func(a ACR) bool { return a.MetBy(g.Method, g.Level) }
 	if g.Level < c.MinLevel || len(c.ACRAllowed) > 0 && !slices.ContainsFunc(c.ACRAllowed, met) ||
-		p.Admit(c) != nil || c.RequiresRole && len(p.Current(now)) == 0 {
+		p.Admit(c, now) != nil || c.RequiresRole && len(p.Current(now)) == 0 {
 		return ErrTarget
 	}
 	return nil

@@ -135,7 +135,7 @@ func (ls *Logins) meet(ctx context.Context, v *View) error {
 		return nil
 	}
 	v.Person = p
-	if err := p.Admit(v.Client); err != nil {
+	if err := p.Admit(v.Client, ls.Now()); err != nil {
 		v.Role = RoleChoice{Err: err}
 		return nil
 	}
@@ -165,7 +165,7 @@ func (ls *Logins) SignIn(ctx context.Context, l Login, request string, e authent
 	if !stands { // lost or gone while its room looked at it
 		return Session{}, "", ls.refused(ctx, event, authenticators.ErrSuspended)
 	}
-	if no := p.Admit(c); no != nil {
+	if no := p.Admit(c, ls.Now()); no != nil {
 		return Session{}, "", ls.refused(ctx, event, no)
 	}
 	if _, no := c.Issue(l.Wants, e.Method, e.Level); no != nil {

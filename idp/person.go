@@ -26,6 +26,7 @@ type Person struct {
 	IdentityAssurance int // 0 to 3
 	Profile           Profile
 	Robot             bool              // a program works with this profile
+	Until             Date              // the last day of that; empty is open
 	Professional      map[string]string // claim name to number: gmc_id, nmc_id, ...
 	Positions         []Position        // in the order of the registry
 	Memberships       []Membership      // of organisations, beside any position
@@ -103,8 +104,12 @@ func (p Person) Position(id string, now time.Time) (Position, bool) {
 }
 
 // Admit says whether p may use client c at all, whatever they proved: nil, or
-// the refusal that the person is told.
-func (p Person) Admit(c Client) error {
+// the refusal that the person is told. Who sees to a robot is never asked: after
+// its last day its profile is as good as closed.
+func (p Person) Admit(c Client, now time.Time) error {
+	if p.Until != "" && p.Until < DateOf(now) {
+		return ErrProfileClosed
+	}
 	switch p.Profile {
 	case Verified:
 		return nil

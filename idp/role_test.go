@@ -94,9 +94,19 @@ func TestAdmit(t *testing.T) {
 		{"own rule: a profile that nobody knows reaches none", "", finder, ErrProfileClosed},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
-			if err := (Person{Profile: tt.profile}).Admit(tt.client); !errors.Is(err, tt.want) {
+			if err := (Person{Profile: tt.profile}).Admit(tt.client, time.Now()); !errors.Is(err, tt.want) {
 				t.Errorf("Admit() = %v, want %v", err, tt.want)
 			}
 		})
 	}
+	t.Run("own rule: after its last day a robot reaches none", func(t *testing.T) {
+		robot := Person{Profile: Verified, Robot: true, Until: "2030-06-30"}
+		last := time.Date(2030, 6, 30, 22, 59, 59, 0, time.UTC) // in London it is an hour later
+		if err := robot.Admit(Client{}, last); err != nil {
+			t.Errorf("on the day: %v", err)
+		}
+		if err := robot.Admit(finder, last.Add(time.Second)); !errors.Is(err, ErrProfileClosed) {
+			t.Errorf("after it: %v", err)
+		}
+	})
 }

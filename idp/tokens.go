@@ -261,7 +261,7 @@ func (gs *Grants) person(ctx context.Context, g Grant) (Grant, Person, error) {
 		return Grant{}, Person{}, ErrToken
 	}
 	for _, c := range []Client{c, audience} {
-		if p.Admit(c) != nil || c.RequiresRole && len(p.Current(gs.Now())) == 0 {
+		if p.Admit(c, gs.Now()) != nil || c.RequiresRole && len(p.Current(gs.Now())) == 0 {
 			return Grant{}, Person{}, ErrToken
 		}
 	}

@@ -69,14 +69,14 @@ func runMeasure(ctx context.Context, args []string, out, errs io.Writer) error {
 	}
 	say := func(what string) { _, _ = fmt.Fprintln(errs, "..", what) }
 	if *only == "registry" {
-		r, err := measureRegistry(ctx, *people, say)
+		r, err := measureRegistry(ctx, *program, *people, say)
 		return errors.Join(err, r.write(out))
 	}
 	all, err := measure(ctx, *program, *agent, *only, *round, *again, say)
 	if err != nil {
 		return err
 	}
-	if all.Registry, err = measureRegistry(ctx, *people, say); err != nil {
+	if all.Registry, err = measureRegistry(ctx, *program, *people, say); err != nil {
 		return err
 	}
 	return all.write(out, *asJSON)

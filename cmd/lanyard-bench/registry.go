@@ -74,60 +74,75 @@ var folk = []string{
 				(ARRAY['son', 'ley', 'ton', 'well', 'ford', 'field', 'man', 'wick', 'by', 'ham', 'worth', 'er', 'stone', 'wood', 'land', 'bury', 'more', 'shaw', 'cote', 'dale'])[1 + i / 7 % 20] END,
 			'p' || i || '@trust.example', 3, CASE WHEN i % 100 = 0 THEN 'unverified' ELSE 'verified' END
 		FROM generate_series(1, $1::int) AS i`,
-	"INSERT INTO emails (key, uid) SELECT email_key(email), uid FROM people WHERE $1::int > 0",
-	"INSERT INTO used_uids (uid) SELECT uid FROM people WHERE $1::int > 0",
+	"INSERT INTO emails (key, uid) SELECT email_key(email), uid FROM people WHERE $1::int > 0 ON CONFLICT DO NOTHING",
+	"INSERT INTO used_uids (uid) SELECT uid FROM people WHERE $1::int > 0 ON CONFLICT DO NOTHING",
 	`INSERT INTO positions (id, uid, place, organisation, role_code, role_name, first_day, last_day)
 		SELECT 'P' || uid, uid, 0, 'T' || 1 + right(uid, 6)::int % 2000, 'S1:G1:R1', 'Nurse', '2024-01-01',
-			CASE WHEN right(uid, 2) = '07' THEN date '2025-01-01' END FROM people WHERE $1::int > 0`,
+			CASE WHEN right(uid, 2) = '07' THEN date '2025-01-01' END FROM people WHERE uid < '51' AND $1::int > 0`,
 	`INSERT INTO cards (issuer, serial, written, uid, place, series, state, ends_on)
 		SELECT 'A', 'AA' || uid, 'AA' || uid, uid, 0, 8 + right(uid, 1)::int % 2, CASE WHEN right(uid, 3) = '123' THEN 'blocked' ELSE 'active' END,
-			date '2030-01-01' + right(uid, 6)::int % 700 FROM people WHERE $1::int > 0`,
+			date '2030-01-01' + right(uid, 6)::int % 700 FROM people WHERE uid < '51' AND $1::int > 0`,
 	`INSERT INTO audit_events (server, seq, at, event, hash)
 		SELECT 'bench', n, timestamptz '2029-12-01' + n * interval '1 second', '{"server":"bench","seq":' || n || ',"at":"2029-12-01T00:00:00Z","kind":"sign_in_refused","request":"' ||
 			lpad(n::text, 26, '0') || '","subject":"5' || lpad((n % ($1::int / 10) * 10 + 10)::text, 11, '0') || '"}', '' FROM generate_series(1, $1::int / 5) AS n`,
 	`INSERT INTO audit_index (server, seq, at, reference, subject, actor)
-		SELECT server, seq, at, substr(lpad(md5(seq::text), 26, '0'), 1, 8), substring(event FROM '"subject":"([0-9]{12})"'), '' FROM audit_events WHERE $1::int > 0`,
+		SELECT server, seq, at, substr(lpad(md5(seq::text), 26, '0'), 1, 8), substring(event FROM '"subject":"([0-9]{12})"'), '' FROM audit_events WHERE server = 'bench' AND $1::int > 0`,
 	"SET session_replication_role = DEFAULT",
 	"ANALYZE",
 }
 
 // measureRegistry asks a registry of so many people what registration
 // authorities ask.
-func measureRegistry(ctx context.Context, people int, say func(string)) (registryFigures, error) {
+func measureRegistry(ctx context.Context, program string, people int, say func(string)) (registryFigures, error) {
 	f := registryFigures{People: people}
 	if people == 0 {
 		return f, nil
 	}
+	for _, measure := range []func() ([]registryFigure, error){
+		func() ([]registryFigure, error) { return askStore(ctx, people, say) },
+		func() ([]registryFigure, error) { return measureFaces(ctx, program, people, say) },
+	} {
+		asked, err := measure() // one after the other: they would be in each other's way
+		f.Asked = append(f.Asked, asked...)
+		if err != nil {
+			return f, err
+		}
+	}
+	return f, nil
+}
+
+// askStore asks the store itself.
+func askStore(ctx context.Context, people int, say func(string)) (asked []registryFigure, err error) {
 	say(fmt.Sprintf("making a registry of %d people", people))
 	p, err := servers.StartPostgres(ctx, false)
 	if err != nil {
-		return f, err
+		return asked, err
 	}
 	defer func() { _ = p.Stop() }()
 	url, err := p.Create(ctx, "registry", "")
 	if err != nil {
-		return f, err
+		return asked, err
 	}
 	if err := postgres.Migrate(ctx, url, slog.New(slog.DiscardHandler)); err != nil {
-		return f, err
+		return asked, err
 	}
 	if err := fillRegistry(ctx, url, people); err != nil {
-		return f, fmt.Errorf("fill the registry: %w", err)
+		return asked, fmt.Errorf("fill the registry: %w", err)
 	}
 	now := time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
 	s, err := postgres.Open(ctx, postgres.Config{URL: url, Now: func() time.Time { return now }})
 	if err != nil {
-		return f, err
+		return asked, err
 	}
 	defer s.Close()
 	for _, q := range questions(s, now, people) {
 		say(q.Question)
 		if err := q.take(ctx); err != nil {
-			return f, fmt.Errorf("%s: %w", q.Question, err)
+			return asked, fmt.Errorf("%s: %w", q.Question, err)
 		}
-		f.Asked = append(f.Asked, q.registryFigure)
+		asked = append(asked, q.registryFigure)
 	}
-	return f, nil
+	return asked, nil
 }
 
 func fillRegistry(ctx context.Context, url string, people int) error {

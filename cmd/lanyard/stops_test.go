@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -66,6 +67,43 @@ func TestTokensStop(t *testing.T) {
 			t.Logf("both servers refuse it after %s", time.Since(began).Round(time.Millisecond))
 			for _, s := range both {
 				s.refresh(t, "renews", tokens.said("refresh_token")).wantError(t, http.StatusBadRequest, "invalid_grant")
+			}
+		})
+	}
+}
+
+// TestCardStops takes a card from its person at one server, as the registration
+// authority does, and shows it to both. How long it takes is in the log: 5
+// seconds are promised.
+func TestCardStops(t *testing.T) {
+	t.Parallel()
+	both, _ := productionAt(t, pairIssuer, 2)
+	stop := aSteward(t, both[0], signedInAs(t, both[0], newPerson(t), manager).Token)
+	signsIn := func(s running) *person {
+		p := newPerson(t)
+		p.open(s.authorizeURL("renews", nil))
+		p.signIn(fiveRoles)
+		return p
+	}
+	for _, how := range [][2]string{{"suspend", "This card is suspended"}, {"revoke", "This card has been cancelled"}} {
+		t.Run("P8, S6: a card that the registration authority stops at one server opens nothing at the other: "+how[0], func(t *testing.T) {
+			stop.t = t
+			act, said := how[0], how[1]
+			_, tokens := both[1].renewable(t, both)
+			began := time.Now()
+			stop.call("POST", "/cards/"+card(fiveRoles)+"/"+act, m{"reason": "lost"}, 200)
+			for _, s := range []running{both[1], both[0]} {
+				until(t, "the card is refused", func() bool {
+					p := signsIn(s)
+					return p.answer() == nil && strings.Contains(p.text(), said)
+				})
+				until(t, "the token is refused", func() bool {
+					return s.userinfo(t, tokens.said("access_token")).status == http.StatusUnauthorized
+				})
+			}
+			t.Logf("both servers refuse it after %s", time.Since(began).Round(time.Millisecond))
+			if act == "suspend" {
+				stop.call("POST", "/cards/"+card(fiveRoles)+"/resume", m{"reason": "found"}, 200)
 			}
 		})
 	}

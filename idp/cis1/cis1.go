@@ -92,7 +92,7 @@ func (ss *Sessions) Begin(ctx context.Context, e authenticators.Evidence, d idp.
 	if err != nil {
 		return Opened{}, err
 	}
-	if no := p.Admit(idp.Client{}); no != nil {
+	if no := p.Admit(idp.Client{}, now); no != nil {
 		return Opened{}, ss.refused(ctx, event, no)
 	}
 	if e.Method != authenticators.LegacySmartcard || e.Level < authenticators.AAL3 {
@@ -157,7 +157,7 @@ func (ss *Sessions) Find(ctx context.Context, token string) (idp.Session, idp.Pe
 	if err != nil {
 		return idp.Session{}, idp.Person{}, err
 	}
-	if p.Admit(idp.Client{}) != nil {
+	if p.Admit(idp.Client{}, ss.Now()) != nil {
 		return idp.Session{}, idp.Person{}, idp.ErrToken
 	}
 	return s, p, nil

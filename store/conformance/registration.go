@@ -258,7 +258,7 @@ func (w registration) changesAll() {
 		t.Errorf("somebody else is %+v", now.People[dan].Person)
 	}
 	p, err := w.Person(t.Context(), ada)
-	if err != nil || !p.Robot || p.Profile != idp.Restricted || p.Holds["card:0101"] || p.Holds["passkey:k1"] || p.Positions[0].Organisation.Name != "Ward One" {
+	if err != nil || !p.Robot || p.Until != "2031-01-01" || p.Profile != idp.Restricted || p.Holds["card:0101"] || p.Holds["passkey:k1"] || p.Positions[0].Organisation.Name != "Ward One" {
 		t.Errorf("Person = %+v, %v", p, err)
 	}
 	if c, err := w.CardByCertificate(t.Context(), trustIssuer, "0101"); err != nil || c.State != smartcard.Revoked {

@@ -96,7 +96,7 @@ func readOrganisation(row pgx.Row) (o directory.Organisation, err error) {
 
 // keptColumns are all that is kept of a person, from people p.
 var keptColumns = columnsWith(", 'reason', coalesce(to_jsonb(s) ->> 'reason', '')") + `, p.mobile, p.ni_number,
-	coalesce(to_jsonb(p) ->> 'robot_until', ''), coalesce(to_jsonb(p) ->> 'merged_into', ''), (to_jsonb(p) ->> 'added_at')::timestamptz,
+	coalesce(to_jsonb(p) ->> 'merged_into', ''), (to_jsonb(p) ->> 'added_at')::timestamptz,
 	(SELECT json_agg(json_build_object('issuer', c.issuer, 'written', c.written, 'series', c.series, 'state', c.state,
 		'registered', c.registered, 'ends_on', coalesce(to_jsonb(c) ->> 'ends_on', ''), 'certificate', to_jsonb(c) ->> 'certificate',
 		'key', coalesce(to_jsonb(c) ->> 'key_hash', ''), 'added_at', to_jsonb(c) -> 'added_at', 'revoked_at', to_jsonb(c) -> 'revoked_at') ORDER BY c.place, c.serial)
@@ -113,7 +113,6 @@ func (s *Store) readKept(row pgx.Row) (registry.Person, error) {
 		kept   registry.Person
 		mobile string
 		sealed []byte
-		until  idp.Date
 		merged string
 		added  *time.Time
 		cards  []struct {
@@ -131,11 +130,11 @@ func (s *Store) readKept(row pgx.Row) (registry.Person, error) {
 		}
 		held []heldRow
 	)
-	if err := row.Scan(append(r.into(), &mobile, &sealed, &until, &merged, &added, &cards, &held)...); err != nil {
+	if err := row.Scan(append(r.into(), &mobile, &sealed, &merged, &added, &cards, &held)...); err != nil {
 		return kept, err
 	}
 	p := r.document()
-	p.Mobile, p.Robot.Until, p.MergedInto = mobile, until, merged
+	p.Mobile, p.MergedInto = mobile, merged
 	kept.AddedAt, kept.Issuers, kept.Issued = zero(added), map[string]string{}, map[string]registry.Issued{}
 	for _, c := range cards {
 		kept.Issuers[c.Written] = c.Issuer

@@ -37,7 +37,7 @@ func columnsWith(more string) string {
 		SELECT kind || ':' || id AS called, state = 'active' AS usable FROM authenticators WHERE uid = p.uid
 		UNION ALL
 		SELECT 'card:' || serial, bool_or(state = 'active') FROM cards WHERE uid = p.uid AND registered GROUP BY serial) AS held),
-	coalesce(to_jsonb(p) ->> 'robot_owner', '')`
+	coalesce(to_jsonb(p) ->> 'robot_owner', ''), coalesce(to_jsonb(p) ->> 'robot_until', '')`
 }
 
 // personRow is what personColumns are read into.
@@ -82,7 +82,7 @@ type coded struct {
 func (r *personRow) into() []any {
 	p, n := &r.person, &r.person.Name
 	return []any{&p.UID, &n.Title, &n.Given, &n.Middle, &n.Family, &n.Display, &p.Email, &p.IdentityAssurance, &p.Profile,
-		&r.professional, &r.positions, &r.memberships, &r.signedOut, &r.holds, &p.Robot.Owner}
+		&r.professional, &r.positions, &r.memberships, &r.signedOut, &r.holds, &p.Robot.Owner, &p.Robot.Until}
 }
 
 // idp returns the person as the rules know them.

@@ -37,6 +37,7 @@ func (p Person) IDP(orgs map[string]idp.Organisation) idp.Person {
 		IdentityAssurance: p.IdentityAssurance,
 		Profile:           p.Profile,
 		Robot:             p.Robot.Owner != "",
+		Until:             p.Robot.Until,
 		Professional:      p.Professional.claims(),
 	}
 	for _, pos := range p.Positions {
