@@ -77,6 +77,9 @@ func (s *Server) Routes() http.Handler {
 		if s.Account != nil {
 			s.Account(card)
 		}
+		if s.Apply != nil {
+			s.Apply(card)
+		}
 		if s.Enrol != nil {
 			s.Enrol(card)
 		}

@@ -154,6 +154,11 @@ func accountSamples(s *Site, lang string) []sample {
 		{"ra-stranger", "ra", RA{Page: page, Title: "Not yours", Message: problem("RA-02"), Intro: "Ask."}},
 		{"ra-form", "ra-form", aDeskForm(page, nil)},
 		{"ra-form-problem", "ra-form", aDeskForm(page, problem("RA-05"))},
+		{"apply", "apply", Apply{Page: aPage()}},
+		{"apply-problem", "apply", Apply{Page: aPage(), Problem: problem("RA-57")}},
+		{"apply-details", "apply-details", anApplication(nil)},
+		{"apply-details-problem", "apply-details", anApplication([]FieldProblem{{"f-name-given", "Given name: enter it"}})},
+		{"apply-done", "apply-done", aPage()},
 		{"enrol", "enrol", Enrol{Page: aPage()}},
 		{"enrol-problem", "enrol", Enrol{Page: aPage(), Problem: problem("RA-39")}},
 		{"enrol-key", "enrol-key", EnrolKey{Page: aPage(), Display: "Dr Asha <Smith>", UID: "555000000101", Inviter: "Grace Mensah", Until: "14:05"}},
@@ -202,4 +207,14 @@ func aDeskForm(page Page, problem *Message) RAForm {
 		f.Again, f.Problems = &Link{"/ra/again", "Sign in again"}, append(f.Problems, FieldProblem{Text: "All of it"})
 	}
 	return f
+}
+
+// anApplication is the page on which somebody applies for a care identity.
+func anApplication(problems []FieldProblem) ApplyDetails {
+	given := FormField{ID: "f-name-given", Name: "name.given", Label: "Given name", As: "text", Width: "20", Value: "Ann <b>"}
+	if len(problems) > 0 {
+		given.Problem = problems[0].Text
+	}
+	return ApplyDetails{Page: aPage(), Organisation: "Riverside <Surgery>", Email: "ann@example.org", Problems: problems, Fields: []ApplyField{
+		{given, "given-name"}, {FormField{ID: "f-born", Name: "born", Label: "Date of birth", Hint: "As in your passport", As: "date", Width: "10"}, "bday"}}}
 }

@@ -16,7 +16,7 @@ import (
 var code = regexp.MustCompile(`^([A-Z]{2,3}-\d\d)\.(heading|text|action)$`)
 
 // used are the keys that templates build at run time, or that handlers name.
-var used = regexp.MustCompile(`^(way\.[a-z]+\.(label|hint)|(day|second|minute|try|role)\.(one|other)|link\.[a-z]+|held\.[a-z]+|done\.[a-z]+|mail\.[a-z.]+|ra\.[A-Za-z0-9_.-]+|ways\.why\.[a-z]+|account\.(add|confirm)\.[a-z.]+|account\.application|signedout\.back|desk\.[a-z_]+|month\.[0-9]+|application\.unnamed|language\.name)$`)
+var used = regexp.MustCompile(`^(way\.[a-z]+\.(label|hint)|(day|second|minute|try|role)\.(one|other)|link\.[a-z]+|held\.[a-z]+|done\.[a-z]+|mail\.[a-z.]+|ra\.[A-Za-z0-9_.-]+|apply\.field\.[a-z_.]+|ways\.why\.[a-z]+|account\.(add|confirm)\.[a-z.]+|account\.application|signedout\.back|desk\.[a-z_]+|month\.[0-9]+|application\.unnamed|language\.name)$`)
 
 // called finds the keys that templates name outright.
 var called = regexp.MustCompile(`\btext "([^"]+)"`)

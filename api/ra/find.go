@@ -44,12 +44,13 @@ func (p *Pages) home(v visit) error {
 		page.Body = append(page.Body, sec)
 	}
 	lists := web.Section{ID: "lists", Heading: p.say(v, "ra.lists.heading")}
+	lists.Links = []web.Act{{Href: applicantsPath, Label: p.say(v, "ra.applicants")}}
 	for _, l := range registry.Lists {
 		lists.Links = append(lists.Links, web.Act{Href: "/ra/lists/" + string(l), Label: p.say(v, "ra.list."+string(l))})
 	}
 	page.Body = append(page.Body, lists)
 	rs := p.asking(v)
-	if acts := slices.Concat(rs.act(registry.PersonAdded, ""), rs.act(registry.RobotAdded, ""), rs.act(registry.OrganisationAdded, "")); len(acts) > 0 {
+	if acts := slices.Concat(rs.act(registry.ApplicantInvited, ""), rs.act(registry.PersonAdded, ""), rs.act(registry.RobotAdded, ""), rs.act(registry.OrganisationAdded, "")); len(acts) > 0 {
 		page.Groups = append(page.Groups, web.Group{ID: "acts-add", Heading: p.say(v, "ra.acts.add"), Acts: acts})
 	}
 	page.Groups = append(page.Groups, p.holds(v))

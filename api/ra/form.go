@@ -229,6 +229,8 @@ func (p *Pages) belongs(a asked, done registry.Done) string {
 	switch a.kind {
 	case registry.SeriesRuleSet, registry.AgentRuleSet:
 		return "/ra/policy"
+	case registry.ApplicantInvited, registry.ApplicantRefused:
+		return applicantsPath
 	case registry.OrganisationAdded, registry.OrganisationChanged, registry.OrganisationClosed, registry.OrganisationsMerged:
 		return "/ra/organisations/" + url.PathEscape(a.values.Get("code"))
 	case registry.PositionsMoved:

@@ -259,7 +259,7 @@ func (p *Pages) checkBody(v visit, a asked, s subject, preview registry.Preview)
 	}
 	changes := web.Section{ID: "changes", Heading: p.say(v, "ra.check.changes"), None: p.say(v, "ra.check.nothing"), Table: p.differences(v, preview.Differences, s.records)}
 	switch a.kind {
-	case idp.SessionEnded, idp.SignedOutAll, registry.LockLifted, registry.AuthenticatorCode:
+	case idp.SessionEnded, idp.SignedOutAll, registry.LockLifted, registry.AuthenticatorCode, registry.ApplicantInvited, registry.ApplicantRefused:
 		changes.Table, changes.None = nil, p.say(v, "ra.effect."+string(a.kind)) // nothing in the registry is different
 	}
 	return append(body, changes)

@@ -153,6 +153,10 @@ var forms = []form{
 	{kind: idp.SessionEnded, fields: append(to("uid", "sid"), why), short: true, stops: true},
 	{kind: idp.SignedOutAll, fields: append(to("uid"), why), short: true, stops: true},
 
+	{kind: registry.ApplicantInvited, fields: []field{{name: "email"}, organ, why}, stand: map[string]string{"email": "a@example.org", "organisation": anyOwn}},
+	{kind: registry.ApplicantAccepted, fields: append(to("applicant"), identity(registry.InPerson, registry.ByVideo, registry.Vouched)...), stand: standIdentity},
+	{kind: registry.ApplicantRefused, fields: append(to("applicant"), why), short: true, stops: true},
+
 	{kind: registry.OrganisationAdded, fields: []field{{name: "code", width: "10"}, {name: "name"}, {name: "parent", width: "10", list: "organisations"}},
 		stand: map[string]string{"code": "ZZ99999", "name": "A", "parent": anyOwn}},
 	{kind: registry.OrganisationChanged, fields: append(to("code"), field{name: "name"}, field{name: "parent", width: "10", list: "organisations"}, why),

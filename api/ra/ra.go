@@ -65,6 +65,8 @@ func (p *Pages) Mount(r, files chi.Router) {
 	get("/ra/organisations", p.organisations)
 	get("/ra/organisations/{code}", p.organisation)
 	get("/ra/policy", p.policy)
+	get(applicantsPath, p.applicants)
+	get(applicantsPath+"/{id}", p.applicant)
 	get("/ra/requests", p.requests)
 	get("/ra/requests/{id}", p.request)
 	post("/ra/requests/{id}", p.decide)

@@ -1,6 +1,7 @@
 package ra
 
 import (
+	"cmp"
 	"net/url"
 	"strconv"
 	"strings"
@@ -18,6 +19,7 @@ type subject struct {
 	position     *directory.Position
 	card         *directory.Card
 	organisation *directory.Organisation
+	applicant    *registry.Applicant
 }
 
 // subject finds what a form is of. What is not there is left out: the service
@@ -41,6 +43,10 @@ func (p *Pages) subject(v visit, a asked) (subject, error) {
 	if position != "" {
 		t.Positions = []string{position}
 	}
+	id := a.values.Get("applicant")
+	if id != "" {
+		t.Applicants = []string{id}
+	}
 	r, err := p.Service.Keeper.Records(v.Context(), t)
 	if err != nil {
 		return subject{}, err
@@ -48,7 +54,7 @@ func (p *Pages) subject(v visit, a asked) (subject, error) {
 	if err := p.addOrganisations(v, &r); err != nil {
 		return subject{}, err
 	}
-	s := subject{records: r, person: r.People[uid], organisation: r.Organisations[code]}
+	s := subject{records: r, person: r.People[uid], organisation: r.Organisations[code], applicant: r.Applicants[id]}
 	for _, person := range r.People {
 		s.find(person, position, serial)
 	}
@@ -98,6 +104,10 @@ func (s subject) page(a asked) string {
 		return "/ra/organisations/" + url.PathEscape(s.organisation.Code)
 	case a.kind == registry.SeriesRuleSet || a.kind == registry.AgentRuleSet:
 		return "/ra/policy"
+	case s.applicant != nil:
+		return applicantsPath + "/" + url.PathEscape(s.applicant.ID)
+	case a.kind == registry.ApplicantInvited:
+		return applicantsPath
 	case a.belongsToOrganisation():
 		return "/ra/organisations"
 	}
@@ -110,6 +120,9 @@ func (p *Pages) subjectFacts(v visit, s subject, a asked) []web.Fact {
 	add := func(key, value string) { facts = append(facts, web.Fact{Name: p.say(v, key), Value: value}) }
 	if s.person != nil {
 		facts = append(facts, web.Fact{Name: p.say(v, "ra.head.person"), Value: display(s.person.Person) + ", " + s.person.UID, Href: s.page(a)})
+	}
+	if s.applicant != nil {
+		add("ra.applicant", cmp.Or(s.applicant.Said.Name.Display, s.applicant.Email)+", "+s.applicant.Email)
 	}
 	if s.position != nil {
 		add("ra.head.position", roleName(s.position.RoleName, s.position.RoleCode)+", "+organisationName(s.records, s.position.Organisation))

@@ -24,6 +24,7 @@ const (
 	organisations = "Organisations"
 	requests      = "Requests"
 	worklists     = "Worklists"
+	invited       = "Applicants"
 	rules         = "Policy"
 	applications  = "Applications"
 	config        = "Configuration"
@@ -39,6 +40,7 @@ var parts = map[string]string{
 	signedIn:      "What people are signed in to.",
 	organisations: "Where people work.",
 	requests:      "Changes that wait for a second person.",
+	invited:       "People who were invited to apply for a care identity.",
 	worklists:     "Lists of people about whom something is to be done.",
 	rules:         "Which cards and agents may be used, and until when.",
 	applications:  "The applications that people sign in to.",
@@ -68,6 +70,12 @@ func routes() []route {
 		list[idp.Event]("/people/{uid}/events", "listEvents", people, "Show what happened to a person or by them, the newest first.", []string{"after", "limit"}, (*API).events),
 		asks[registry.AddRobot](post, "/robots", "addRobot", people, "Add a profile that a program works with.").creates("/people/"),
 		alters("/robots/{uid}", "changeRobot", people, "Change a robot's owner, name or end.", (*API).wasRobot),
+
+		list[applicant]("/applicants", "listApplicants", invited, "List who was invited to apply for a care identity and is not decided on.", []string{"at", "after", "limit"}, (*API).applicants),
+		asks[registry.InviteApplicant](post, "/applicants", "inviteApplicant", invited, "Invite somebody to apply. The code by which they do goes to their address alone.").creates("/applicants/"),
+		{method: get, path: "/applicants/{applicant}", id: "showApplicant", tag: invited, does: "Show an applicant.", answer: applicant{}, run: (*API).oneApplicant},
+		asks[registry.AcceptApplicant](post, "/applicants/{applicant}/accept", "acceptApplicant", invited, "Make an applicant whose identity was checked a verified person. Their uid is chosen for them."),
+		asks[registry.RefuseApplicant](post, "/applicants/{applicant}/refuse", "refuseApplicant", invited, "Refuse an applicant, or take an invitation back."),
 
 		asks[registry.AssignPosition](post, "/positions", "assignPosition", positions, "Give a position to one person or many.").creates(""),
 		alters("/positions/{position}", "changePosition", positions, "Change what a position says.", (*API).wasPosition),

@@ -36,6 +36,8 @@ type administration struct {
 	certifies rules.CardAuthority // issues the certificates of cards; nil: none are
 	trusts    rules.CardTrust     // judges those of other authorities
 
+	address string // of the service, for mails
+
 	// The whole directory, and everything that is registered of applications.
 	whole    func(context.Context) (directory.Document, error)
 	everyone func(context.Context) ([]idp.Client, error)
@@ -44,7 +46,7 @@ type administration struct {
 // registryService is what all faces of the registration authority call.
 func (a administration) registryService(store registry, live *redis.Store, accounts *idp.Accounts) *rules.Service {
 	return &rules.Service{Keeper: store, Finder: store, Own: live, Sessions: live, Limits: live, Managing: store, Policy: a.approvals, Now: accounts.Now,
-		CardAuthority: a.certifies, CardTrust: a.trusts}
+		Address: a.address, CardAuthority: a.certifies, CardTrust: a.trusts}
 }
 
 // mountPages returns what puts the pages of the registration authority on

@@ -209,6 +209,7 @@ func TestAdministration(t *testing.T) {
 		p.t = t
 		everyPerson(p, s, why, day)
 		everyCard(p, s, why, day)
+		everyApplicant(p, s)
 		everyOrganisation(p, why, day)
 		everyRequest(p, s)
 		everySetting(p, why)

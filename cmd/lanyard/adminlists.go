@@ -92,6 +92,33 @@ func organisationGroup() *cobra.Command {
 	return cmd
 }
 
+// applicantGroup are the commands about people who apply for a care identity.
+func applicantGroup() *cobra.Command {
+	cmd := &cobra.Command{Use: "applicant", Short: "People who were invited to apply for a care identity"}
+	r := onRemote(cmd)
+	show := &cobra.Command{
+		Use: "show ID", Short: "Show an applicant", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var a map[string]any
+			if err := r.get(cmd.Context(), "/applicants/"+url.PathEscape(args[0]), nil, &a); err != nil {
+				return err
+			}
+			return writeJSON(cmd.OutOrStdout(), a)
+		},
+	}
+	cmd.AddCommand(r.show("list", "List who is not decided on", "/applicants", []string{"id", "state", "email", "organisation", "invited_by", "invited_at", "until"}, "at"), show)
+	confirmed := option{"confirmed", "confirmed", truth, "those who are alike are other people", false}
+	for _, a := range []act{
+		{"invite", "Invite somebody to apply; the code goes to their address alone", http.MethodPost, "/applicants", []option{{"email", "email", words, "their `address`", true},
+			{"organisation", "organisation", words, "`code` of the organisation", true}, confirmed, reasonOption(false)}, ""},
+		{"accept ID", "Make an applicant whose identity was checked a verified person", http.MethodPost, "/applicants/{}/accept", with(checkOptions, []option{confirmed}), ""},
+		{"refuse ID", "Refuse an applicant, or take an invitation back", http.MethodPost, "/applicants/{}/refuse", []option{reasonOption(true)}, ""},
+	} {
+		cmd.AddCommand(a.command(r))
+	}
+	return cmd
+}
+
 // requestGroup are the commands about what waits for a second person.
 func requestGroup() *cobra.Command {
 	cmd := &cobra.Command{Use: "request", Short: "Changes that wait for a second person"}

@@ -37,6 +37,7 @@ cmd/lanyard-agent/internal/prompt     -> + x/sys x/term
 cmd/lanyard-agent/internal/settings   -> cmd/lanyard-agent/internal/desk + x/sys
 api                                   -> api/ops authenticators authenticators/federated authenticators/passkey authenticators/smartcard authenticators/totp idp idp/registry web + chi ulid x/time
 api/account                           -> api authenticators authenticators/passkey authenticators/totp idp web + chi
+api/apply                             -> api idp idp/registry web + chi
 api/cis1                              -> api authenticators authenticators/smartcard idp idp/cis1 web + chi etree goxmldsig
 api/desk                              -> api authenticators authenticators/smartcard authenticators/smartcard/challenge idp web + chi go-jose
 api/dev                               -> api authenticators authenticators/smartcard authenticators/smartcard/cardca authenticators/smartcard/virtualagent authenticators/smartcard/virtualcard idp idp/registry/directory web + chi

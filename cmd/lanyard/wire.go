@@ -13,6 +13,7 @@ import (
 
 	"github.com/lanyard-id/lanyard/api"
 	"github.com/lanyard-id/lanyard/api/account"
+	"github.com/lanyard-id/lanyard/api/apply"
 	"github.com/lanyard-id/lanyard/api/desk"
 	"github.com/lanyard-id/lanyard/api/enrol"
 	"github.com/lanyard-id/lanyard/api/ops"
@@ -130,7 +131,7 @@ func wire(p parts) (*service, error) {
 		return nil, err
 	}
 
-	p.trusts = cardJudge{room}
+	p.trusts, p.address = cardJudge{room}, origin(p.issuer)
 
 	open, err := p.openRooms(room, live)
 	if err != nil {
@@ -174,6 +175,7 @@ func wire(p parts) (*service, error) {
 	if p.issuing != nil {
 		pages.Cards = http.StripPrefix(cardPath, p.issuing.authority.Handler())
 	}
+	pages.Apply = apply.New(apply.Config{Server: pages, Rules: &rules.Applying{Keeper: p.registry, Limits: live, Now: p.now}, Now: p.now}).Mount
 	pages.Registration = p.mountPages(pages, p.registry, live, accounts)
 	pages.Registry = p.mountAdministration(pages, live, grants, accounts)
 	protocol, err := provider.New(provider.Config{

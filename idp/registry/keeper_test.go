@@ -49,7 +49,7 @@ func aWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{at: noon, managing: map[Name]bool{}, used: map[string]bool{}}
 	w.records = Records{People: map[string]*Person{}, Organisations: map[string]*directory.Organisation{},
-		Clients: map[string]*directory.Client{}, Requests: map[string]*Request{},
+		Clients: map[string]*directory.Client{}, Requests: map[string]*Request{}, Applicants: map[string]*Applicant{},
 		Policy: &directory.Policy{WarnDays: []int{30}}}
 	for _, o := range []directory.Organisation{
 		{Code: "HOM", Name: "Home"}, {Code: "TOP", Name: "Top"}, {Code: "MID", Name: "Middle", Parent: "TOP"},
@@ -147,6 +147,7 @@ func (w *world) Change(_ context.Context, t Touch, decide func(*Records) (idp.Ac
 	maps.Copy(w.records.Organisations, r.Organisations)
 	maps.Copy(w.records.Clients, r.Clients)
 	maps.Copy(w.records.Requests, r.Requests)
+	maps.Copy(w.records.Applicants, r.Applicants)
 	if r.Policy != nil {
 		w.records.Policy = r.Policy
 	}
@@ -167,8 +168,14 @@ func (w *world) Records(_ context.Context, t Touch) (Records, error) {
 func (w *world) read(t Touch) Records {
 	all := w.records.clone()
 	r := Records{People: map[string]*Person{}, Organisations: map[string]*directory.Organisation{},
-		Clients: map[string]*directory.Client{}, Requests: map[string]*Request{}, Managed: map[Name]bool{}}
+		Clients: map[string]*directory.Client{}, Requests: map[string]*Request{}, Applicants: map[string]*Applicant{}, Managed: map[Name]bool{}}
 	codes := append(slices.Clone(t.Organisations), t.At)
+	for id, a := range all.Applicants {
+		if slices.Contains(t.Applicants, id) || t.Invitation != "" && a.Hash == t.Invitation {
+			r.Applicants[id] = a
+			codes = append(codes, a.At)
+		}
+	}
 	for uid, p := range all.People {
 		named := slices.Contains(t.People, uid) || slices.ContainsFunc(p.Positions, func(pos directory.Position) bool {
 			return slices.Contains(t.Positions, pos.ID) || t.At != "" && pos.Organisation == t.At
@@ -298,6 +305,9 @@ func (*world) Worklist(context.Context, List, Query, time.Time) ([]Found, string
 	return nil, "", nil
 }
 func (*world) Waiting(context.Context, Query, time.Time) ([]Request, string, error) {
+	return nil, "", nil
+}
+func (*world) Applicants(context.Context, Query, time.Time) ([]Applicant, string, error) {
 	return nil, "", nil
 }
 func (*world) EventsOf(context.Context, string, Query) ([]idp.Event, string, error) {

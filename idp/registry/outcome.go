@@ -45,6 +45,13 @@ const (
 	ClientChanged       Kind = "client_changed"
 	ClientRemoved       Kind = "client_removed"
 	DocumentApplied     Kind = "document_applied"
+	ApplicantInvited    Kind = "applicant_invited"
+	ApplicantAccepted   Kind = "applicant_accepted"
+	ApplicantRefused    Kind = "applicant_refused"
+
+	// ApplicantApplied is what somebody does who was invited: they have no right
+	// to anything, and need none.
+	ApplicantApplied Kind = "applicant_applied"
 
 	// What becomes of a request that needs a second person; when it is approved
 	// the journal has the change itself, with its approver.

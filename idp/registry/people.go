@@ -185,13 +185,26 @@ func (d Details) put(p *Person) {
 	p.Email, p.Mobile, p.NINumber = d.Email, d.Mobile, d.NINumber
 }
 
+// likeApplicant finds who could be an applicant.
+func (s *Service) likeApplicant(ctx context.Context, id string) ([]Found, error) {
+	r, err := s.Keeper.Records(ctx, Touch{Applicants: []string{id}})
+	if err != nil {
+		return nil, fmt.Errorf("applicant %s: %w", id, err)
+	}
+	a := r.Applicants[id]
+	if a == nil || a.State != HasApplied {
+		return nil, nil // who may not be told so is told that first
+	}
+	return s.alike(ctx, a.details())
+}
+
 // alike finds who could be the person that somebody is about to add: who has the
-// e-mail, or the name.
-func (s *Service) alike(ctx context.Context, ch AddPerson) ([]Found, error) {
+// e-mail, the National Insurance number, or the name.
+func (s *Service) alike(ctx context.Context, ch Details) ([]Found, error) {
 	const few = 5
 	var alike []Found
 	for _, text := range []string{ch.Email, ch.Name.Given + " " + ch.Name.Family} {
-		if text == "" {
+		if strings.TrimSpace(text) == "" {
 			continue
 		}
 		found, _, err := s.Finder.FindPeople(ctx, Query{Text: text, Most: few})

@@ -67,6 +67,7 @@ var (
 	agents    = []Authority{Manager, Advanced, Agent}
 	assigners = []Authority{Manager, Advanced, Agent, Sponsor}
 	checkers  = []Authority{Manager, Advanced, Agent, IDChecker}
+	inviters  = []Authority{Manager, Advanced, Agent, IDChecker, Sponsor}
 	cardStaff = []Authority{Manager, Advanced, Agent, CardAdmin}
 )
 
@@ -111,6 +112,10 @@ var rules = []rule{
 
 	{idp.SessionEnded, agents, there, false},
 	{idp.SignedOutAll, agents, there, false},
+
+	{ApplicantInvited, inviters, there, false},
+	{ApplicantAccepted, checkers, there, true},
+	{ApplicantRefused, inviters, there, false},
 
 	{SeriesRuleSet, managers, home, true},
 	{AgentRuleSet, managers, home, true},

@@ -25,6 +25,10 @@ type Finder interface {
 	// Waiting returns what waits for a second person, the oldest first.
 	Waiting(ctx context.Context, q Query, now time.Time) ([]Request, string, error)
 
+	// Applicants returns who was invited to apply for a care identity and is
+	// not decided on, the oldest invitation first.
+	Applicants(ctx context.Context, q Query, now time.Time) ([]Applicant, string, error)
+
 	// EventsOf returns what happened to or by the person called uid, the newest
 	// first: refusals, and what was changed. What every sign-in leaves is not
 	// among them.

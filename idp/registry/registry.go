@@ -79,6 +79,7 @@ type Case struct {
 	Alike    []Found       // who is like the person to be added
 	Below    []string      // codes of the organisations below one that is closed
 	Managed  map[Name]bool // what documents manage
+	Address  string        // of the service, where mails say where to go
 	Shown    Certificate   // of a request for a certificate its key alone
 
 	Event idp.Event // that the journal gets
@@ -99,6 +100,8 @@ type Touch struct {
 	Positions     []string // ids: their people are read
 	At            string   // everybody with a position at the organisation of that code
 	Requests      []string // ids of requests that wait for a second person
+	Applicants    []string // ids
+	Invitation    string   // the hash of the code of an applicant, who is read
 	Policy        bool
 }
 
@@ -109,7 +112,8 @@ type Records struct {
 	Organisations map[string]*directory.Organisation
 	Clients       map[string]*directory.Client
 	Requests      map[string]*Request
-	Policy        *directory.Policy // nil if it was not asked for
+	Applicants    map[string]*Applicant // the organisations that invited them are read too
+	Policy        *directory.Policy     // nil if it was not asked for
 
 	// Today is the day of the change; the service sets it.
 	Today idp.Date

@@ -39,7 +39,8 @@ var kinds = map[Kind]func([]byte) (Change, error){
 	idp.SessionEnded: read[EndSession], idp.SignedOutAll: read[EndSessions],
 	SeriesRuleSet: read[SetSeriesRule], AgentRuleSet: read[SetAgentRule],
 	ClientAdded: read[AddClient], ClientChanged: read[ChangeClient], ClientRemoved: read[RemoveClient],
-	DocumentApplied: read[ApplyDocument],
+	DocumentApplied:  read[ApplyDocument],
+	ApplicantInvited: read[InviteApplicant], ApplicantAccepted: read[AcceptApplicant], ApplicantRefused: read[RefuseApplicant],
 }
 
 func read[C Change](text []byte) (Change, error) {
@@ -231,7 +232,7 @@ func (c *Case) decline(r *Records, a Actor, ch Change, q *Request) error {
 func (r *Records) clone() Records {
 	c := Records{
 		Today: r.Today, People: map[string]*Person{}, Organisations: map[string]*directory.Organisation{}, Clients: map[string]*directory.Client{},
-		Requests: map[string]*Request{}, Managed: map[Name]bool{},
+		Requests: map[string]*Request{}, Applicants: map[string]*Applicant{}, Managed: map[Name]bool{},
 	}
 	for uid, p := range r.People {
 		copied := *p
@@ -249,6 +250,10 @@ func (r *Records) clone() Records {
 	for id, q := range r.Requests {
 		copied := *q
 		c.Requests[id] = &copied
+	}
+	for id, a := range r.Applicants {
+		copied := *a
+		c.Applicants[id] = &copied
 	}
 	if r.Policy != nil {
 		policy := directory.Document{Policy: *r.Policy}.Clone().Policy

@@ -26,6 +26,7 @@ type Service struct {
 	Policy   Approvals
 	Now      func() time.Time
 	NewID    func() string // 12 digits; nil: NewNumber
+	Address  string        // where people reach the service, for mails
 
 	CardAuthority CardAuthority // nil: this service issues no certificates
 	CardTrust     CardTrust     // nil: nobody judges those of others
@@ -231,7 +232,7 @@ func (s *Service) AdmitToAll(a Actor) error {
 // about begins a case: it checks the form of the change, and finds what only
 // other stores know.
 func (s *Service) about(ctx context.Context, a Actor, ch Change) (Case, error) {
-	c := Case{Actor: a, Now: s.Now(), Policy: s.Policy, NewID: s.NewID}
+	c := Case{Actor: a, Now: s.Now(), Policy: s.Policy, NewID: s.NewID, Address: s.Address}
 	if c.NewID == nil {
 		c.NewID = NewNumber
 	}
@@ -250,7 +251,11 @@ func (s *Service) about(ctx context.Context, a Actor, ch Change) (Case, error) {
 	}
 	switch ch := ch.(type) {
 	case AddPerson:
-		c.Alike, err = s.alike(ctx, ch)
+		c.Alike, err = s.alike(ctx, ch.Details)
+	case InviteApplicant:
+		c.Alike, err = s.alike(ctx, Details{Email: ch.Email})
+	case AcceptApplicant:
+		c.Alike, err = s.likeApplicant(ctx, ch.Applicant)
 	case CloseOrganisation:
 		c.Below, err = s.below(ctx, ch.Code)
 	case MergeOrganisations:

@@ -51,6 +51,9 @@ authenticator_invited  * M V
 lock_lifted            * M V A L
 session_ended            M V A
 signed_out_everywhere    M V A
+applicant_invited        M V A S I
+applicant_accepted     * M V A I
+applicant_refused        M V A S I
 series_rule_set        * H
 agent_rule_set         * H
 client_added           * H
@@ -128,6 +131,7 @@ func (s stage) changes() []Change {
 		CloseOrganisation{Code: s.code, On: tomorrow, Reason: words},
 		MergeOrganisations{Code: s.code, Successor: "SIB", On: tomorrow, Reason: words},
 		MovePositions{From: s.code, To: "SIB", UIDs: []string{s.uid}, Reason: words},
+		InviteApplicant{Email: "new@example.org", Organisation: s.code, Confirmed: true}, AcceptApplicant{"100", check, true}, RefuseApplicant{"100", words},
 		SetSeriesRule{Series: 4}, SetAgentRule{Product: "agent", Below: "1.0"}, AddClient{client}, ChangeClient{Client: old}, RemoveClient{"old", words},
 		ApplyDocument{Document: directory.Document{Organisations: []directory.Organisation{{Code: "DOC", Name: "Documented"}}}},
 	}
@@ -183,6 +187,8 @@ func stageFor(t *testing.T, a Authority, from, target, code string) (stage, stri
 	s.position, s.card = p.Positions[len(p.Positions)-1].ID, p.Cards[0].Serial
 	s.other = w.add(nil, work("", code))
 	w.sessions = []idp.OwnSession{{Session: idp.Session{ID: "sid" + s.uid, Key: "key", Subject: s.uid}}}
+	w.records.Applicants["100"] = &Applicant{ID: "100", State: HasApplied, Hash: "h", At: code, Email: "a@example.org", Until: noon.AddDate(0, 1, 0),
+		Said: Said{Name: PersonName{Given: "Ann", Family: "Other"}, Born: "1990-01-01", NINumber: "AB123456C"}}
 	w.records.Clients["old"] = &directory.Client{ID: "old", AuthMethod: idp.NoAuth, Grants: []string{"authorization_code"}}
 	return s, actor
 }
@@ -198,7 +204,8 @@ func concerns(ch Change) (person, sibling bool) {
 		sibling = true
 	}
 	switch ch.Kind() {
-	case OrganisationAdded, OrganisationChanged, OrganisationClosed, OrganisationsMerged, SeriesRuleSet, AgentRuleSet,
+	case ApplicantInvited, ApplicantAccepted, ApplicantRefused,
+		OrganisationAdded, OrganisationChanged, OrganisationClosed, OrganisationsMerged, SeriesRuleSet, AgentRuleSet,
 		ClientAdded, ClientChanged, ClientRemoved, DocumentApplied:
 		return false, sibling
 	}

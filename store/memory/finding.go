@@ -132,6 +132,21 @@ func (s *Store) Waiting(_ context.Context, q registry.Query, now time.Time) ([]r
 	return all, cursor, nil
 }
 
+// Applicants implements registry.Finder.
+func (s *Store) Applicants(_ context.Context, q registry.Query, now time.Time) ([]registry.Applicant, string, error) {
+	codes := belowOrAll(s.Document(), q.At)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var hits []hit[registry.Applicant]
+	for _, a := range s.invited {
+		if (a.State == registry.HasInvitation || a.State == registry.HasApplied) && now.Before(a.Until) && (codes == nil || slices.Contains(codes, a.At)) {
+			hits = append(hits, hit[registry.Applicant]{registry.Place{Keys: [3]string{a.InvitedAt.UTC().Format("2006-01-02T15:04:05.000000000"), a.ID}}, a})
+		}
+	}
+	all, cursor := page(hits, q)
+	return all, cursor, nil
+}
+
 // EventsOf implements registry.Finder.
 func (s *Store) EventsOf(_ context.Context, uid string, q registry.Query) ([]idp.Event, string, error) {
 	skip := 0

@@ -33,6 +33,7 @@ type registration struct {
 	issuers  map[string]string // by card serial
 	issued   map[string]registry.Issued
 	requests map[string]registry.Request
+	invited  map[string]registry.Applicant // by id
 	codes    map[string]registry.Enrolment
 	managed  map[registry.Name]bool
 }
@@ -40,7 +41,7 @@ type registration struct {
 func newRegistration(doc directory.Document) registration {
 	r := registration{tagKey: make([]byte, 32), used: map[string]bool{}, addedAt: map[string]time.Time{}, issuers: map[string]string{},
 		issued:   map[string]registry.Issued{},
-		requests: map[string]registry.Request{}, codes: map[string]registry.Enrolment{}, managed: map[registry.Name]bool{}}
+		requests: map[string]registry.Request{}, invited: map[string]registry.Applicant{}, codes: map[string]registry.Enrolment{}, managed: map[registry.Name]bool{}}
 	rand.Read(r.tagKey) // never fails: crypto/rand ends the program instead
 	for _, p := range doc.People {
 		r.used[p.UID] = true
@@ -58,7 +59,7 @@ func (s *Store) Records(_ context.Context, t registry.Touch) (registry.Records, 
 // records returns a copy of what t names. The caller has s.mu.
 func (s *Store) records(t registry.Touch) registry.Records {
 	r := registry.Records{People: map[string]*registry.Person{}, Organisations: map[string]*directory.Organisation{},
-		Clients: map[string]*directory.Client{}, Requests: map[string]*registry.Request{}, Managed: map[registry.Name]bool{}}
+		Clients: map[string]*directory.Client{}, Requests: map[string]*registry.Request{}, Applicants: map[string]*registry.Applicant{}, Managed: map[registry.Name]bool{}}
 	for _, p := range s.doc.People {
 		if !touches(t, p) {
 			continue
@@ -81,6 +82,12 @@ func (s *Store) records(t registry.Touch) registry.Records {
 	for _, p := range r.People { // the right to change them is held where they work
 		for _, pos := range p.Positions {
 			codes = append(codes, pos.Organisation)
+		}
+	}
+	for id, a := range s.invited {
+		if slices.Contains(t.Applicants, id) || t.Invitation != "" && a.Hash == t.Invitation {
+			r.Applicants[id] = &a
+			codes = append(codes, a.At)
 		}
 	}
 	for _, code := range codes {
@@ -220,6 +227,13 @@ func (s *Store) with(doc directory.Document, was, now registry.Records) (directo
 			return doc, idp.ErrTaken
 		}
 	}
+	for id, a := range now.Applicants {
+		for _, other := range s.invited {
+			if was.Applicants[id] == nil && (other.ID == id || other.Hash == a.Hash) {
+				return doc, idp.ErrTaken
+			}
+		}
+	}
 	for _, c := range now.Codes {
 		if _, there := s.codes[c.Hash]; there {
 			return doc, idp.ErrTaken
@@ -333,6 +347,9 @@ func (s *Store) keep(at places, was, now registry.Records, when time.Time) {
 	}
 	for id, q := range now.Requests {
 		s.requests[id] = *q
+	}
+	for id, a := range now.Applicants {
+		s.invited[id] = *a
 	}
 	delete(s.codes, now.Spent)
 	for _, c := range now.Codes {

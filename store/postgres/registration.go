@@ -111,7 +111,7 @@ func (s *Store) forget(w *writing) {
 }
 
 func namesIn(t registry.Touch) int {
-	return len(t.People) + len(t.Organisations) + len(t.Clients) + len(t.Cards) + len(t.Positions)
+	return len(t.People) + len(t.Organisations) + len(t.Clients) + len(t.Cards) + len(t.Positions) + len(t.Applicants)
 }
 
 // meets says whether err is of two changes that met, and that one of them is
@@ -190,6 +190,9 @@ func (s *Store) lock(ctx context.Context, tx pgx.Tx, t registry.Touch) (registry
 			return none, err
 		}
 	}
+	if err := lockApplicants(ctx, tx, t); err != nil {
+		return none, err
+	}
 	// Who holds a card or a position may be another by now.
 	again, err := peopleOf(ctx, tx, t)
 	if err == nil && !slices.Equal(uids, again) {
@@ -234,7 +237,7 @@ func peopleOf(ctx context.Context, tx pgx.Tx, t registry.Touch) ([]string, error
 // readRecords reads what t names, of people those with uids.
 func (s *Store) readRecords(ctx context.Context, tx pgx.Tx, t registry.Touch, uids []string) (r registry.Records, err error) {
 	r = registry.Records{People: map[string]*registry.Person{}, Organisations: map[string]*directory.Organisation{},
-		Clients: map[string]*directory.Client{}, Requests: map[string]*registry.Request{}, Managed: map[registry.Name]bool{}}
+		Clients: map[string]*directory.Client{}, Requests: map[string]*registry.Request{}, Applicants: map[string]*registry.Applicant{}, Managed: map[registry.Name]bool{}}
 	codes := slices.Clone(t.Organisations)
 	if t.At != "" {
 		codes = append(codes, t.At)
@@ -246,9 +249,11 @@ func (s *Store) readRecords(ctx context.Context, tx pgx.Tx, t registry.Touch, ui
 			codes = append(codes, pos.Organisation)
 		}
 	}
+	invited, failed := s.applicants(ctx, tx, t, &r)
+	codes = append(codes, invited...)
 	slices.Sort(codes)
 	codes = slices.Compact(codes)
-	err = errors.Join(err,
+	err = errors.Join(err, failed,
 		each(ctx, tx, codes, organisationSQL+" WHERE code IN ("+aboveSQL+")", readOrganisation,
 			func(o *directory.Organisation) { r.Organisations[o.Code] = o }),
 		each(ctx, tx, t.Clients, "SELECT "+strings.Join(clientColumns, ", ")+" FROM clients WHERE id = ANY ($1)", readClient,

@@ -45,6 +45,7 @@ func (w *writing) before(read registry.Records) {
 		q.Change = bytes.Clone(q.Change)
 		return q
 	})
+	w.now.Applicants = copied(read.Applicants, func(a registry.Applicant) registry.Applicant { return a })
 	if read.Policy != nil {
 		p := directory.Document{Policy: *read.Policy}.Clone().Policy
 		w.now.Policy = &p
@@ -77,8 +78,9 @@ func (w *writing) write(ctx context.Context, tx pgx.Tx, at time.Time) error {
 	restored(w.was.Organisations, w.now.Organisations)
 	restored(w.was.Clients, w.now.Clients)
 	restored(w.was.Requests, w.now.Requests)
+	restored(w.was.Applicants, w.now.Applicants)
 	for _, step := range []func(context.Context, pgx.Tx, time.Time) error{
-		w.organisations, w.people, w.positions, w.memberships, w.clients, w.policy, w.requests, w.codes, w.managed,
+		w.organisations, w.people, w.positions, w.memberships, w.clients, w.policy, w.requests, w.applicants, w.codes, w.managed,
 		w.cardsOf, w.authenticators,
 	} {
 		if err := step(ctx, tx, at); err != nil {
