@@ -8,13 +8,17 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"errors"
 	"fmt"
+	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lanyard-id/lanyard/idp"
 )
@@ -187,4 +191,46 @@ func wrongPIN(at Token) string {
 		panic(err)
 	}
 	return path
+}
+
+// An authority of cards keeps its key in the token too: what it issues, and its
+// list of what is revoked, are signed there.
+func TestTokenOfCardAuthority(t *testing.T) {
+	token, err := OpenToken(aToken(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = token.Close() })
+	for _, kind := range token.Kinds() {
+		t.Run("own rule: an authority signs certificates and lists in the token, "+string(kind), func(t *testing.T) {
+			id := "card authority " + string(kind)
+			sealed, _, err := token.New(id, kind)
+			if err != nil {
+				t.Fatal(err)
+			}
+			key, err := token.Open(id, sealed)
+			if err != nil {
+				t.Fatal(err)
+			}
+			now := time.Now()
+			template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Cards"}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour),
+				IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign}
+			der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			root, err := x509.ParseCertificate(der)
+			if err != nil {
+				t.Fatal(err)
+			}
+			list, err := x509.CreateRevocationList(rand.Reader, &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: now, NextUpdate: now.Add(time.Hour)}, root, key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			parsed, err := x509.ParseRevocationList(list)
+			if err := errors.Join(err, root.CheckSignatureFrom(root), parsed.CheckSignatureFrom(root)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
 }
