@@ -34,3 +34,26 @@ CREATE TABLE applicants (
   decided_at   timestamptz
 );
 CREATE INDEX applicants_waiting ON applicants (invited_at, id) WHERE state IN ('invited', 'applied');
+
+-- A blind index of National Insurance numbers: whoever reads the database
+-- cannot tell them from it. A number without its tag gets one by and by, so
+-- what the release before writes is found too.
+ALTER TABLE people ADD COLUMN ni_tag bytea; -- HMAC-SHA-256 of the number; null: it has none yet
+CREATE INDEX people_ni ON people (ni_tag) WHERE ni_tag IS NOT NULL;
+CREATE INDEX people_untagged ON people (uid) WHERE ni_number IS NOT NULL AND ni_tag IS NULL;
+
+-- +goose StatementBegin
+CREATE FUNCTION forget_ni_tag() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  NEW.ni_tag := NULL;
+  RETURN NEW;
+END $$;
+-- +goose StatementEnd
+CREATE TRIGGER forget_ni_tag BEFORE UPDATE OF ni_number ON people FOR EACH ROW
+  WHEN (NEW.ni_number IS DISTINCT FROM OLD.ni_number) EXECUTE FUNCTION forget_ni_tag();
+
+-- The key of that index.
+CREATE TABLE ni_key (
+  one    boolean PRIMARY KEY DEFAULT true CHECK (one),
+  sealed bytea   NOT NULL -- 32 random bytes, with the keyset for "ni_key"
+);

@@ -316,6 +316,7 @@ func (p *production) keepHouse(ctx context.Context) {
 			"take down fences": p.takeDownFences,
 			"seal the journal": p.seal,
 			"gather sign-ins":  p.registry.GatherSignIns,
+			"tag numbers":      p.registry.TagNumbers,
 			"compare clocks":   p.compareClocks,
 			"read metadata":    p.readMetadata,
 			"keep the outbox":  p.keepOutbox,

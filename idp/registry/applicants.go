@@ -127,9 +127,7 @@ func (ch InviteApplicant) make(r *Records, c *Case) error {
 	if err := r.open(ch.Organisation, ""); err != nil {
 		return err
 	}
-	for _, f := range c.Alike {
-		c.warn(Warning{Code: WarnAlike, UID: f.UID, Args: []string{f.Display}, Confirm: !ch.Confirmed})
-	}
+	c.warnAlike(ch.Confirmed)
 	code := newCode()
 	a := &Applicant{ID: c.NewID(), State: HasInvitation, Hash: HashCode(code), Email: ch.Email, At: ch.Organisation, By: c.Actor.Person.UID,
 		InvitedAt: c.Now, Until: c.Now.Add(ApplyLife)}

@@ -108,13 +108,14 @@ func TestApplicants(t *testing.T) {
 	t.Run("own rule: who is like somebody on file is confirmed to be another", func(t *testing.T) {
 		w, s, code, id := applying(t)
 		twin := w.add(func(p *directory.Person) { p.Name = directory.Name{Given: "Ann", Family: "Other"} })
+		same := w.add(func(p *directory.Person) { p.NINumber = "AB123456C" })
 		if err := s.apply(t, code); err != nil {
 			t.Fatal(err)
 		}
 		checker := w.holder(IDChecker, "MID")
 		w.not(t, checker, AcceptApplicant{Applicant: id, Check: check}, ErrConfirm)
 		done := w.do(t, checker, AcceptApplicant{Applicant: id, Check: check, Confirmed: true})
-		if len(done.Warnings) != 1 || done.Warnings[0].UID != twin {
+		if len(done.Warnings) != 2 || done.Warnings[0].Code != WarnSameNumber || done.Warnings[0].UID != same || done.Warnings[1].UID != twin {
 			t.Errorf("warnings: %+v", done.Warnings)
 		}
 	})

@@ -283,6 +283,17 @@ func (w *world) FindPeople(_ context.Context, q Query) ([]Found, string, error) 
 	return found, "", nil
 }
 
+// ByNINumber implements Finder.
+func (w *world) ByNINumber(_ context.Context, number string) ([]Found, error) {
+	var found []Found
+	for uid, p := range w.records.People {
+		if number != "" && p.NINumber == number {
+			found = append(found, Found{UID: uid, Display: p.Name.Given + " " + p.Name.Family})
+		}
+	}
+	return found, nil
+}
+
 // Below implements Finder.
 func (w *world) Below(_ context.Context, code string) ([]string, error) {
 	codes := []string{code}

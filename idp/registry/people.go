@@ -152,9 +152,7 @@ func (AddPerson) touches() Touch       { return Touch{} }
 func (AddPerson) about(*Records) About { return About{} }
 
 func (ch AddPerson) make(r *Records, c *Case) error {
-	for _, f := range c.Alike {
-		c.warn(Warning{Code: WarnAlike, UID: f.UID, Args: []string{f.Display}, Confirm: !ch.Confirmed})
-	}
+	c.warnAlike(ch.Confirmed)
 	if ch.Email == "" && ch.Mobile == "" {
 		c.warn(Warning{Code: WarnNoContact})
 	}
@@ -172,6 +170,13 @@ func (ch AddPerson) make(r *Records, c *Case) error {
 	c.Done.ID, c.Done.Person = p.UID, p
 	c.journal(r, idp.Event{Subject: p.UID, Reason: join(words...)})
 	return nil
+}
+
+// warnAlike warns of those who could be the person who is about to be added.
+func (c *Case) warnAlike(confirmed bool) {
+	for _, f := range c.Alike {
+		c.warn(Warning{Code: cmp.Or(f.Why, WarnAlike), UID: f.UID, Args: []string{f.Display}, Confirm: !confirmed})
+	}
 }
 
 // join puts words of the journal one behind the other.
@@ -200,10 +205,20 @@ func (s *Service) likeApplicant(ctx context.Context, id string) ([]Found, error)
 
 // alike finds who could be the person that somebody is about to add: who has the
 // e-mail, the National Insurance number, or the name.
-func (s *Service) alike(ctx context.Context, ch Details) ([]Found, error) {
+func (s *Service) alike(ctx context.Context, d Details) ([]Found, error) {
 	const few = 5
 	var alike []Found
-	for _, text := range []string{ch.Email, ch.Name.Given + " " + ch.Name.Family} {
+	if d.NINumber != "" {
+		same, err := s.Finder.ByNINumber(ctx, d.NINumber)
+		if err != nil {
+			return nil, fmt.Errorf("find who has the number: %w", err)
+		}
+		for _, p := range same {
+			p.Why = WarnSameNumber
+			alike = append(alike, p)
+		}
+	}
+	for _, text := range []string{d.Email, d.Name.Given + " " + d.Name.Family} {
 		if strings.TrimSpace(text) == "" {
 			continue
 		}

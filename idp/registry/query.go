@@ -15,6 +15,10 @@ type Finder interface {
 	// a card, or the beginnings of names. The best come first.
 	FindPeople(ctx context.Context, q Query) ([]Found, string, error)
 
+	// ByNINumber returns whose National Insurance number that is, of those who
+	// are not closed: nobody is told numbers, and whoever has one is told of.
+	ByNINumber(ctx context.Context, number string) ([]Found, error)
+
 	// FindOrganisations finds organisations by code or the beginning of a name.
 	FindOrganisations(ctx context.Context, q Query) ([]directory.Organisation, string, error)
 

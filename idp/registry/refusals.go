@@ -137,6 +137,7 @@ type Warning struct {
 // The codes of warnings.
 const (
 	WarnAlike       = "alike"        // somebody like that is in the registry; Args: their name
+	WarnSameNumber  = "same_number"  // somebody with that National Insurance number is in the registry; Args: their name
 	WarnUnverified  = "unverified"   // the profile is unverified, and reaches few applications
 	WarnNoContact   = "no_contact"   // no e-mail and no mobile
 	WarnLast        = "last"         // it is their last position

@@ -78,3 +78,31 @@ func (w registration) invitesAndApplies() {
 		t.Errorf("accepted: %+v", a)
 	}
 }
+
+func (w registration) findsByNumber() {
+	t := w.t
+	whose := func(number string, want ...string) {
+		t.Helper()
+		found, err := w.ByNINumber(t.Context(), number)
+		w.must(err)
+		var uids []string
+		for _, f := range found {
+			uids = append(uids, f.UID)
+		}
+		if fmt.Sprint(uids) != fmt.Sprint(want) {
+			t.Errorf("%q is of %v, want %v", number, uids, want)
+		}
+	}
+	whose("QQ123456C", ada)
+	whose("")
+	whose("QQ123456D")
+	w.must(w.change("number", registry.Touch{People: []string{ada, dan}}, func(r *registry.Records) {
+		r.People[ada].NINumber, r.People[dan].NINumber = "QQ123456D", "QQ123456D"
+	}))
+	whose("QQ123456C")
+	whose("QQ123456D", ada, dan)
+	w.must(w.change("gone", registry.Touch{People: []string{ada, dan}}, func(r *registry.Records) {
+		r.People[ada].NINumber, r.People[dan].Profile = "", idp.Closed
+	}))
+	whose("QQ123456D")
+}

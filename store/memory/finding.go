@@ -132,6 +132,17 @@ func (s *Store) Waiting(_ context.Context, q registry.Query, now time.Time) ([]r
 	return all, cursor, nil
 }
 
+// ByNINumber implements registry.Finder.
+func (s *Store) ByNINumber(_ context.Context, number string) ([]registry.Found, error) {
+	var found []registry.Found
+	for _, p := range s.Document().People {
+		if number != "" && p.NINumber == number && p.Profile != idp.Closed {
+			found = append(found, s.found(p))
+		}
+	}
+	return found, nil
+}
+
 // Applicants implements registry.Finder.
 func (s *Store) Applicants(_ context.Context, q registry.Query, now time.Time) ([]registry.Applicant, string, error) {
 	codes := belowOrAll(s.Document(), q.At)

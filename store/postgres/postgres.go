@@ -81,6 +81,7 @@ type Store struct {
 	sealer  *sealer
 
 	cardIssuer string
+	ni         niKey
 
 	stop func() // ends the feed
 }
