@@ -82,29 +82,6 @@ func (p *Pages) hint(v visit, kind registry.Kind, name string) string {
 	return cmp.Or(p.maybe(v, "ra.field."+string(kind)+"."+name+".hint"), p.maybe(v, "ra.field."+name+".hint"))
 }
 
-// roles are those that are offered while somebody types a role's code, with the
-// names that go with them; any other may be typed. They are of the national
-// tables.
-var roles = [][2]string{
-	{"S8000:G8000:R8000", `"Clinical":"Clinical Provision":"Clinical Practitioner Access Role"`},
-	{"S8000:G8000:R8001", `"Clinical":"Clinical Provision":"Nurse Access Role"`},
-	{"S8000:G8000:R8003", `"Clinical":"Clinical Provision":"Health Professional Access Role"`},
-	{"S8001:G8002:R8006", `"Admin & Clerical":"Admin & Clerical":"Medical Secretary Access Role"`},
-	{"S8001:G8002:R8008", `"Admin & Clerical":"Admin & Clerical":"Admin/Clinical Support Access Role"`},
-	{"S8001:G8005:R8015", `"Admin & Clerical":"Technical":"Systems Support Access Role"`},
-	{"S0080:G0450:R5080", `"Admin & Clerical":"Management - A & C":"Registration Authority Manager"`},
-	{"S0080:G0450:R5090", `"Admin & Clerical":"Management - A & C":"Registration Authority Agent"`},
-}
-
-// named gives a role the name of its code, where none was typed.
-func named(values url.Values) {
-	for _, role := range roles {
-		if values.Get("role_code") == role[0] && strings.TrimSpace(values.Get("role_name")) == "" {
-			values.Set("role_name", role[1])
-		}
-	}
-}
-
 // lists are what a browser may offer: roles, and the organisations at which the
 // actor holds an authority or the person works.
 func (p *Pages) lists(_ visit, r registry.Records) []web.Choices {

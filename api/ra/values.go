@@ -93,7 +93,7 @@ func (fl field) read(sent []string) (value any, problem string) {
 	case as == lines:
 		return list(text), ""
 	case as == codes:
-		return coded(text), ""
+		return coded(text, fl.name == "activities"), ""
 	}
 	return text, ""
 }
@@ -106,13 +106,17 @@ func list(text string) []string {
 }
 
 // coded are the codes of a list that somebody typed, one to a line, each with
-// its name behind a comma.
-func coded(text string) []registry.Coded {
+// its name behind a comma. An activity may have the name of its code.
+func coded(text string, activity bool) []registry.Coded {
 	var all []registry.Coded
 	for line := range strings.SplitSeq(text, "\n") {
 		code, name, _ := strings.Cut(line, ",")
-		if code = strings.TrimSpace(code); code != "" && len(all) < mostLines {
-			all = append(all, registry.Coded{Code: code, Name: strings.TrimSpace(name)})
+		code, name = strings.TrimSpace(code), strings.TrimSpace(name)
+		if activity && name == "" {
+			name = activities[code]
+		}
+		if code != "" && len(all) < mostLines {
+			all = append(all, registry.Coded{Code: code, Name: name})
 		}
 	}
 	return all

@@ -148,3 +148,23 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestNationalTables(t *testing.T) {
+	t.Run("own rule: an activity that is known is named, and what was typed stays", func(t *testing.T) {
+		got := coded("B0360\nB0420, Prescribes\nX1", true)
+		want := []registry.Coded{{Code: "B0360", Name: "View Detailed Health Records"}, {Code: "B0420", Name: "Prescribes"}, {Code: "X1"}}
+		if !slices.Equal(got, want) {
+			t.Errorf("%v, want %v", got, want)
+		}
+		if got := coded("B0360", false); got[0].Name != "" {
+			t.Errorf("an area of work is named %q", got[0].Name)
+		}
+	})
+	t.Run("own rule: a role that is known has three codes and three names", func(t *testing.T) {
+		for _, role := range roles {
+			if strings.Count(role[0], ":") != 2 || strings.Count(role[1], `":"`) != 2 {
+				t.Errorf("%v", role)
+			}
+		}
+	})
+}

@@ -226,6 +226,10 @@ func questions(s *postgres.Store, now time.Time, people int) []*asked {
 		_, _, err := s.FindPeople(ctx, registry.Query{Text: "smith", At: fmt.Sprint("T", 1+n%20)})
 		return err
 	})
+	add("search at one hospital", searchBudget, func(ctx context.Context, n int) error {
+		_, _, err := s.FindPeople(ctx, registry.Query{Text: "smith", At: fmt.Sprint("T", 100+n*37)})
+		return err
+	})
 	add("a person's page", personBudget, func(ctx context.Context, n int) error {
 		of := uid(n)
 		r, err := s.Records(ctx, registry.Touch{People: []string{of}})

@@ -2,7 +2,8 @@
 //
 // It holds one directory document and answers from it; what development
 // changes goes through Options.Save, so that it can outlive the process. What
-// happened (the journal) and who worked where last do not: a restart forgets
+// happened (the journal), who worked where last, changes that wait for a second
+// person, codes to add a key and what documents manage do not: a restart forgets
 // them. It never reads the clock, a file or the network.
 package memory
 

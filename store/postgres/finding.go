@@ -36,6 +36,48 @@ func (a *asking) query(ctx context.Context, s *Store, sql string) (pgx.Rows, err
 	return s.pool.Query(ctx, sql, append([]any{pgx.QueryExecModeCacheDescribe}, a.args...)...)
 }
 
+// crew are who work at some organisations: their uids if they are few, and
+// otherwise nobody.
+type crew struct {
+	codes []string // nil is everywhere
+	uids  []string
+	few   bool
+}
+
+// mostFew is how many work where few do. Of more, a page is soon full.
+const mostFew = 5000
+
+// crewAt finds who works at organisations. Where few do it would be asked of
+// everybody with a common name whether they are one of them, and of most in vain.
+func (s *Store) crewAt(ctx context.Context, codes []string) (crew, error) {
+	c := crew{codes: codes}
+	if codes == nil {
+		return c, nil
+	}
+	rows, err := s.pool.Query(ctx, `SELECT uid FROM positions WHERE organisation = ANY ($1) LIMIT $2`, codes, mostFew+1)
+	if err != nil {
+		return c, behind(fmt.Errorf("people at organisations: %w", err))
+	}
+	if c.uids, err = pgx.CollectRows(rows, pgx.RowTo[string]); err != nil {
+		return c, behind(fmt.Errorf("people at organisations: %w", err))
+	}
+	if c.few = len(c.uids) <= mostFew; !c.few {
+		c.uids = nil
+	}
+	return c, nil
+}
+
+// isOf says that p is one of a crew.
+func (a *asking) isOf(c crew) string {
+	switch {
+	case c.codes == nil:
+		return ""
+	case c.few:
+		return " AND p.uid = ANY (" + a.arg(c.uids) + ")"
+	}
+	return a.worksAt(c.codes)
+}
+
 // worksAt says that p has a position at one of codes. It is asked of one person
 // after the other, and of no more than fill the page.
 func (a *asking) worksAt(codes []string) string {
@@ -89,6 +131,10 @@ func (s *Store) FindPeople(ctx context.Context, q registry.Query) ([]registry.Fo
 	if err != nil {
 		return nil, "", err
 	}
+	of, err := s.crewAt(ctx, below)
+	if err != nil {
+		return nil, "", err
+	}
 	after, goesOn := q.Place()
 	var all []hit
 	for _, rank := range registry.Ranks() {
@@ -96,7 +142,7 @@ func (s *Store) FindPeople(ctx context.Context, q registry.Query) ([]registry.Fo
 			continue
 		}
 		a := &asking{}
-		sql := a.findingRank(search, rank, below, after, goesOn && rank == after.Rank, q.Size()+1-len(all), idp.DateOf(s.now()))
+		sql := a.findingRank(search, rank, of, after, goesOn && rank == after.Rank, q.Size()+1-len(all), idp.DateOf(s.now()))
 		if sql == "" {
 			continue
 		}
@@ -133,19 +179,17 @@ func page(all []hit, size int) ([]registry.Found, string) {
 
 // findingRank returns the statement that finds who is of a rank; "" if nobody
 // can be.
-func (a *asking) findingRank(search registry.Search, rank int, below []string, after registry.Place, goesOn bool, most int, today idp.Date) string {
+func (a *asking) findingRank(search registry.Search, rank int, of crew, after registry.Place, goesOn bool, most int, today idp.Date) string {
 	where := a.rank(search, rank)
 	if where == "" {
 		return ""
 	}
 	for better := range rank { // ranks are numbers from 0
-		if of := a.rank(search, better); of != "" {
-			where += " AND NOT " + of
+		if is := a.rank(search, better); is != "" {
+			where += " AND NOT " + is
 		}
 	}
-	if below != nil {
-		where += a.worksAt(below)
-	}
+	where += a.isOf(of)
 	from, keys := "people p", []string{familySQL, givenSQL, "p.uid"}
 	switch rank {
 	case registry.ByGiven:
