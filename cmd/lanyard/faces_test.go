@@ -63,6 +63,11 @@ var askings = map[rules.Kind]struct {
 	rules.OrganisationClosed:   {"POST /organisations/{code}/close", long, "organisation close {code} --on {on} --reason {reason}"},
 	rules.OrganisationsMerged:  {"POST /organisations/{code}/merge", long, "organisation merge {code} --successor {successor} --on {on} --reason {reason}"},
 	rules.PositionsMoved:       {"POST /positions/move", long, "organisation move-positions --from {from} --to {to} --day {day} --uid {uids} --reason {reason}"},
+	rules.CertificateIssued:    {"POST /people/{uid}/cards/issue", long, "card issue {uid} --csr FILE --series {series}"},
+	rules.CertificateRecorded:  {"POST /people/{uid}/cards/record", long, "card issue {uid} --certificate FILE --series {series}"},
+	rules.ApplicantInvited:     {"POST /applicants", long, "applicant invite --email {email} --organisation {organisation} --confirmed"},
+	rules.ApplicantAccepted:    {"POST /applicants/{applicant}/accept", long, "applicant accept {applicant} --how {check.how} --assurance {check.assurance} --document {check.documents} --confirmed"},
+	rules.ApplicantRefused:     {"POST /applicants/{applicant}/refuse", short, "applicant refuse {applicant} --reason {reason}"},
 	rules.SeriesRuleSet:        {"PUT /policy/series/{series}", long, "policy series {series}"},
 	rules.AgentRuleSet:         {"PUT /policy/agents/{product}", long, "policy agent {product} --below {below} --blocked-from {blocked_from}"},
 	rules.ClientAdded:          {"POST /clients", none, "client add --id {client.id} --name {client.name} --auth-method {client.auth_method} --redirect-uri {client.redirect_uris}"},
@@ -250,7 +255,7 @@ func (w *facesWorld) tokens(t *testing.T, a facesActor) string {
 // groups are the commands that ask for changes, each made when it is needed: to
 // make them all takes longer than what they ask for.
 var groups = map[string]func() *cobra.Command{"person": personGroup, "robot": robotGroup, "authenticator": authenticatorGroup, "card": cardCommand,
-	"organisation": organisationGroup, "policy": policyGroup, "client": clientGroup, "config": configCommand}
+	"organisation": organisationGroup, "applicant": applicantGroup, "policy": policyGroup, "client": clientGroup, "config": configCommand}
 
 // byCommand runs a command that asks for a change; where it may be made, it is
 // only tried.
@@ -261,7 +266,13 @@ func (w *facesWorld) byCommand(t *testing.T, a facesActor, ch rules.Change, may 
 	for i, arg := range args {
 		if arg == "FILE" {
 			file := filepath.Join(w.folder, "document.yaml")
-			if err := os.WriteFile(file, []byte(typed(of["document"])), 0o600); err != nil {
+			text := ""
+			for _, name := range []string{"document", "csr", "certificate"} {
+				if is, ok := of[name].(string); ok {
+					text = is
+				}
+			}
+			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			args[i] = file
@@ -294,7 +305,7 @@ func (w *facesWorld) byCommand(t *testing.T, a facesActor, ch rules.Change, may 
 // whatever the target.
 func ofNobody(ch rules.Change) bool {
 	return slices.Contains([]rules.Kind{rules.PersonAdded, rules.OrganisationAdded, rules.OrganisationChanged, rules.OrganisationClosed, rules.OrganisationsMerged,
-		rules.SeriesRuleSet, rules.AgentRuleSet, rules.ClientAdded, rules.ClientChanged, rules.ClientRemoved, rules.DocumentApplied}, ch.Kind())
+		rules.ApplicantInvited, rules.ApplicantAccepted, rules.ApplicantRefused, rules.SeriesRuleSet, rules.AgentRuleSet, rules.ClientAdded, rules.ClientChanged, rules.ClientRemoved, rules.DocumentApplied}, ch.Kind())
 }
 
 // faces ask for a change in the three ways.

@@ -1,16 +1,20 @@
 package main
 
 import (
+	"crypto"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"testing"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/lanyard-id/lanyard/authenticators"
+	"github.com/lanyard-id/lanyard/authenticators/smartcard/cardca"
 	"github.com/lanyard-id/lanyard/idp"
 	rules "github.com/lanyard-id/lanyard/idp/registry"
 	"github.com/lanyard-id/lanyard/idp/registry/directory"
@@ -53,6 +57,11 @@ type facesWorld struct {
 	rules   *rules.Service
 	now     time.Time
 	folder  string // for files
+
+	cards        *cardca.Authority
+	key          crypto.Signer // of the card that somebody shall have
+	csr          string
+	certificates sync.Map // of that key by uid, in PEM
 
 	doc    directory.Document
 	actors []facesActor
@@ -148,10 +157,14 @@ func (w *facesWorld) open(t *testing.T) {
 	}
 	parts.registry, parts.administration = w.people, inMemory(w.people, "")
 	parts.approvals.Home = "HOM"
+	w.cards, parts.certifies = parts.authority, cardAuthority{parts.authority, cardLife}
+	w.key, w.csr = aRequestOf(t)
 	if w.service, err = wire(parts.parts); err != nil {
 		t.Fatal(err)
 	}
 	w.live = redis.New(w.rdb, now)
+	parts.trusts = cardJudge{w.service.room}
+	w.invite(t)
 	w.rules = parts.registryService(w.people, w.live, &idp.Accounts{Now: now})
 	w.handler = w.service.pages.Routes()
 	server := httptest.NewServer(w.handler)
@@ -164,6 +177,37 @@ func (w *facesWorld) open(t *testing.T) {
 		w.signIn(t, w.actors[i].robot)
 		w.actors[i].cookie, w.actors[i].token, w.actors[i].Actor = w.signIn(t, w.actors[i].uid)
 	}
+}
+
+// applicantID is the number of somebody who has applied at MID.
+const applicantID = "000000000001"
+
+// invite has somebody apply for a care identity.
+func (w *facesWorld) invite(t *testing.T) {
+	t.Helper()
+	err := w.people.Change(t.Context(), rules.Touch{}, func(r *rules.Records) (idp.Act, error) {
+		r.Applicants[applicantID] = &rules.Applicant{ID: applicantID, State: rules.HasApplied, Hash: "h", Email: "applicant@example.org", At: "MID", InvitedAt: w.now, Until: w.now.AddDate(0, 1, 0),
+			Said: rules.Said{Name: rules.PersonName{Given: "Ann", Family: "Other"}, Born: "1990-01-01", NINumber: "AB123456C"}}
+		return idp.Act{Event: idp.Event{At: w.now, Kind: rules.ChangeNo}}, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// certificate is one that somebody's card could have.
+func (w *facesWorld) certificate(uid string) string {
+	if made, ok := w.certificates.Load(uid); ok {
+		text, _ := made.(string)
+		return text
+	}
+	c, err := w.cards.Issue(cardca.Request{Key: w.key.Public(), Serial: "0D" + uid, UID: uid, NotBefore: w.now.Add(-time.Hour), NotAfter: w.now.Add(time.Hour)})
+	if err != nil {
+		panic(err)
+	}
+	text := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}))
+	w.certificates.Store(uid, text)
+	return text
 }
 
 // familyLetters are those of a token that name its family.
@@ -256,6 +300,10 @@ func (w *facesWorld) changes(uid string) []rules.Change {
 		rules.AddOrganisation{Code: "NEW", Name: "New", Parent: "MID"}, rules.ChangeOrganisation{Code: "MID", Name: "Other name", Parent: "TOP"},
 		rules.CloseOrganisation{Code: "MID", On: w.day(1), Reason: why}, rules.MergeOrganisations{Code: "MID", Successor: "SIB", On: w.day(1), Reason: why},
 		rules.MovePositions{From: "MID", To: "SIB", Day: w.day(1), UIDs: []string{uid}, Reason: why},
+		rules.IssueCertificate{Certified: rules.Certified{UID: uid, Series: 9}, CSR: w.csr},
+		rules.RecordCertificate{Certified: rules.Certified{UID: uid, Series: 9}, Certificate: w.certificate(uid)},
+		rules.InviteApplicant{Email: "new@example.org", Organisation: "MID", Confirmed: true}, rules.AcceptApplicant{Applicant: applicantID, Check: check, Confirmed: true},
+		rules.RefuseApplicant{Applicant: applicantID, Reason: why},
 		rules.SetSeriesRule{Series: 4}, rules.SetAgentRule{Product: "agent", Below: "1.0", BlockedFrom: w.day(1)},
 		rules.AddClient{Client: client("app")}, rules.ChangeClient{Client: client("old")}, rules.RemoveClient{ID: "old", Reason: why},
 		document,
