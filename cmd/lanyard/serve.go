@@ -313,15 +313,16 @@ func (p *production) keepHouse(ctx context.Context) {
 		case <-time.After(pause):
 		}
 		for name, chore := range map[string]func(context.Context) error{
-			"take down fences": p.takeDownFences,
-			"seal the journal": p.seal,
-			"gather sign-ins":  p.registry.GatherSignIns,
-			"tag numbers":      p.registry.TagNumbers,
-			"compare clocks":   p.compareClocks,
-			"read metadata":    p.readMetadata,
-			"keep the outbox":  p.keepOutbox,
-			"keep the logouts": p.keepLogouts,
-			"rotate keys":      func(ctx context.Context) error { _, err := p.registry.RotateKeys(ctx); return err },
+			"take down fences":  p.takeDownFences,
+			"seal the journal":  p.seal,
+			"gather sign-ins":   p.registry.GatherSignIns,
+			"tag numbers":       p.registry.TagNumbers,
+			"forget applicants": p.registry.ForgetApplicants,
+			"compare clocks":    p.compareClocks,
+			"read metadata":     p.readMetadata,
+			"keep the outbox":   p.keepOutbox,
+			"keep the logouts":  p.keepLogouts,
+			"rotate keys":       func(ctx context.Context) error { _, err := p.registry.RotateKeys(ctx); return err },
 		} {
 			doing, cancel := context.WithTimeout(ctx, 30*time.Second)
 			if err := unharmed(doing, chore); err != nil && ctx.Err() == nil {

@@ -122,6 +122,17 @@ func (w *writing) applicants(ctx context.Context, tx pgx.Tx, _ time.Time) error 
 	return r.write(ctx, tx)
 }
 
+// ForgetApplicants takes out who has not applied, or was not decided on, in the
+// time that there was for it, with all that they said of themselves. It is
+// called now and then. On a schema without applicants it does nothing.
+func (s *Store) ForgetApplicants(ctx context.Context) error {
+	_, err := s.pool.Exec(ctx, "DELETE FROM applicants WHERE state IN ('invited', 'applied') AND until <= $1", s.now())
+	if noTable(err) {
+		return nil
+	}
+	return outage(err)
+}
+
 // Applicants implements registry.Finder.
 func (s *Store) Applicants(ctx context.Context, q registry.Query, now time.Time) ([]registry.Applicant, string, error) {
 	ctx, cancel := context.WithTimeout(ctx, slowness)

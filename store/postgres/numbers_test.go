@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"testing"
+	"time"
 
+	"github.com/lanyard-id/lanyard/idp"
+	"github.com/lanyard-id/lanyard/idp/registry"
 	"github.com/lanyard-id/lanyard/idp/registry/directory"
 )
 
@@ -46,6 +49,30 @@ func TestNumbers(t *testing.T) {
 			if found, err := s.ByNINumber(t.Context(), number); err != nil || len(found) != 1 || found[0].UID != want {
 				t.Errorf("%s is of %+v, %v", number, found, err)
 			}
+		}
+	})
+}
+
+func TestForgetApplicants(t *testing.T) {
+	t.Run("own rule: nobody's details are kept for longer than they can be decided on", func(t *testing.T) {
+		s := holding(t, directory.Document{Organisations: []directory.Organisation{{Code: "RT1"}}}, "A")
+		now := s.now()
+		err := s.Change(t.Context(), registry.Touch{}, func(r *registry.Records) (idp.Act, error) {
+			for id, until := range map[string]time.Time{"1": now, "2": now.Add(time.Hour)} {
+				r.Applicants[id] = &registry.Applicant{ID: id, State: registry.HasApplied, Hash: id, At: "RT1", InvitedAt: now, Until: until}
+			}
+			r.Applicants["3"] = &registry.Applicant{ID: "3", State: registry.IsRefused, Hash: "3", At: "RT1", InvitedAt: now, Until: now}
+			return idp.Act{Event: idp.Event{At: now, Kind: registry.ApplicantInvited}}, nil
+		})
+		if err == nil {
+			err = s.ForgetApplicants(t.Context())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := s.Records(t.Context(), registry.Touch{Applicants: []string{"1", "2", "3"}})
+		if err != nil || r.Applicants["1"] != nil || r.Applicants["2"] == nil || r.Applicants["3"] == nil {
+			t.Errorf("there are %v, %v", r.Applicants, err)
 		}
 	})
 }
