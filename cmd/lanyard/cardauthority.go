@@ -190,11 +190,11 @@ type cardJudge struct{ room *smartcard.Room }
 
 // Judge implements rules.CardTrust.
 func (j cardJudge) Judge(certificate string, _ time.Time) (rules.Certificate, error) {
-	all, err := parseAuthorities([]byte(certificate))
-	if err != nil || len(all) != 1 {
+	c, err := cardca.ReadCertificate(certificate)
+	if err != nil {
 		return rules.Certificate{}, &rules.Refused{Refusal: rules.ErrUntrusted, Fields: []rules.Field{{Name: "certificate", Problem: rules.Form}}}
 	}
-	leaf, issuer, err := j.room.Judge(all[0].Raw)
+	leaf, issuer, err := j.room.Judge(c.Raw)
 	if err != nil {
 		return rules.Certificate{}, &rules.Refused{Refusal: rules.ErrUntrusted, Fields: []rules.Field{{Name: "certificate", Problem: rules.Unknown}}}
 	}

@@ -316,16 +316,3 @@ func TestOwnFirst(t *testing.T) {
 		}
 	})
 }
-
-// FuzzAuthorities holds what somebody sends as a certificate to this: it is read
-// or refused, and what is read is a certificate.
-func FuzzAuthorities(f *testing.F) {
-	f.Add("-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n")
-	f.Add("nothing")
-	f.Fuzz(func(t *testing.T, text string) {
-		all, err := parseAuthorities([]byte(text))
-		if (len(all) == 0) == (err == nil) {
-			t.Errorf("parseAuthorities() = %d, %v", len(all), err)
-		}
-	})
-}

@@ -15,7 +15,7 @@ import (
 
 var noon = time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
 
-func anAuthority(t *testing.T) *cardca.Authority {
+func anAuthority(t testing.TB) *cardca.Authority {
 	t.Helper()
 	a, err := cardca.New(cardca.Config{Now: func() time.Time { return noon }})
 	if err != nil {
@@ -24,7 +24,7 @@ func anAuthority(t *testing.T) *cardca.Authority {
 	return a
 }
 
-func aRequest(t *testing.T) cardca.Request {
+func aRequest(t testing.TB) cardca.Request {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -8,11 +8,12 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"slices"
 	"strings"
 )
 
-// maxCSR is how long a request may be as text: one of an RSA key with all that
-// tools write beside has 2 kB.
+// maxCSR is how long a request or a certificate may be as text: one of an RSA
+// key with all that tools write beside has 2 kB.
 const maxCSR = 16 << 10
 
 // Why a request for a certificate is refused.
@@ -28,14 +29,11 @@ var (
 // has signed it: so whoever asks has the key. Nothing else of the request
 // counts: what a certificate says, its authority decides.
 func ReadCSR(text string) (crypto.PublicKey, error) {
-	if len(text) > maxCSR {
+	der := only(text, "CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST")
+	if der == nil {
 		return nil, ErrNoCSR
 	}
-	block, rest := pem.Decode([]byte(strings.TrimSpace(text)))
-	if block == nil || block.Type != "CERTIFICATE REQUEST" && block.Type != "NEW CERTIFICATE REQUEST" || len(strings.TrimSpace(string(rest))) > 0 {
-		return nil, ErrNoCSR
-	}
-	csr, err := x509.ParseCertificateRequest(block.Bytes)
+	csr, err := x509.ParseCertificateRequest(der)
 	if err != nil {
 		return nil, ErrNoCSR // the parser's text may repeat what came
 	}
@@ -46,6 +44,36 @@ func ReadCSR(text string) (crypto.PublicKey, error) {
 		return nil, ErrNoCSR
 	}
 	return csr.PublicKey, nil
+}
+
+// ErrNoCertificate is of what is no certificate.
+var ErrNoCertificate = errors.New("it is no certificate in PEM")
+
+// ReadCertificate returns the one certificate of a text in PEM. Nothing of it is
+// judged.
+func ReadCertificate(text string) (*x509.Certificate, error) {
+	der := only(text, "CERTIFICATE")
+	if der == nil {
+		return nil, ErrNoCertificate
+	}
+	c, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, ErrNoCertificate // the parser's text may repeat what came
+	}
+	return c, nil
+}
+
+// only returns what stands in a text in PEM that has one block, of one of those
+// kinds; nil if it has not.
+func only(text string, kinds ...string) []byte {
+	if len(text) > maxCSR {
+		return nil
+	}
+	block, rest := pem.Decode([]byte(strings.TrimSpace(text)))
+	if block == nil || !slices.Contains(kinds, block.Type) || strings.TrimSpace(string(rest)) != "" {
+		return nil
+	}
+	return block.Bytes
 }
 
 // onCards says whether cards have such keys in slot 9A: SP 800-78-4 §3.1.

@@ -92,10 +92,20 @@ func FuzzReadCSR(f *testing.F) {
 	der := aCSR(f, key)
 	f.Add(der)
 	f.Add(der[:len(der)/2])
+	certificate, err := anAuthority(f).Issue(aRequest(f))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(certificate.Raw)
 	f.Fuzz(func(t *testing.T, der []byte) {
 		for _, text := range []string{string(der), inPEM(csrKind, der)} {
 			if key, err := cardca.ReadCSR(text); (key == nil) == (err == nil) || err != nil && !errors.Is(err, cardca.ErrNoCSR) && !errors.Is(err, cardca.ErrKey) {
 				t.Errorf("ReadCSR() = %v, %v", key, err)
+			}
+		}
+		for _, text := range []string{string(der), inPEM("CERTIFICATE", der)} {
+			if c, err := cardca.ReadCertificate(text); (c == nil) == (err == nil) || err != nil && !errors.Is(err, cardca.ErrNoCertificate) {
+				t.Errorf("ReadCertificate() = %v, %v", c, err)
 			}
 		}
 	})
