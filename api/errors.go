@@ -35,6 +35,10 @@ const (
 
 	// ErrSSOToken is of a token of the old service that is worth nothing.
 	ErrSSOToken idp.Refusal = "the SSO token is unknown, or its session is over"
+
+	// ErrSwitchedOff is of an application that the old service does not answer
+	// any more.
+	ErrSwitchedOff idp.Refusal = "the application is switched off at the old service"
 )
 
 // messages says, for each error, which message of the catalogue a person
@@ -67,6 +71,7 @@ var messages = slices.Concat([]message{
 	{smartcard.ErrNotAtGateway, "OLD-01", http.StatusForbidden},
 	{smartcard.ErrSHA1, "OLD-02", http.StatusForbidden},
 	{ErrSSOToken, "OLD-03", http.StatusForbidden},
+	{ErrSwitchedOff, "OLD-04", http.StatusForbidden},
 	// Not 503: what stands before us may show its own page in place of ours.
 	{smartcard.ErrUnchecked, "CRT-05", http.StatusForbidden},
 	{ErrKeyNotAdded, "KEY-03", http.StatusBadRequest},

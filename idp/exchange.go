@@ -93,6 +93,9 @@ func (gs *Grants) Exchange(ctx context.Context, e Exchange, request string, once
 	if err := mint(ctx, made); err != nil {
 		return Exchanged{}, err
 	}
+	if e.SSOToken != "" && gs.SSOUsed != nil {
+		gs.SSOUsed(next, p)
+	}
 	return made, nil
 }
 
@@ -162,7 +165,7 @@ func (gs *Grants) subject(ctx context.Context, e Exchange, now time.Time) (Grant
 // session of the old service is worth is decided by how its person signed in,
 // and named as the client would have it.
 func (gs *Grants) ofSSO(ctx context.Context, e Exchange) (Grant, time.Time, error) {
-	if gs.SSO == nil || len(gs.SSOClients) > 0 && !slices.Contains(gs.SSOClients, e.ClientID) {
+	if gs.SSO == nil || gs.SSOOff != nil && gs.SSOOff(e.ClientID) || len(gs.SSOClients) > 0 && !slices.Contains(gs.SSOClients, e.ClientID) {
 		return Grant{}, time.Time{}, ErrSSOClient
 	}
 	s, err := gs.SSO.SSOSession(ctx, e.SSOToken)

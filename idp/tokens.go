@@ -20,8 +20,10 @@ type Grants struct {
 	Fences    Fences
 	Now       func() time.Time
 
-	SSO        SSOTokens // of the old service; nil: none is exchanged
-	SSOClients []string  // who may exchange them; empty: all that may exchange
+	SSO        SSOTokens                // of the old service; nil: none is exchanged
+	SSOClients []string                 // who may exchange them; empty: all that may exchange
+	SSOUsed    func(Grant, Person)      // is told of each that was exchanged; nil: nobody is
+	SSOOff     func(client string) bool // says whether a client may not any more; nil: all may
 }
 
 // Redeem turns a code into tokens: one step in the session store and

@@ -57,3 +57,16 @@ CREATE TABLE ni_key (
   one    boolean PRIMARY KEY DEFAULT true CHECK (one),
   sealed bytea   NOT NULL -- 32 random bytes, with the keyset for "ni_key"
 );
+
+-- Who still uses what of the old service (CIS1), day by day.
+CREATE TABLE bridge_uses (
+  day          date   NOT NULL,
+  part         text   NOT NULL,
+  call         text   NOT NULL,
+  application  text   NOT NULL, -- as it calls itself
+  version      text   NOT NULL,
+  organisation text   NOT NULL, -- code; empty: nobody could say
+  uid          text   NOT NULL,
+  calls        bigint NOT NULL,
+  PRIMARY KEY (day, part, call, application, version, organisation, uid)
+);

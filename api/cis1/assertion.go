@@ -20,6 +20,7 @@ import (
 
 	"github.com/lanyard-id/lanyard/api"
 	"github.com/lanyard-id/lanyard/idp"
+	"github.com/lanyard-id/lanyard/idp/cis1"
 )
 
 // Words of role assertions, to the letter. SAML 1.1 §3.4, and the old service's
@@ -52,6 +53,7 @@ func (s *Server) assert(w http.ResponseWriter, r *http.Request) {
 	a := response{at: s.Now(), to: from(r), status: "samlp:Requester"}
 	if err == nil {
 		a.status, a.of = "samlp:Success", &assertion{session: session, person: p, token: sso}
+		s.count(r, cis1.Assertion, "roleassertion", session, p)
 		s.Log.InfoContext(r.Context(), "bridge asserted", "subject", session.Subject, "sid", session.ID, "role", session.Role)
 	}
 	s.saml(w, r, http.StatusOK, a)

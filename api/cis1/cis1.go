@@ -72,6 +72,8 @@ type Config struct {
 
 	Cards    Cards
 	Sessions *cis1.Sessions
+	Usage    *cis1.Usage // counts who calls what; nil: nobody does
+	Off      cis1.Switch // the applications that are not answered any more, and since when
 	Words    Words
 	Arrivals func(context.Context) time.Duration     // how long who signs in has to wait; 0 if not at all
 	Signer   func() (crypto.Signer, time.Time, bool) // signs assertions with RSA, and since when; nil: they are not signed
@@ -90,7 +92,7 @@ func New(c Config) *Server { return &Server{Config: c} }
 
 // Mount puts what is switched on on r: what judges a card on the second router.
 func (s *Server) Mount(plain, card chi.Router) {
-	plain, card = plain.With(s.near, bounded), card.With(s.near, bounded)
+	plain, card = plain.With(s.near, s.switched, bounded), card.With(s.near, s.switched, bounded)
 	if s.Gateway {
 		plain.Post(activatePath, s.activate)
 		card.Post(validatePath, s.validate)

@@ -15,6 +15,7 @@ import (
 	"github.com/lanyard-id/lanyard/authenticators"
 	"github.com/lanyard-id/lanyard/authenticators/smartcard"
 	"github.com/lanyard-id/lanyard/idp"
+	"github.com/lanyard-id/lanyard/idp/cis1"
 )
 
 // What agents say and are told, to the letter.
@@ -71,6 +72,7 @@ func (s *Server) validate(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
+	s.count(r, cis1.Gateway, cis1.SignIn, opened.Session, opened.Person)
 	s.Log.InfoContext(r.Context(), "bridge signed in", "subject", opened.Session.Subject, "sid", opened.Session.ID, "version", d.Version)
 	write(w, http.StatusOK, s.signedIn(r, o, opened.Session, opened.Person, opened.Token))
 }
@@ -107,11 +109,12 @@ func (s *Server) domain() string {
 // chooseRole makes a position the one that the session works in.
 func (s *Server) chooseRole(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
-	session, err := s.Sessions.ChooseRole(r.Context(), token(q, "token"), q.Get("selectedRoleUid"), api.RequestID(r.Context()))
+	session, p, err := s.Sessions.ChooseRole(r.Context(), token(q, "token"), q.Get("selectedRoleUid"), api.RequestID(r.Context()))
 	if err != nil {
 		s.refuse(w, r, object{}, err)
 		return
 	}
+	s.count(r, cis1.Gateway, "roleselection", session, p)
 	s.Log.InfoContext(r.Context(), "bridge role chosen", "subject", session.Subject, "sid", session.ID, "role", session.Role)
 	write(w, http.StatusOK, object{}.with("selectedRoleUid", session.Role).with("ssbMode", liveMode).with("fallbackStatus", "0"))
 }
@@ -142,7 +145,11 @@ func (s *Server) logOut(w http.ResponseWriter, r *http.Request) {
 func (s *Server) update(w http.ResponseWriter, r *http.Request) {
 	values, err := form(r)
 	if err == nil {
-		_, err = s.Sessions.Refresh(r.Context(), token(values, "tokenid", "token", "sso_ticket", "subjectid"))
+		var session idp.Session
+		var p idp.Person
+		if session, p, err = s.Sessions.Refresh(r.Context(), token(values, "tokenid", "token", "sso_ticket", "subjectid")); err == nil {
+			s.count(r, cis1.SessionManager, "update", session, p)
+		}
 	}
 	s.yes(w, r, err)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/lanyard-id/lanyard/api"
 	"github.com/lanyard-id/lanyard/idp"
+	"github.com/lanyard-id/lanyard/idp/cis1"
 )
 
 // The session manager answers in lines, as OpenSSO's did.
@@ -18,7 +19,11 @@ import (
 func (s *Server) isValid(w http.ResponseWriter, r *http.Request) {
 	values, err := form(r)
 	if err == nil {
-		_, _, err = s.Sessions.Find(r.Context(), token(values, "tokenid", "subjectid", "token"))
+		var session idp.Session
+		var p idp.Person
+		if session, p, err = s.Sessions.Find(r.Context(), token(values, "tokenid", "subjectid", "token")); err == nil {
+			s.count(r, cis1.SessionManager, "istokenvalid", session, p)
+		}
 	}
 	s.yes(w, r, err)
 }
@@ -50,6 +55,7 @@ func (s *Server) attributes(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
+	s.count(r, cis1.SessionManager, "attributes", session, p)
 	said := []string{"userdetails.token.id=" + sso}
 	for _, a := range s.details(session, p) {
 		said = append(said, "userdetails.attribute.name="+a.name)

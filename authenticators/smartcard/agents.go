@@ -19,6 +19,9 @@ type AgentRule struct {
 	From   time.Time // zero: they are taken
 }
 
+// Hits says whether r ends version, now or later.
+func (r AgentRule) Hits(version string) bool { return r.hits(version) }
+
 // hits says whether r is about version.
 func (r AgentRule) hits(version string) bool {
 	return !r.From.IsZero() && (r.Except == "" || version != r.Except) && (r.Below == "" || before(version, r.Below))

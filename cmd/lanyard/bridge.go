@@ -6,9 +6,17 @@ import (
 	"crypto"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
 	"strings"
+	"text/tabwriter"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"github.com/lanyard-id/lanyard/api"
 	legacy "github.com/lanyard-id/lanyard/api/cis1"
@@ -27,8 +35,13 @@ func (p parts) mountBridge(pages *api.Server, room *smartcard.Room, live *redis.
 	}
 	sessions := &cis1.Sessions{Store: live, People: p.registry, Journal: journal, Fences: p.registry,
 		Timers: idp.Timers{Max: b.SessionMax, Idle: b.SessionIdle}, Now: p.now}
+	off, _ := cis1.ReadSwitch(b.Off) // checkBridge has read it
 	if b.Exchange {
 		grants.SSO, grants.SSOClients = sessions, b.ExchangeClients
+		grants.SSOOff = func(client string) bool { return off.Off(client, p.now()) }
+		grants.SSOUsed = func(g idp.Grant, who idp.Person) {
+			p.usage.Count(cis1.Use{Part: cis1.Exchange, Call: "token", Application: g.ClientID, Organisation: cis1.WorksAt(g.Role, who, p.now()), Person: who.UID})
+		}
 	}
 	if !b.on() {
 		return
@@ -36,7 +49,7 @@ func (p parts) mountBridge(pages *api.Server, room *smartcard.Room, live *redis.
 	cards := smartcard.NewGateway(room, smartcard.GatewayConfig{Questions: live.Questions("cis1"), Rules: p.registry, Sign: p.signChallenge, SHA1: b.SHA1})
 	c := legacy.Config{Gateway: b.Gateway, Assertion: b.Assertion, SessionManager: b.SessionManager,
 		URL: strings.TrimSuffix(cmp.Or(b.URL, origin(p.issuer)), "/"), Help: origin(p.issuer) + "/", Networks: b.Networks,
-		Cards: cards, Sessions: sessions, Words: pages, Arrivals: wait, Now: p.now, Log: p.log}
+		Cards: cards, Sessions: sessions, Usage: p.usage, Off: off, Words: pages, Arrivals: wait, Now: p.now, Log: p.log}
 	if b.SignAssertions {
 		c.Signer = p.assertionKey
 	}
@@ -57,4 +70,100 @@ func (p parts) signChallenge(challenge []byte) ([]byte, error) {
 func (p parts) assertionKey() (crypto.Signer, time.Time, bool) {
 	key, ok := p.keys().Signer(idp.RSAKey, p.now())
 	return key.Signer, key.SignsFrom, ok
+}
+
+// keepUses writes down who used the old service since the last time.
+func (p *production) keepUses(ctx context.Context) error { return p.usage.Keep(ctx, p.registry) }
+
+// bridgeGroup are the commands about the old service, told by the configuration.
+func bridgeGroup() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "bridge",
+		Short: "Say who still uses the old service (CIS1)",
+		RunE: func(*cobra.Command, []string) error {
+			return exit{exitUsage, errors.New("name a command: report")}
+		},
+	}
+	p := onConfig(cmd)
+	cmd.AddCommand(bridgeReport(p))
+	return cmd
+}
+
+func bridgeReport(c *configured) *cobra.Command {
+	var asJSON bool
+	var days int
+	cmd := &cobra.Command{
+		Use:   "report",
+		Short: "List which applications, agents and people use what of the old service",
+		Long: `List which applications and agents called what of the old service, at which organisation, how often and for how
+many people, and from which day on each is switched off (bridge.off). Applications of the old service do not prove
+themselves: they stand here as they call themselves, or with the address that they called from.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if days < 1 || days > cis1.UsesKept {
+				return exit{exitUsage, fmt.Errorf("--days is 1 to %d", cis1.UsesKept)}
+			}
+			report, err := c.bridgeReport(cmd.Context(), days)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				e := json.NewEncoder(cmd.OutOrStdout())
+				e.SetIndent("", "  ")
+				return e.Encode(report)
+			}
+			return showReport(cmd.OutOrStdout(), report)
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "write the report as JSON")
+	cmd.Flags().IntVar(&days, "days", 30, "how many `days` back")
+	return cmd
+}
+
+// bridgeReport sums up what was counted.
+func (c *configured) bridgeReport(ctx context.Context, days int) (cis1.Report, error) {
+	s, err := c.settle(time.Now, "postgres", "keys", "bridge")
+	if err != nil {
+		return cis1.Report{}, err
+	}
+	store, done, err := openProduction(ctx, s, slog.New(slog.DiscardHandler), nil)
+	if err != nil {
+		return cis1.Report{}, err
+	}
+	defer done()
+	from := idp.DateOf(time.Now().AddDate(0, 0, 1-days))
+	counted, err := store.UsesSince(ctx, from)
+	if err != nil {
+		return cis1.Report{}, ending(err)
+	}
+	rules, err := store.AgentRules(ctx, smartcard.LegacyAgent)
+	if err != nil {
+		return cis1.Report{}, ending(err)
+	}
+	off, _ := cis1.ReadSwitch(s.Bridge.Off)
+	taken := func(version string) bool {
+		return !slices.ContainsFunc(rules, func(r smartcard.AgentRule) bool { return r.Hits(version) })
+	}
+	return cis1.ReportOf(from, counted, off, taken), nil
+}
+
+// showReport writes a report for people.
+func showReport(w io.Writer, r cis1.Report) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	_, err := fmt.Fprintf(t, "since %s\n\nAPPLICATION\tPART\tCALL\tVERSION\tORGANISATION\tCALLS\tPEOPLE\tLAST\tOFF FROM\n", r.From)
+	for _, l := range r.Uses {
+		_, e := fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\n", l.Application, l.Part, l.Call, l.Version, l.Organisation, l.Calls, l.People, l.Last, l.Off)
+		err = errors.Join(err, e)
+	}
+	_, e := fmt.Fprintf(t, "\nAGENT\tPEOPLE\tTAKEN\n")
+	err = errors.Join(err, e)
+	for _, a := range r.Agents {
+		_, e := fmt.Fprintf(t, "%s\t%d\t%t\n", a.Version, a.People, a.Taken)
+		err = errors.Join(err, e)
+	}
+	if len(r.Agents) > 0 {
+		_, e := fmt.Fprintf(t, "\n%.0f %% of people have an agent that no rule ends\n", 100*r.Current)
+		err = errors.Join(err, e)
+	}
+	return errors.Join(err, t.Flush())
 }

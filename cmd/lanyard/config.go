@@ -138,6 +138,7 @@ type BridgeConfig struct {
 	Exchange       bool `key:"exchange" default:"false" help:"give applications tokens of this service for an SSO token of the old one"`
 
 	ExchangeClients []string       `key:"exchange_clients" help:"applications that may exchange SSO tokens; empty: all that are registered for token exchange"`
+	Off             []string       `key:"off" help:"applications that are not answered any more, each as NAME:DATE, named as lanyard bridge report does; from 00:00 in London on that day"`
 	Listen          string         `key:"listen" help:"address of a listener of its own for the paths of the old service; empty: they are answered where people are"`
 	URL             string         `key:"url" help:"where agents reach these paths, as https://gas.hospital.example; empty: the origin of the issuer"`
 	Networks        []netip.Prefix `key:"networks" help:"networks from which these paths are answered; empty: all that reach them"`

@@ -11,6 +11,7 @@ import (
 
 	"github.com/lanyard-id/lanyard/authenticators"
 	"github.com/lanyard-id/lanyard/idp"
+	"github.com/lanyard-id/lanyard/idp/cis1"
 	"github.com/lanyard-id/lanyard/idp/provider"
 	"github.com/lanyard-id/lanyard/store/postgres"
 )
@@ -86,6 +87,9 @@ func checkSite(c Config, no *refusals) {
 func checkBridge(c Config, no *refusals) {
 	b := c.Bridge
 	checkNetworks("bridge.networks", b.Networks, no)
+	if _, wrong := cis1.ReadSwitch(b.Off); wrong != "" {
+		no.add("bridge.off", fmt.Sprintf("%.60q is no application with a day", wrong), "write NAME:2027-02-28, with the name that lanyard bridge report has")
+	}
 	if b.Listen != "" && !b.on() {
 		no.add("bridge.listen", "nothing of the old service is answered", "switch on bridge.gateway, bridge.assertion or bridge.session_manager, or leave it out")
 	}

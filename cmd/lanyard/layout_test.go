@@ -69,7 +69,7 @@ authenticators/passkey/testkey        -> + go-webauthn
 store/conformance                     -> idp idp/registry idp/registry/directory authenticators authenticators/smartcard
 store/conformance/servers             -> + pgx go-redis
 store/memory                          -> idp idp/registry idp/registry/directory authenticators authenticators/smartcard
-store/postgres                        -> idp idp/registry idp/registry/directory authenticators authenticators/smartcard migrations + pgx goose go-jose
+store/postgres                        -> idp idp/cis1 idp/registry idp/registry/directory authenticators authenticators/smartcard migrations + pgx goose go-jose
 store/redis                           -> idp authenticators authenticators/smartcard + go-redis
 store/vault                           -> idp + tink crypto11
 migrations                            ->

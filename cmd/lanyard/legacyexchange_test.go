@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
@@ -15,6 +18,7 @@ import (
 
 	"github.com/lanyard-id/lanyard/cmd/lanyard/legacyclient"
 	"github.com/lanyard-id/lanyard/idp"
+	"github.com/lanyard-id/lanyard/idp/cis1"
 )
 
 // ofSSO is the kind of an SSO token.
@@ -268,5 +272,90 @@ func TestSSORaces(t *testing.T) {
 			t.Error(what)
 		}
 		t.Logf("%d tokens were made before the end, %d were not", made, not)
+	})
+}
+
+func TestBridgeReport(t *testing.T) {
+	_, settings, agent := legacyPair(t, nil)
+	p, err := wireProduction(t.Context(), settledOf(t, settings), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.close)
+	server := httptest.NewServer(p.pages.Routes())
+	t.Cleanup(server.Close)
+	s := running{issuer: server.URL}
+	a := agent(fiveRoles)
+	a.Base = server.URL
+	if err := a.SignIn(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Choose(t.Context(), a.Roles[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"/identity/isTokenValid?tokenid="+url.QueryEscape(a.Ticket), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("User-Agent", "WardList/2.1 (Windows)")
+		do(t, req)
+	}
+	s.exchange(t, "exchanges", a.Ticket, ofSSO, nil).wantOK(t)
+	s.exchange(t, "exchanges", a.Ticket, ofSSO, nil).wantError(t, http.StatusBadRequest, "invalid_request")
+	for range 2 { // the second time there is nothing to keep
+		if err := p.keepUses(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Run("own rule: the report says who uses what, where, and from when on it is off", func(t *testing.T) {
+		settings["bridge.off"] = "WardList:2099-01-01"
+		got := lanyard(t, settings, "bridge", "report", "--json")
+		var r cis1.Report
+		if err := json.Unmarshal([]byte(got.out), &r); err != nil || got.status != 0 {
+			t.Fatalf("%d %v\n%s%s", got.status, err, got.out, got.errors)
+		}
+		today, org := idp.DateOf(time.Now()), a.Roles[0].Org
+		for _, want := range []cis1.Line{
+			{Application: "WardList", Part: cis1.SessionManager, Call: "istokenvalid", Version: "2.1", Organisation: org, Calls: 3, People: 1, Last: today, Off: "2099-01-01"},
+			{Application: "exchanges", Part: cis1.Exchange, Call: "token", Organisation: org, Calls: 1, People: 1, Last: today},
+			{Application: "legacy-identity-agent", Part: cis1.Gateway, Call: "roleselection", Version: "2.4.10.0", Organisation: org, Calls: 1, People: 1, Last: today},
+		} {
+			if !slices.Contains(r.Uses, want) {
+				t.Errorf("the report lacks %+v:\n%s", want, got.out)
+			}
+		}
+		if len(r.Agents) != 1 || r.Agents[0].Version != "2.4.10.0" || !r.Agents[0].Taken || r.Current != 1 {
+			t.Errorf("the agents are %+v, %v", r.Agents, r.Current)
+		}
+		if text := lanyard(t, settings, "bridge", "report"); text.status != 0 || !strings.Contains(text.out, "WardList") || !strings.Contains(text.out, "100 % of people") {
+			t.Errorf("%d\n%s%s", text.status, text.out, text.errors)
+		}
+		if no := lanyard(t, settings, "bridge", "report", "--days", "41"); no.status != exitUsage {
+			t.Errorf("%d %s", no.status, no.errors)
+		}
+	})
+}
+
+func TestSwitchedOff(t *testing.T) {
+	s := startLegacy(t, func(p *parts) {
+		p.bridge.Off = []string{"WardList:2020-01-01", "exchanges:2020-01-01", "Other:2099-01-01"}
+	})
+	a := s.legacySignedIn(oneRole)
+	t.Run("own rule: an application that is switched off is not answered, and others are", func(t *testing.T) {
+		for agent, want := range map[string]int{"WardList/2.1 (Windows)": http.StatusForbidden, "WardList": http.StatusForbidden, "Other/1": http.StatusOK, "WardLists/1": http.StatusOK, "": http.StatusOK} {
+			req := request(t, http.MethodGet, s.issuer+"/identity/isTokenValid?tokenid="+url.QueryEscape(a.Ticket), nil, "")
+			req.Header.Set("User-Agent", agent)
+			resp, err := http.DefaultClient.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = resp.Body.Close()
+			if resp.StatusCode != want {
+				t.Errorf("%q: %d, want %d", agent, resp.StatusCode, want)
+			}
+		}
+		s.exchange(t, "exchanges", a.Ticket, ofSSO, nil).wantError(t, http.StatusBadRequest, "unauthorized_client")
+		s.exchange(t, "exchanges-n3", a.Ticket, ofSSO, nil).wantOK(t)
 	})
 }

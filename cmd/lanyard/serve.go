@@ -22,6 +22,7 @@ import (
 
 	"github.com/lanyard-id/lanyard/authenticators"
 	"github.com/lanyard-id/lanyard/idp"
+	"github.com/lanyard-id/lanyard/idp/cis1"
 	"github.com/lanyard-id/lanyard/idp/provider"
 	"github.com/lanyard-id/lanyard/store/postgres"
 	"github.com/lanyard-id/lanyard/store/redis"
@@ -69,6 +70,7 @@ type production struct {
 	leaving    atomic.Bool
 	fencesLeft bool // standing, of which operators were told
 	house      *keyHouse
+	usage      *cis1.Usage // of the old service
 
 	closers []func() // in the order in which things were opened
 }
@@ -106,6 +108,13 @@ func runServe(ctx context.Context, s settled, out io.Writer, log *slog.Logger) e
 		log.WarnContext(ctx, "smtp.address names no mail server: nobody is told by mail of what changes, and codes by mail do not come")
 	}
 
+	defer func() {
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+		defer cancel()
+		if err := p.keepUses(last); err != nil {
+			log.WarnContext(ctx, "the last uses of the old service were not counted", "error", err.Error())
+		}
+	}()
 	defer p.sealLast(ctx) // once nothing comes any more, and nobody else seals
 	work, rest := context.WithCancel(context.WithoutCancel(ctx))
 	var chores sync.WaitGroup
@@ -178,7 +187,8 @@ func (p *production) open(ctx context.Context, s settled) error {
 	if cards != nil {
 		admin.certifies = cards.authority
 	}
-	p.service, err = wire(parts{
+	p.usage = cis1.NewUsage(p.now)
+	p.service, err = wire(parts{usage: p.usage,
 		issuer: s.Issuer, layout: provider.Layout(s.Layout), registry: store, rdb: p.rdb, keys: store.SigningKeys, keysAge: s.keyPolicy().MaxAge(), timers: s.timers(),
 		cards: s.trust, soft: s.Smartcard.Revocation == "soft", vouching: s.Smartcard.OCSPTimeout,
 		authorities: newOutside(false, s.Smartcard.OCSPNetworks...), outside: newOutside(false, s.Clients.Networks...), applications: newApplications(false, s.Backchannel.Networks...), bridge: s.Bridge,
@@ -322,6 +332,7 @@ func (p *production) keepHouse(ctx context.Context) {
 			"read metadata":     p.readMetadata,
 			"keep the outbox":   p.keepOutbox,
 			"keep the logouts":  p.keepLogouts,
+			"keep the uses":     p.keepUses,
 			"rotate keys":       func(ctx context.Context) error { _, err := p.registry.RotateKeys(ctx); return err },
 		} {
 			doing, cancel := context.WithTimeout(ctx, 30*time.Second)

@@ -24,6 +24,7 @@ import (
 	"github.com/lanyard-id/lanyard/authenticators/smartcard/revocation"
 	"github.com/lanyard-id/lanyard/idp"
 	"github.com/lanyard-id/lanyard/idp/backchannel"
+	"github.com/lanyard-id/lanyard/idp/cis1"
 	"github.com/lanyard-id/lanyard/idp/provider"
 	rules "github.com/lanyard-id/lanyard/idp/registry"
 	"github.com/lanyard-id/lanyard/store/redis"
@@ -69,6 +70,7 @@ type parts struct {
 
 	applications *http.Client // tells applications that sessions have ended
 	bridge       BridgeConfig // what is answered of the old service
+	usage        *cis1.Usage  // counts who uses that; nil: nobody does
 
 	administration // by the registration authority
 

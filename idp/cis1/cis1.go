@@ -185,31 +185,31 @@ func (ss *Sessions) person(ctx context.Context, uid string, at time.Time, authen
 
 // ChooseRole makes position role the one that the session works in. It counts as
 // an act of the person. idp.ErrRole if it is not theirs today.
-func (ss *Sessions) ChooseRole(ctx context.Context, token, role, request string) (idp.Session, error) {
+func (ss *Sessions) ChooseRole(ctx context.Context, token, role, request string) (idp.Session, idp.Person, error) {
 	s, p, err := ss.Find(ctx, token)
 	if err != nil {
-		return idp.Session{}, err
+		return idp.Session{}, idp.Person{}, err
 	}
 	if _, ok := p.Position(role, ss.Now()); !ok {
-		return idp.Session{}, idp.ErrRole
+		return idp.Session{}, idp.Person{}, idp.ErrRole
 	}
 	s.Role, s.LastAct = role, ss.Now()
 	// The journal first: a role that it does not know of must not work.
 	if err := ss.Journal.Record(ctx, idp.Event{At: ss.Now(), Kind: idp.RoleChosen, Request: request,
 		Subject: s.Subject, Client: Client, Session: s.ID, Role: role}); err != nil {
-		return idp.Session{}, fmt.Errorf("record role: %w", err)
+		return idp.Session{}, idp.Person{}, fmt.Errorf("record role: %w", err)
 	}
-	return s, ss.keep(ctx, s)
+	return s, p, ss.keep(ctx, s)
 }
 
 // Refresh keeps a session alive: it counts as an act of the person.
-func (ss *Sessions) Refresh(ctx context.Context, token string) (idp.Session, error) {
-	s, _, err := ss.Find(ctx, token)
+func (ss *Sessions) Refresh(ctx context.Context, token string) (idp.Session, idp.Person, error) {
+	s, p, err := ss.Find(ctx, token)
 	if err != nil {
-		return idp.Session{}, err
+		return idp.Session{}, idp.Person{}, err
 	}
 	s.LastAct = ss.Now()
-	return s, ss.keep(ctx, s)
+	return s, p, ss.keep(ctx, s)
 }
 
 // keep writes down what has changed of s, unless it ended this instant.

@@ -168,10 +168,10 @@ func TestFind(t *testing.T) {
 			if tt.lives != (err == nil) || err != nil && !errors.Is(err, idp.ErrToken) {
 				t.Errorf("Find() = %v, want that it lives: %v", err, tt.lives)
 			}
-			if _, err := g.sessions.Refresh(t.Context(), o.Token); tt.lives != (err == nil) {
+			if _, _, err := g.sessions.Refresh(t.Context(), o.Token); tt.lives != (err == nil) {
 				t.Errorf("Refresh() = %v", err)
 			}
-			if _, err := g.sessions.ChooseRole(t.Context(), o.Token, "2", "request"); tt.lives != (err == nil) {
+			if _, _, err := g.sessions.ChooseRole(t.Context(), o.Token, "2", "request"); tt.lives != (err == nil) {
 				t.Errorf("ChooseRole() = %v", err)
 			}
 		})

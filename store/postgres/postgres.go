@@ -82,6 +82,7 @@ type Store struct {
 
 	cardIssuer string
 	ni         niKey
+	countable  tellable // uses of the old service
 
 	stop func() // ends the feed
 }
@@ -121,6 +122,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{pool: pool, now: c.Now, seal: c.Sealer, log: c.Log, keys: keys, cardIssuer: c.CardIssuer}
+	s.countable.table = "bridge_uses"
 	s.feed = &feed{config: pool.Config().ConnConfig, now: c.Now, log: c.Log}
 	s.feed.follow(s.caches())
 	s.feed.follow(s.keys)
