@@ -54,6 +54,7 @@ type Config struct {
 	Account func(chi.Router) // puts there the pages of people's accounts; nil: there are none
 	Apply   func(chi.Router) // and those on which people apply for a care identity; nil: there are none
 	Enrol   func(chi.Router) // and those for the code of an invitation; nil: there are none
+	Claim   func(chi.Router) // and those for adding a way to sign in without help; nil: there are none
 
 	Registry func(chi.Router) // puts there the registration authority for programs; nil: there is none
 

@@ -266,6 +266,8 @@ func (s *Server) wayOn(r *http.Request, v idp.View, code, lang string) *web.Link
 		return &web.Link{Href: "/login?id=" + url.QueryEscape(v.Login.ID), Label: again}
 	case v.Login.ID != "":
 		return &web.Link{Href: "/login?id=" + url.QueryEscape(v.Login.ID), Label: s.Site.Text(lang, "link.back", "application", s.nameOf(lang, v.Client))}
+	case code == "CLM-03", code == "CLM-04":
+		return &web.Link{Href: "/claim", Label: s.Site.Text(lang, "link.again")}
 	case (code == unavailable || code == "LIM-01") && r.Method == http.MethodGet && address != "":
 		return &web.Link{Href: ownPath(address), Label: again}
 	}

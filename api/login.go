@@ -129,6 +129,7 @@ func (s *Server) showWays(w http.ResponseWriter, r *http.Request, status int, v 
 			page.Cards = s.Development.Cards.Cards(r.Context()) // for who has no reader, and no card file
 		}
 		page.Ways = append(page.Ways, web.Way{Name: way.Name})
+		page.Claim = page.Claim || s.Claim != nil && way.Name != SmartcardWay
 	}
 	mayPostTo(w, v.Login.RedirectURI)
 	return s.render(w, status, "ways", page)

@@ -83,6 +83,9 @@ func (s *Server) Routes() http.Handler {
 		if s.Enrol != nil {
 			s.Enrol(card)
 		}
+		if s.Claim != nil {
+			s.Claim(card)
+		}
 		if s.Registration != nil {
 			s.Registration(card, files)
 		}

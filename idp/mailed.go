@@ -82,9 +82,17 @@ func word(purpose string) string {
 	return w
 }
 
+// Forget forgets how many mails somebody was sent, once they have shown that
+// they asked for them.
+func (m *MailCodes) Forget(ctx context.Context, subject string) error {
+	return m.Limits.Clear(ctx, mailKey(subject))
+}
+
+func mailKey(subject string) LimitKey { return LimitKey{Account: subject, Authenticator: "mail code"} }
+
 // count counts a mail of one account, wherever it goes.
 func (m *MailCodes) count(ctx context.Context, subject string) error {
-	return m.Limits.Attempt(ctx, LimitKey{Account: subject, Authenticator: "mail code"}, MailLimit, m.Now())
+	return m.Limits.Attempt(ctx, mailKey(subject), MailLimit, m.Now())
 }
 
 func (m *MailCodes) keep(ctx context.Context, s sent, purpose, subject string) error {

@@ -60,6 +60,7 @@ func (a Addable) HintKey() string { return "account.add." + a.Name }
 // AccountKey is the page "account-key": add a passkey or security key.
 type AccountKey struct {
 	Page
+	Claim   bool   // by somebody who claims it and is not signed in
 	Name    string // as entered before
 	Problem *Message
 }
@@ -67,6 +68,7 @@ type AccountKey struct {
 // AccountCode is the page "account-code": add a password with one-time codes.
 type AccountCode struct {
 	Page
+	Claim    bool // as of AccountKey
 	Question string
 	Email    string
 	QRSize   int    // of the picture that the app reads, in its squares

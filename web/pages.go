@@ -59,6 +59,7 @@ type Ways struct {
 	LoginID string
 	Ways    []Way
 	Cards   []VirtualCard // development only; shown under the way called smartcard
+	Claim   bool          // who has none of them may add one, and is told where
 	Message *Message      // why the last try failed, or nil
 	Why     *Message      // why somebody who is signed in must sign in again, or nil
 }

@@ -61,7 +61,7 @@ func loadAssets(from fs.FS) (*assets, error) {
 // choose decides between nhsuk-frontend and our own plain stylesheet, by
 // whether the former was there when the binary was built.
 func (a *assets) choose() {
-	look, scripts := "plain.css", []string{"lanyard.js", "key.js"}
+	look, scripts := "plain.css", []string{"lanyard.js", "key.js", "puzzle.js"}
 	if a.vendored() {
 		look, scripts = vendorStyle, append(scripts, "nhsuk.js")
 	}

@@ -211,10 +211,10 @@ func TestStatic(t *testing.T) {
 
 func TestLookIsChosenByWhatIsThere(t *testing.T) {
 	plain, full := plainSite(t), plainSite(t, vendorStyle, vendorScript)
-	if got := strings.Join(plain.Styles(), " "); !strings.Contains(got, "plain.css") || strings.Contains(got, "vendor") || len(plain.Scripts()) != 2 {
+	if got := strings.Join(plain.Styles(), " "); !strings.Contains(got, "plain.css") || strings.Contains(got, "vendor") || len(plain.Scripts()) != 3 {
 		t.Errorf("without nhsuk-frontend: %s %v", got, plain.Scripts())
 	}
-	if got := strings.Join(full.Styles(), " "); strings.Contains(got, "plain.css") || !strings.Contains(got, vendorStyle) || len(full.Scripts()) != 3 {
+	if got := strings.Join(full.Styles(), " "); strings.Contains(got, "plain.css") || !strings.Contains(got, vendorStyle) || len(full.Scripts()) != 4 {
 		t.Errorf("with nhsuk-frontend: %s %v", got, full.Scripts())
 	}
 	if plain.URL("lanyard.css") == full.URL("lanyard.css") {

@@ -30,6 +30,7 @@ type Config struct {
 	Rooms     map[string]authenticators.Enroller // by the name of their way
 	Passwords Passwords
 	Mailed    *idp.MailCodes
+	Returned  func(http.ResponseWriter, *http.Request) bool // answers who comes back from their organisation and is not signed in, and says whether it did
 	Now       func() time.Time
 }
 
@@ -64,7 +65,7 @@ func (p *Pages) Mount(r chi.Router) {
 	}
 	if p.Rooms[string(authenticators.FederatedKind)] != nil {
 		r.Post("/account/add/federated", p.signedIn(fresh, p.beginFederated))
-		r.Get("/account/add/federated", p.signedIn(fresh, p.addFederated))
+		r.Get("/account/add/federated", p.returned(p.signedIn(fresh, p.addFederated)))
 	}
 	r.Get("/account/name", p.signedIn(fresh, p.showName))
 	r.Post("/account/name", p.signedIn(fresh, p.rename))

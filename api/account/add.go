@@ -170,6 +170,15 @@ func (p *Pages) addFederated(w http.ResponseWriter, r *http.Request, o idp.Owner
 	return err
 }
 
+// returned has others answer who comes back for them.
+func (p *Pages) returned(own http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if p.Returned == nil || !p.Returned(w, r) {
+			own(w, r)
+		}
+	}
+}
+
 // showName asks for another name.
 func (p *Pages) showName(w http.ResponseWriter, r *http.Request, o idp.Owner) error {
 	a, err := p.Accounts.One(r.Context(), o, r.URL.Query().Get("which"))

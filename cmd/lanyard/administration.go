@@ -26,6 +26,7 @@ type authority interface {
 	rules.Finder
 	rules.Managing
 	rules.Enrolments
+	rules.Insured
 }
 
 // administration is how the registry is looked after.

@@ -39,6 +39,7 @@ api                                   -> api/ops authenticators authenticators/f
 api/account                           -> api authenticators authenticators/passkey authenticators/totp idp web + chi
 api/apply                             -> api idp idp/registry web + chi
 api/cis1                              -> api authenticators authenticators/smartcard idp idp/cis1 web + chi etree goxmldsig
+api/claim                             -> api authenticators authenticators/passkey authenticators/totp idp idp/registry web + chi
 api/desk                              -> api authenticators authenticators/smartcard authenticators/smartcard/challenge idp web + chi go-jose
 api/dev                               -> api authenticators authenticators/smartcard authenticators/smartcard/cardca authenticators/smartcard/virtualagent authenticators/smartcard/virtualcard idp idp/registry/directory web + chi
 api/enrol                             -> api authenticators authenticators/passkey idp idp/registry web + chi

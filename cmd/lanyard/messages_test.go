@@ -81,6 +81,26 @@ var reached = map[string]struct {
 	"AGT-06": {http.StatusOK, atDesk("agent_busy")},
 	"AUT-01": {http.StatusForbidden, usesWhatIsStopped},
 	"CAN-01": {http.StatusOK, atDesk("cancelled")},
+	"CLM-01": {http.StatusBadRequest, func(s *running, p *person) {
+		p.open(s.issuer + "/claim")
+		p.post("/claim", url.Values{"email": {"x@y.example"}, "number": {"QQ123456C"}})
+	}},
+	"CLM-02": {http.StatusBadRequest, func(s *running, p *person) {
+		claimsHere(s, p)
+		p.post("/claim/choose", url.Values{"way": {"passkey"}})
+	}},
+	"CLM-03": {http.StatusBadRequest, func(s *running, p *person) { p.open(s.issuer + "/claim/choose") }},
+	"CLM-04": {http.StatusConflict, func(_ *running, p *person) {
+		s := start(p.t, nil)
+		other := newPerson(p.t)
+		other.accept = p.accept
+		for _, one := range []*person{other, p} {
+			claimsHere(&s, one)
+			one.send("/claim/choose", url.Values{"way": {"passkey"}, "alone": {"yes"}})
+		}
+		other.send("/claim/passkey", other.claimsKey(s, aKey(p.t)))
+		p.post("/claim/passkey", p.claimsKey(s, aKey(p.t)))
+	}},
 	"CRD-01": {http.StatusOK, atDesk("wait_card")},
 	"CRD-02": {http.StatusOK, atDesk("card_unreadable")},
 	"CRD-03": {http.StatusForbidden, outlivesTheAuthority},
@@ -190,6 +210,20 @@ func atDeskOf(uid, path string, form url.Values) func(*running, *person) {
 		p.atDeskOf(*s, uid, "/ra")
 		p.post(path, form)
 	}
+}
+
+// claimsHere shows the code from the mail, and comes to where something is
+// chosen. Each language has a profile of its own to claim.
+func claimsHere(s *running, p *person) {
+	p.t.Helper()
+	uid := noCard
+	if p.accept == "cy" {
+		uid = raManager
+	}
+	p.beginsClaim(*s, emailOf(p.t, uid), numberOf(p.t, uid))
+	reader := newPerson(p.t)
+	reader.open(s.issuer + "/dev/mail")
+	p.send("/claim/code", url.Values{"code": {mailedIn.FindString(reader.text())}})
 }
 
 // asksForCard comes to the page that waits for a card at a desk, and returns

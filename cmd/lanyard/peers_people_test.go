@@ -224,9 +224,14 @@ func firstEnrolment(t *testing.T, w *peerWorld) {
 			t.Errorf("%s is answered to nobody: %s", route, p.seen())
 		}
 	}
+	// Who claims one shows that it is theirs: see TestClaiming.
 	p := newPerson(t)
-	p.open(w.issuer + "/claim")
-	p.wantPage(http.StatusNotFound, "")
+	for _, path := range []string{"/claim/passkey/begin", "/claim/passkey", "/claim/totp", "/enrol/key/begin", "/enrol/key"} {
+		p.try(w.running, http.MethodPost, path, url.Values{"uid": {noRole}, "email": {emailOf(t, noRole)}, "password": {goodPassword}, "code": {"000000"}, "name": {"Thief's"}, "answer": {"{}"}})
+		if p.status != http.StatusBadRequest {
+			t.Errorf("%s is answered to nobody: %s", path, p.seen())
+		}
+	}
 }
 
 func weakerEdits(t *testing.T, w *peerWorld) {
@@ -592,7 +597,7 @@ func beneathTheButtons(t *testing.T, w *peerWorld) {
 			t.Errorf("%s: %d, %v", path, p.status, p.answer())
 		}
 	}
-	for _, path := range []string{"/dev", "/dev/keys", "/dev/clock", "/dev/mail", "/dev/requests", "/api/v1", "/claim", "/metrics", "/readyz", "/debug/pprof/"} {
+	for _, path := range []string{"/dev", "/dev/keys", "/dev/clock", "/dev/mail", "/dev/requests", "/api/v1", "/metrics", "/readyz", "/debug/pprof/"} {
 		both, _ := w.production(t)
 		if seen := got(t, http.DefaultClient, both[0].issuer+path); seen.status != http.StatusNotFound {
 			t.Errorf("%s in production: %d", path, seen.status)

@@ -14,6 +14,7 @@ import (
 	"github.com/lanyard-id/lanyard/api"
 	"github.com/lanyard-id/lanyard/api/account"
 	"github.com/lanyard-id/lanyard/api/apply"
+	"github.com/lanyard-id/lanyard/api/claim"
 	"github.com/lanyard-id/lanyard/api/desk"
 	"github.com/lanyard-id/lanyard/api/enrol"
 	"github.com/lanyard-id/lanyard/api/ops"
@@ -169,7 +170,12 @@ func wire(p parts) (*service, error) {
 	if open.away != nil {
 		pages.Federated = open.away
 	}
-	pages.Account = account.New(account.Config{Server: pages, Accounts: accounts, Rooms: open.enrol, Passwords: open.codes, Mailed: mailed, Now: p.now}).Mount
+	claims := claim.New(claim.Config{Server: pages, Rooms: open.enrol, Rules: &rules.Claims{
+		Contacts: p.registry, Insured: p.registry, Keeper: p.registry, Mailed: mailed, Half: live.Questions("claim"), Limits: live,
+		Puzzles: &idp.Puzzles{Sealer: p.sealer, Limits: live, Now: p.now}, Now: p.now,
+	}})
+	pages.Claim = claims.Mount
+	pages.Account = account.New(account.Config{Server: pages, Accounts: accounts, Rooms: open.enrol, Passwords: open.codes, Mailed: mailed, Returned: claims.Returned, Now: p.now}).Mount
 	if open.keys != nil {
 		enrolling := &rules.Enrolling{Keeper: p.registry, Codes: p.registry, Limits: live, Now: p.now}
 		pages.Enrol = enrol.New(enrol.Config{Server: pages, Rules: enrolling, Room: open.keys, Now: p.now}).Mount

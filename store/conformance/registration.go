@@ -21,6 +21,7 @@ type RegistrationStore interface {
 	registry.Keeper
 	registry.Finder
 	registry.Enrolments
+	registry.Insured
 	registry.Managing
 	registry.CardLedger
 	idp.People
@@ -120,6 +121,7 @@ func Registration(t *testing.T, open func(t *testing.T, doc directory.Document, 
 		}
 	})
 	t.Run("own rule: a request is decided on once", func(t *testing.T) { ward(t).decidedOnce() })
+	t.Run("own rule: somebody's NI number is compared, and nobody's is none", func(t *testing.T) { ward(t).insures() })
 	t.Run("own rule: an enrolment code is good once, for a time, and for one person", func(t *testing.T) { ward(t).enrols() })
 	t.Run("own rule: what a document manages is told apart", func(t *testing.T) { ward(t).manages() })
 	t.Run("A10: whose card or authenticator is stopped is looked after at once, and cannot sign in with it", func(t *testing.T) { ward(t).stops() })

@@ -169,6 +169,20 @@ func (w registration) waiting(q registry.Query, now time.Time) []string {
 	}
 }
 
+func (w registration) insures() {
+	for _, tt := range []struct {
+		uid, number string
+		want        bool
+	}{
+		{ada, "QQ123456C", true}, {ada, "QQ123456D", false}, {ada, "", false}, {ada, "qq123456c", false},
+		{dan, "QQ123456C", false}, {dan, "", false}, {"000000000000", "QQ123456C", false}, {"nobody \xff", "000000000", false}, {"nobody", "000000000", false}, {"", "", false},
+	} {
+		if got, err := w.HasNINumber(w.t.Context(), tt.uid, tt.number); err != nil || got != tt.want {
+			w.t.Errorf("HasNINumber(%q, %q) = %t, %v; want %t", tt.uid, tt.number, got, err, tt.want)
+		}
+	}
+}
+
 // spend adds a key by a code.
 func (registration) spend(r *registry.Records, hash string) {
 	p := r.People[dan]

@@ -79,6 +79,7 @@ type Store struct {
 	journal *journal
 	changes *journal // of the registry: they wait for one another, and no sign-in for them
 	sealer  *sealer
+	decoy   decoy // the NI number of nobody
 
 	cardIssuer string
 	ni         niKey

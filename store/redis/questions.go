@@ -43,12 +43,22 @@ func (q Questions) Ask(ctx context.Context, name string, question []byte, expire
 
 // Take implements authenticators.Questions.
 func (q Questions) Take(ctx context.Context, name string, now time.Time) ([]byte, error) {
-	v, err := q.store.rdb.GetDel(ctx, q.key(name)).Bytes()
+	return opened(q.store.rdb.GetDel(ctx, q.key(name)), now)
+}
+
+// Look returns a question and leaves it as it is.
+func (q Questions) Look(ctx context.Context, name string, now time.Time) ([]byte, error) {
+	return opened(q.store.rdb.Get(ctx, q.key(name)), now)
+}
+
+// opened is the question that a command found, if it has not ended.
+func opened(found *goredis.StringCmd, now time.Time) ([]byte, error) {
+	v, err := found.Bytes()
 	if errors.Is(err, goredis.Nil) {
 		return nil, authenticators.ErrAnswer
 	}
 	if err != nil {
-		return nil, fmt.Errorf("take question: %w", outage(err))
+		return nil, fmt.Errorf("question: %w", outage(err))
 	}
 	if len(v) < endSize || int64(binary.BigEndian.Uint64(v)) <= ms(now) { //nolint:gosec // likewise
 		return nil, authenticators.ErrAnswer
