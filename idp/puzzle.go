@@ -62,8 +62,8 @@ var puzzleOf = []byte("puzzle")
 // New returns a puzzle that nobody had before.
 func (p *Puzzles) New() (Puzzle, error) {
 	hard := p.bits()
-	plain := binary.BigEndian.AppendUint64(nil, uint64(p.Now().Add(PuzzleLife).Unix())) //nolint:gosec // a day in this age
-	sealed, err := p.Sealer.Seal(append(append(plain, byte(hard)), random(16)...), puzzleOf)
+	plain := binary.BigEndian.AppendUint64(nil, uint64(p.Now().Add(PuzzleLife).Unix()))      //nolint:gosec // a day in this age
+	sealed, err := p.Sealer.Seal(append(append(plain, byte(hard)), random(16)...), puzzleOf) //nolint:gosec // no more than mostBits
 	if err != nil {
 		return Puzzle{}, fmt.Errorf("seal puzzle: %w", err)
 	}
