@@ -96,7 +96,8 @@ func checkBridge(c Config, no *refusals) {
 	if b.SHA1 && !b.Gateway {
 		no.add("bridge.sha1", "the gateway is off, and SHA-1 is taken nowhere else", "switch on bridge.gateway, or this off")
 	}
-	if u, err := url.Parse(b.URL); b.URL != "" && (err != nil || u.Host == "" || u.User != nil || strings.TrimSuffix(u.Path, "/") != "" || u.RawQuery != "" || u.Scheme != "https" && !(u.Scheme == "http" && loopback(b.URL))) {
+	if u, err := url.Parse(b.URL); b.URL != "" && (err != nil || u.Host == "" || u.User != nil || strings.TrimSuffix(u.Path, "/") != "" || u.RawQuery != "" ||
+		u.Scheme != "https" && (u.Scheme != "http" || !loopback(b.URL))) {
 		no.add("bridge.url", "this is no https URL without a path", "write it as https://gas.hospital.example")
 	}
 	longest := idp.LongestLegacy()

@@ -114,7 +114,7 @@ func TestSSOExchange(t *testing.T) {
 		s.exchange(t, "exchanges", made.said("access_token"), ofSSO, nil).wantError(t, http.StatusBadRequest, "invalid_request")
 		req := request(t, http.MethodGet, s.authorizeURL("basic", url.Values{"prompt": {"none"}}), nil, "")
 		for _, name := range []string{"lanyard-session", "__Host-lanyard-session"} {
-			req.AddCookie(&http.Cookie{Name: name, Value: url.QueryEscape(a.Ticket)}) //nolint:gosec // a browser's own
+			req.AddCookie(&http.Cookie{Name: name, Value: url.QueryEscape(a.Ticket)})
 		}
 		resp, err := (&http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}).Do(req)
 		if err != nil {

@@ -125,7 +125,7 @@ func TestLegacyGolden(t *testing.T) {
 // conversation reads one message of a conversation.
 func conversation(t *testing.T, name string) string {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join("testdata", "legacy", name)) //nolint:gosec // a file of these tests
+	b, err := os.ReadFile(filepath.Join("testdata", "legacy", name))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,7 @@ import (
 // rest is such a token, and 256 random bits, in base64; then the part that named
 // its server, which is the same for all.
 const (
-	tokenTail  = "@AAJTSQACMDE=#"
+	tokenTail  = "@AAJTSQACMDE=#" //nolint:gosec // the same for all
 	tokenBytes = 3 + 32
 )
 
