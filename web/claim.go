@@ -14,6 +14,7 @@ type Claim struct {
 // same to whom none was sent.
 type ClaimCode struct {
 	Page
+	New     bool // a profile is to be made
 	Problem *Message
 }
 
@@ -28,3 +29,16 @@ type ClaimChoose struct {
 
 // ClaimDone is the page "claim-done": it was added.
 type ClaimDone struct{ Page }
+
+// Register is the page "register": who makes a profile for themself. Its puzzle
+// is as that of a claim.
+type Register struct {
+	Page
+	Given, Family, Email string // as entered before
+	Puzzle               string
+	Bits                 int
+	Problem              *Message
+}
+
+// Registered is the page "register-done": the profile was made.
+type Registered struct{ Page }

@@ -42,9 +42,9 @@ func (p *Pages) beginKey(w http.ResponseWriter, r *http.Request) error {
 // addKey keeps the key that answered.
 func (p *Pages) addKey(w http.ResponseWriter, r *http.Request) error {
 	name := r.PostFormValue("name")
-	why := p.add(r, key, json.RawMessage(r.PostFormValue("answer")), name)
+	place, why := p.add(r, key, json.RawMessage(r.PostFormValue("answer")), name)
 	if why == nil {
-		return p.added(w, r)
+		return p.added(w, r, place)
 	}
 
 	if !fixable(why) {
@@ -99,9 +99,9 @@ func (p *Pages) addCode(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return fmt.Errorf("write answer: %w", err)
 	}
-	why := p.add(r, code, answer, p.Server.Site.Text(p.Server.Frame(r).Lang, "held.totp"))
+	place, why := p.add(r, code, answer, p.Server.Site.Text(p.Server.Frame(r).Lang, "held.totp"))
 	if why == nil {
-		return p.added(w, r)
+		return p.added(w, r, place)
 	}
 
 	again, ok := errors.AsType[totp.Again](why)

@@ -1,5 +1,6 @@
 // Package claim is where people whose identity was verified add a way to sign in
-// without anybody's help: the pages under /claim.
+// without anybody's help, and others make an unverified profile: the pages under
+// /claim and /register.
 //
 // Nobody is signed in here. What somebody has to know, what they are told and
 // what they may add is decided in idp/registry/claim.go, which keeps how far a
@@ -40,6 +41,9 @@ func New(c Config) *Pages { return &Pages{c} }
 func (p *Pages) Mount(r chi.Router) {
 	r.Get("/claim", p.Server.Page(p.ask))
 	r.Post("/claim", p.Server.Page(p.begin))
+	r.Get("/register", p.Server.Page(p.askName))
+	r.Post("/register", p.Server.Page(p.register))
+	r.Get("/register/done", p.Server.Page(p.registered))
 	r.Get("/claim/code", p.Server.Page(p.askCode))
 	r.Post("/claim/code", p.Server.Page(p.prove))
 	r.Get("/claim/choose", p.Server.Page(p.askWay))
@@ -135,14 +139,15 @@ func (p *Pages) problem(r *http.Request, err error) (int, *web.Message, error) {
 
 // askCode asks for the code from the mail.
 func (p *Pages) askCode(w http.ResponseWriter, r *http.Request) error {
-	if _, err := p.Rules.Find(r.Context(), p.browser(r)); err != nil {
-		return err
-	}
 	return p.codePage(w, r, http.StatusOK, nil)
 }
 
 func (p *Pages) codePage(w http.ResponseWriter, r *http.Request, status int, problem *web.Message) error {
-	page := web.ClaimCode{Page: p.Server.Frame(r), Problem: problem}
+	c, err := p.Rules.Find(r.Context(), p.browser(r))
+	if err != nil {
+		return err
+	}
+	page := web.ClaimCode{Page: p.Server.Frame(r), New: c.Made != nil, Problem: problem}
 	page.Here = "/claim/code"
 	return p.Server.Render(w, status, "claim-code", page)
 }
@@ -250,10 +255,11 @@ func (p *Pages) Returned(w http.ResponseWriter, r *http.Request) bool {
 	}
 	p.Server.Page(func(w http.ResponseWriter, r *http.Request) error {
 		w.Header().Set("Referrer-Policy", "no-referrer") // the address has what works once
-		if err := p.add(r, away, api.Answered(r), p.Server.Site.Text(p.Server.Frame(r).Lang, "held.federated")); err != nil {
+		place, err := p.add(r, away, api.Answered(r), p.Server.Site.Text(p.Server.Frame(r).Lang, "held.federated"))
+		if err != nil {
 			return err
 		}
-		return p.added(w, r)
+		return p.added(w, r, place)
 	})(w, r)
 	return true
 }
@@ -267,22 +273,30 @@ func (p *Pages) asked(r *http.Request, way string) (json.RawMessage, error) {
 	return p.Rooms[way].BeginEnrolment(r.Context(), e)
 }
 
-// add lets a room judge an answer, and keeps what it proved.
-func (p *Pages) add(r *http.Request, way string, answer json.RawMessage, name string) error {
+// add lets a room judge an answer, and keeps what it proved. It returns the page
+// that says so.
+func (p *Pages) add(r *http.Request, way string, answer json.RawMessage, name string) (place string, err error) {
+	c, err := p.Rules.Find(r.Context(), p.browser(r))
+	if err != nil {
+		return "", err
+	}
+	if place = "/claim/done"; c.Made != nil {
+		place = "/register/done"
+	}
 	e, err := p.Rules.Enrolment(r.Context(), p.browser(r), authenticators.Kind(way))
 	if err != nil {
-		return err
+		return "", err
 	}
 	a, err := p.Rooms[way].FinishEnrolment(r.Context(), e, answer)
 	if err != nil {
-		return err
+		return "", err
 	}
-	return p.Rules.Bind(r.Context(), e.Browser, a, name, idp.Owner{Request: api.RequestID(r.Context()), Lang: p.Server.Frame(r).Lang})
+	return place, p.Rules.Bind(r.Context(), e.Browser, a, name, idp.Owner{Request: api.RequestID(r.Context()), Lang: p.Server.Frame(r).Lang})
 }
 
-func (p *Pages) added(w http.ResponseWriter, r *http.Request) error {
+func (p *Pages) added(w http.ResponseWriter, r *http.Request, place string) error {
 	p.Server.Browser.Hold(w, purpose, "", 0)
-	http.Redirect(w, r, "/claim/done", http.StatusSeeOther)
+	http.Redirect(w, r, place, http.StatusSeeOther) //nolint:gosec // one of our pages
 	return nil
 }
 

@@ -91,6 +91,7 @@ type Claim struct {
 	Held    []string            `json:"held"`    // the ids of what they held then
 	Way     authenticators.Kind `json:"way"`     // what they chose to add, and said that they alone control
 	Away    string              `json:"away"`    // the question with which they were sent to their organisation
+	Made    *Made               `json:"made"`    // the profile that is to be made; nil: there is one
 	Network string              `json:"network"`
 	Until   time.Time           `json:"until"`
 }
@@ -236,7 +237,7 @@ func (s *Claims) Prove(ctx context.Context, browser, code string) error {
 		if err != nil {
 			return fmt.Errorf("who claims: %w", err)
 		}
-		p, err := c.may(&r)
+		p, err := c.of(&r)
 		if err != nil {
 			return err
 		}
@@ -351,7 +352,7 @@ func (s *Claims) who(ctx context.Context, c Claim) (Claimant, error) {
 	if err != nil {
 		return Claimant{}, fmt.Errorf("who claims: %w", err)
 	}
-	p, err := c.may(&r)
+	p, err := c.of(&r)
 	if err != nil {
 		return Claimant{}, err
 	}
@@ -397,7 +398,7 @@ func (s *Claims) Bind(ctx context.Context, browser string, a authenticators.Auth
 	}
 	a.ID, a.Name, a.State, a.AddedAt, a.SelfClaimed = rand.Text(), name, authenticators.Active, s.Now(), true
 	err = s.Keeper.Change(ctx, Touch{People: []string{c.Subject}}, func(r *Records) (idp.Act, error) {
-		p, err := c.may(r)
+		p, err := c.of(r)
 		if err != nil {
 			return idp.Act{}, err
 		}
@@ -405,10 +406,17 @@ func (s *Claims) Bind(ctx context.Context, browser string, a authenticators.Auth
 			return idp.Act{}, ErrClaimBehind
 		}
 		p.Authenticators = append(p.Authenticators, directory.AuthenticatorOf(a))
+		e := idp.Event{At: s.Now(), Kind: idp.AuthenticatorAdded, Request: o.Request, Subject: p.UID, Actor: p.UID,
+			Authenticator: a.Called(), Method: string(a.Method), Level: int(a.Level), Reason: "self-claimed"}
 		// Every contact route on file: the registry sends no texts.
-		r.Mails = append(r.Mails, idp.Mail{To: p.Email, Lang: o.Lang, Text: "mail.claimed", Args: map[string]string{"name": name}})
-		return idp.Act{Event: idp.Event{At: s.Now(), Kind: idp.AuthenticatorAdded, Request: o.Request, Subject: p.UID, Actor: p.UID,
-			Authenticator: a.Called(), Method: string(a.Method), Level: int(a.Level), Reason: "self-claimed"}}, nil
+		text, args := "mail.claimed", map[string]string{"name": name}
+		if c.Made != nil {
+			p.AddedAt, r.People[p.UID] = s.Now(), p
+			r.Events = append(r.Events, idp.Event{At: s.Now(), Kind: PersonAdded, Request: o.Request, Subject: p.UID, Actor: p.UID, Reason: "self-created"})
+			text, args["uid"] = "mail.registered", p.UID
+		}
+		r.Mails = append(r.Mails, idp.Mail{To: p.Email, Lang: o.Lang, Text: text, Args: args})
+		return idp.Act{Event: e}, nil
 	})
 	if errors.Is(err, idp.ErrUnavailable) || errors.Is(err, idp.ErrTaken) {
 		return errors.Join(err, s.keep(ctx, browser, c)) // nothing was added: they may try again, or choose something else

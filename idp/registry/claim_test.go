@@ -101,8 +101,8 @@ func aCounter(t *testing.T) (*counter, string) {
 	return c, c.add(func(p *directory.Person) { p.Email, p.NINumber = "nurse@ward.example", "QQ123456C" }, work("", "MID"))
 }
 
-// begins begins a claim in a browser.
-func (c *counter) begins(t *testing.T, email, number, browser string) error {
+// solved is a puzzle with its answer.
+func (c *counter) solved(t *testing.T) (puzzle, answer string) {
 	t.Helper()
 	p, err := c.Puzzles.New()
 	if err != nil {
@@ -112,7 +112,14 @@ func (c *counter) begins(t *testing.T, email, number, browser string) error {
 	for sum := [32]byte{255}; (uint32(sum[0])<<16|uint32(sum[1])<<8|uint32(sum[2]))>>(24-p.Bits) != 0; n++ {
 		sum = sha256.Sum256(fmt.Appendf(nil, "%s:%d", p.Text, n))
 	}
-	return c.Begin(t.Context(), Claimed{Email: email, Number: number, Puzzle: p.Text, Answer: fmt.Sprint(n - 1), Network: somewhere, Browser: browser, Lang: "cy"})
+	return p.Text, fmt.Sprint(n - 1)
+}
+
+// begins begins a claim in a browser.
+func (c *counter) begins(t *testing.T, email, number, browser string) error {
+	t.Helper()
+	puzzle, answer := c.solved(t)
+	return c.Begin(t.Context(), Claimed{Email: email, Number: number, Puzzle: puzzle, Answer: answer, Network: somewhere, Browser: browser, Lang: "cy"})
 }
 
 // mailed is the code of the last mail.
