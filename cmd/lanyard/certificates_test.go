@@ -210,7 +210,7 @@ func TestIssuedCards(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
-		text, err := os.ReadFile(file) //nolint:gosec // of the test
+		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
