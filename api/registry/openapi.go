@@ -65,7 +65,7 @@ func queries() schema {
 		all[name] = schema{"name": name, "in": "query", "description": p.does, "schema": p.schema}
 	}
 	all[repeatHeader] = schema{"name": repeatHeader, "in": "header", "schema": schema{"type": "string", "minLength": 1, "maxLength": maxText},
-		"description": "Names the request, best by chance. One that comes again with the same name, from the same person, within a day, is not done again: it is " +
+		"description": "Names the request, best by chance. One that comes again with the same name, from the same person, within twelve hours, is not done again: it is " +
 			"answered with what was answered before. With another address or body it is refused with 422, and with 409 while the first is in hand. " +
 			"What was refused is not kept. The name may stand in quotation marks, as a string of RFC 9651."}
 	return all

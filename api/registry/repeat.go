@@ -22,7 +22,7 @@ import (
 const repeatHeader = "Idempotency-Key"
 
 const (
-	repeatLife = 24 * time.Hour  // of an answer
+	repeatLife = 12 * time.Hour  // of an answer: shorter than the fence that tells of it when this is lost
 	inHandLife = 2 * time.Minute // of a request whose server is gone; longer than any may take
 
 	// maxKept bounds an answer that is kept. Of a longer one it is known only
@@ -72,6 +72,11 @@ func (a *API) once(c *call, run func() (given, error)) (given, error) {
 	case digest != "" && kept == nil:
 		return given{}, api.ErrInHand
 	case digest != "":
+		// It may hold what is shown once: who has lost the right to ask is not
+		// told again.
+		if _, err := a.Service.Admit(c.actor); err != nil {
+			return given{}, err
+		}
 		return a.open(*rep, kept)
 	}
 	c.named = rep
@@ -110,7 +115,9 @@ func (c *call) repeat() (*repeat, error) {
 	}
 	who := fmt.Sprintf("%q %q ", c.actor.Host, c.actor.Person.UID)
 	what := fmt.Sprintf("%s %q %q %q ", c.r.Method, c.r.URL.Path, c.r.URL.Query().Encode(), c.r.Header.Get("If-Match"))
-	return &repeat{name: idp.Hash(who + key), digest: idp.Hash(what + string(c.text))}, nil
+	// The name, which is by chance, keeps a number in the text from being guessed
+	// by its digest.
+	return &repeat{name: idp.Hash(who + key), digest: idp.Hash(what + key + " " + string(c.text))}, nil
 }
 
 // repeatKey reads a name: a string of RFC 9651 §3.3.3, or the same without its
