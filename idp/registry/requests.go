@@ -118,6 +118,9 @@ func (s *Service) Decide(ctx context.Context, a Actor, id string, approve bool, 
 	}
 	asker := Actor{Person: idp.Person{UID: q.AskedBy}, Request: a.Request, Lang: a.Lang}
 	c, err := s.about(ctx, asker, ch)
+	if _, no := errors.AsType[idp.Refusal](err); no && !approve {
+		err = nil // what could not be made any more can be refused
+	}
 	if err != nil {
 		return Done{}, err
 	}
