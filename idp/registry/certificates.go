@@ -146,26 +146,39 @@ func (ch Certified) fit(r *Records, c *Case) (*Person, error) {
 		return nil, refuse(ErrNoCard, "old", Unknown)
 	}
 	if old.State != revoked {
-		old.State = revoked
+		old.State, c.renewed = revoked, directory.CardSerial(ch.Old)
 		c.tell(r, p, "mail.removed", map[string]string{"name": directory.CardSerial(ch.Old)})
 	}
 	return p, nil
 }
 
-// alone says whether no other card of p that may be used has that key: one live
-// certificate a card. That no other person's has it, the keeper sees to.
-func (p *Person) alone(key, serial, field string) error {
+// alone says whether no other card of p has that key: one live certificate a
+// card, and none for a key that was revoked with its card, whose request somebody
+// may have kept. The key of the card that is renewed is good. That no other
+// person's card has it, the keeper sees to.
+func (p *Person) alone(key, serial, renewed, field string) error {
+	taken := false
 	for _, c := range p.Cards {
-		if c.State != revoked && directory.CardSerial(c.Serial) != serial && p.Issued[c.Serial].Key == key {
-			return refuse(idp.ErrTaken, field, Taken)
+		if p.Issued[c.Serial].Key != key {
+			continue
 		}
+		switch directory.CardSerial(c.Serial) {
+		case serial:
+		case renewed:
+			return nil
+		default:
+			taken = true
+		}
+	}
+	if taken {
+		return refuse(idp.ErrTaken, field, Taken)
 	}
 	return nil
 }
 
 // record writes down that p has the card with that certificate.
 func (ch Certified) record(r *Records, c *Case, p *Person, cert Certificate, field string) error {
-	if err := p.alone(cert.Key, cert.Serial, field); err != nil {
+	if err := p.alone(cert.Key, cert.Serial, c.renewed, field); err != nil {
 		return err
 	}
 	facts := CardFacts{Serial: cert.Serial, Series: ch.Series, EndsOn: idp.DateOf(cert.Ends)}
@@ -253,7 +266,7 @@ func (ch RecordCertificate) make(r *Records, c *Case) error {
 	if holder != p || card.State == revoked || p.Issued[card.Serial].Certificate != nil {
 		return ch.record(r, c, p, cert, "certificate")
 	}
-	if err := p.alone(cert.Key, cert.Serial, "certificate"); err != nil {
+	if err := p.alone(cert.Key, cert.Serial, c.renewed, "certificate"); err != nil {
 		return err
 	}
 	delete(p.Issuers, card.Serial)
@@ -284,11 +297,25 @@ func (s *Service) shown(c *Case, ch Change) error {
 	return err
 }
 
-// date writes down since when cards are revoked that were not before.
-func (r *Records) date(now time.Time) {
+// revokedCards are the serial numbers of the cards that are revoked.
+func (r *Records) revokedCards() map[string]bool {
+	all := map[string]bool{}
 	for _, p := range r.People {
 		for _, c := range p.Cards {
-			if was := p.Issued[c.Serial]; c.State == revoked && was.RevokedAt.IsZero() {
+			if c.State == revoked {
+				all[c.Serial] = true
+			}
+		}
+	}
+	return all
+}
+
+// date writes down since when cards are revoked that were not before. Since when
+// others are that have no date, nobody knows.
+func (r *Records) date(before map[string]bool, now time.Time) {
+	for _, p := range r.People {
+		for _, c := range p.Cards {
+			if was := p.Issued[c.Serial]; c.State == revoked && !before[c.Serial] {
 				if p.Issued == nil {
 					p.Issued = map[string]Issued{}
 				}

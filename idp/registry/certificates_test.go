@@ -78,6 +78,26 @@ func TestCertificates(t *testing.T) {
 			t.Errorf("journal: %+v", e)
 		}
 		w.do(t, agent, ask(uid, first, "key c")) // in the place of one that is revoked already
+		w.do(t, agent, ask(uid, second, "key a"))
+	})
+	t.Run("own rule: the key of a card that was revoked gets no certificate again", func(t *testing.T) {
+		w := aWorld(t)
+		agent, uid := w.holder(Agent, "MID"), w.nurse("MID")
+		lost := w.do(t, agent, ask(uid, "", "key a")).ID
+		w.do(t, agent, RevokeCard{Serial: lost, Reason: "lost"})
+		w.not(t, agent, ask(uid, "", "key a"), idp.ErrTaken)
+		w.not(t, agent, ask(uid, lost, "key a"), idp.ErrTaken)
+		w.not(t, agent, show(uid, "", "0A a "+uid), idp.ErrTaken)
+	})
+	t.Run("own rule: only what a change revokes is revoked since that change", func(t *testing.T) {
+		w := aWorld(t)
+		agent, uid := w.holder(Agent, "MID"), w.nurse("MID")
+		first := w.do(t, agent, ask(uid, "", "key a")).ID
+		w.person(uid).Cards[0].State = revoked // by a document, and nobody wrote down when
+		w.do(t, agent, ask(uid, "", "key b"))
+		if at := w.person(uid).Issued[first].RevokedAt; !at.IsZero() {
+			t.Errorf("revoked at %v", at)
+		}
 	})
 	t.Run("own rule: a preview signs nothing", func(t *testing.T) {
 		w := aWorld(t)

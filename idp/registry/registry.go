@@ -85,6 +85,7 @@ type Case struct {
 	Event idp.Event // that the journal gets
 	Done  Done      // that the actor gets
 
+	renewed    string    // serial number of the card whose certificate is renewed by this change
 	base       idp.Event // what is the same in all its events
 	journalled bool
 	trial      bool // nothing of it is written: nothing needs to be signed

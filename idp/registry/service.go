@@ -120,10 +120,11 @@ func (s *Service) Do(ctx context.Context, a Actor, ch Change) (Done, error) {
 
 // make makes the change, and refuses what was not confirmed.
 func (c *Case) make(r *Records, ch Change) error {
+	before := r.revokedCards()
 	if err := ch.make(r, c); err != nil {
 		return err
 	}
-	r.date(c.Now)
+	r.date(before, c.Now)
 	if !c.journalled {
 		c.journal(r, idp.Event{})
 	}
