@@ -58,7 +58,9 @@ type Authority struct {
 	delegates time.Duration // how long one that signs OCSP answers lasts
 	mu        sync.Mutex
 	delegate  delegate // the present one
-	made      list     // the last list
+
+	listing sync.Mutex // held while a list is made, so that many ask once
+	made    list       // the last one
 }
 
 // New makes an authority with fresh keys, valid ten years around now.

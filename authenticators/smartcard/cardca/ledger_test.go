@@ -40,6 +40,17 @@ func (b book) Revoked(context.Context) (map[string]time.Time, error) {
 	return revoked, nil
 }
 
+// counted is a book that counts how often the list is read from it.
+type counted struct {
+	book
+	times int
+}
+
+func (c *counted) Revoked(ctx context.Context) (map[string]time.Time, error) {
+	c.times++
+	return c.book.Revoked(ctx)
+}
+
 // aLasting makes the certificate and the key of an authority that lasts.
 func aLasting(t *testing.T, change func(*x509.Certificate)) (*x509.Certificate, *ecdsa.PrivateKey) {
 	t.Helper()
@@ -137,6 +148,25 @@ func TestOpen(t *testing.T) {
 		}
 		if err := a.Revoke("0101"); err == nil {
 			t.Error("Revoke() wrote into somebody else's ledger")
+		}
+	})
+
+	t.Run("own rule: whoever asks for the list in a loop has the ledger asked once", func(t *testing.T) {
+		issuing, key := aLasting(t, nil)
+		read := counted{book: book{"0101": noon}}
+		a, err := cardca.Open(cardca.Config{Now: func() time.Time { return noon }}, []*x509.Certificate{issuing}, key, &read)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 5 {
+			w := httptest.NewRecorder()
+			a.Handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/crl", nil))
+			if list, err := x509.ParseRevocationList(w.Body.Bytes()); err != nil || len(list.RevokedCertificateEntries) != 1 {
+				t.Errorf("%d, %v", w.Code, err)
+			}
+		}
+		if read.times != 1 {
+			t.Errorf("it was asked %d times", read.times)
 		}
 	})
 

@@ -297,16 +297,16 @@ type list struct {
 // list signs the list of what is revoked. Its number is that of the moment, so
 // that it goes up whichever server makes it (RFC 5280 §5.2.3).
 func (a *Authority) list(ctx context.Context) ([]byte, error) {
+	_, own := a.ledger.(*memory)
+	now := a.config.Now()
+	a.listing.Lock()
+	defer a.listing.Unlock()
+	if age := now.Sub(a.made.at); !own && age >= 0 && age < fresh {
+		return a.made.der, nil
+	}
 	revoked, err := a.ledger.Revoked(ctx)
 	if err != nil {
 		return nil, err
-	}
-	_, own := a.ledger.(*memory)
-	now := a.config.Now()
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if age := now.Sub(a.made.at); !own && age >= 0 && age < fresh {
-		return a.made.der, nil
 	}
 	template := &x509.RevocationList{Number: big.NewInt(max(now.UnixMicro(), 1)), ThisUpdate: now, NextUpdate: now.Add(due)}
 	for _, serial := range slices.Sorted(maps.Keys(revoked)) {
