@@ -172,6 +172,13 @@ func (gs *Grants) ofSSO(ctx context.Context, e Exchange) (Grant, time.Time, erro
 	if err != nil {
 		return Grant{}, time.Time{}, err
 	}
+	// It has timers of its own, and gives nothing that a session of ours which
+	// began and was used as it was would not.
+	ours := s
+	ours.Legacy, ours.Timers = nil, gs.Timers[s.Level]
+	if !ours.Live(gs.Now()) {
+		return Grant{}, time.Time{}, ErrToken
+	}
 	c, err := gs.Clients.Client(ctx, e.ClientID)
 	if err != nil {
 		return Grant{}, time.Time{}, fmt.Errorf("client that exchanges: %w", err)
@@ -185,7 +192,7 @@ func (gs *Grants) ofSSO(ctx context.Context, e Exchange) (Grant, time.Time, erro
 		return Grant{}, time.Time{}, ErrTarget
 	}
 	return Grant{Family: newFamily(), ClientID: e.ClientID, Scopes: Scopes, Subject: s.Subject, SessionID: s.ID, SessionKey: s.Key,
-		ACR: acr, Method: s.Method, Level: s.Level, AuthTime: s.AuthTime, Role: s.Role, Authenticator: s.Authenticator}, s.Expires(), nil
+		ACR: acr, Method: s.Method, Level: s.Level, AuthTime: s.AuthTime, Role: s.Role, Authenticator: s.Authenticator}, earliest(s.Expires(), ours.AuthTime.Add(ours.Limits().Max)), nil
 }
 
 // ofIDToken returns the grant that an ID token came of, and its end. What it

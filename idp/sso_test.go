@@ -63,6 +63,13 @@ func TestExchangeOfSSO(t *testing.T) {
 		{rule: "P19: nor with a card that is stopped", change: func(b *bench, _ *sso) {
 			b.person(func(p *idp.Person) { p.Holds = map[string]bool{"card:01": false} })
 		}, want: idp.ErrSubject},
+		{rule: "P19: nor one whose person did nothing for as long as ends a session of ours", change: func(b *bench, s *sso) {
+			s.session.LastAct, s.session.AuthTime = b.now.Add(-15*time.Minute), b.now.Add(-time.Hour)
+		}, want: idp.ErrSubject},
+		{rule: "P19: nor one that is older than an operator lets sessions of ours be", change: func(b *bench, s *sso) {
+			b.grants.Timers = map[authenticators.Level]idp.Timers{authenticators.AAL3: {Max: 4 * time.Hour}}
+			s.session.AuthTime = b.now.Add(-4 * time.Hour)
+		}, want: idp.ErrSubject},
 		{rule: "P19: nor of a person who is restricted", change: func(b *bench, _ *sso) { b.restrict() }, want: idp.ErrSubject},
 		{rule: "P19: the class is met by how its person signed in", change: func(b *bench, _ *sso) { b.client("ward", func(c *idp.Client) { c.ACRDefault = idp.AAL3CIS2Card }) }, want: idp.ErrTarget},
 		{rule: "P19: nothing above what the session is worth", change: func(b *bench, s *sso) {

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/lanyard-id/lanyard/authenticators"
 )
 
 // Grants turns codes into tokens and tokens into claims.
@@ -20,10 +22,11 @@ type Grants struct {
 	Fences    Fences
 	Now       func() time.Time
 
-	SSO        SSOTokens                // of the old service; nil: none is exchanged
-	SSOClients []string                 // who may exchange them; empty: all that may exchange
-	SSOUsed    func(Grant, Person)      // is told of each that was exchanged; nil: nobody is
-	SSOOff     func(client string) bool // says whether a client may not any more; nil: all may
+	SSO        SSOTokens                       // of the old service; nil: none is exchanged
+	Timers     map[authenticators.Level]Timers // of sessions of ours, as Logins has them: nothing that comes of one of the old service outlives them
+	SSOClients []string                        // who may exchange them; empty: all that may exchange
+	SSOUsed    func(Grant, Person)             // is told of each that was exchanged; nil: nobody is
+	SSOOff     func(client string) bool        // says whether a client may not any more; nil: all may
 }
 
 // Redeem turns a code into tokens: one step in the session store and

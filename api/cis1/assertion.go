@@ -63,7 +63,7 @@ func (s *Server) assert(w http.ResponseWriter, r *http.Request) {
 func (s *Server) saml(w http.ResponseWriter, r *http.Request, status int, a response) {
 	a.at = s.Now()
 	root := a.element()
-	if s.Signer != nil {
+	if s.Signer != nil && a.of != nil { // a refusal asserts nothing, and costs no signature
 		signed, err := s.seals.sign(root, s.Signer, s.Now())
 		if err != nil {
 			s.Log.ErrorContext(r.Context(), "bridge cannot sign", "error", err.Error())

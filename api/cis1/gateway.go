@@ -51,6 +51,10 @@ func (s *Server) activate(w http.ResponseWriter, r *http.Request) {
 
 // validate judges the card's answer, and begins a session.
 func (s *Server) validate(w http.ResponseWriter, r *http.Request) {
+	if wait := s.Arrivals(r.Context()); wait > 0 { // an answer that is none costs a row of the journal
+		s.refuse(w, r, object{}, idp.Limited{Wait: wait})
+		return
+	}
 	o, d, ok := s.hear(w, r, authentication)
 	if !ok {
 		return

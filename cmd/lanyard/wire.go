@@ -150,6 +150,7 @@ func wire(p parts) (*service, error) {
 	mailed := &idp.MailCodes{Questions: live.Questions("mail"), Teller: p.registry, Limits: live, Now: p.now}
 	grants := &idp.Grants{
 		Codes: live, Tokens: live, Refreshes: live, People: p.registry, Clients: clients, Journal: journal, Fences: p.registry, Now: p.now,
+		Timers: p.timers,
 	}
 
 	site, err := web.New()

@@ -144,6 +144,9 @@ func (ss *Sessions) Find(ctx context.Context, token string) (idp.Session, idp.Pe
 	if err != nil {
 		return idp.Session{}, idp.Person{}, err
 	}
+	if !s.Ends.IsZero() && !ss.Now().Before(s.Ends) { // its card's certificate, or the series
+		return idp.Session{}, idp.Person{}, idp.ErrToken
+	}
 	for _, over := range s.Over() { // Redis may have brought it back
 		ended, err := ss.Fences.Stands(ctx, over)
 		if err != nil {

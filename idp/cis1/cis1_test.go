@@ -153,6 +153,11 @@ func TestFind(t *testing.T) {
 			return nil
 		}, false},
 		{"own rule: it ends in time", func(g *gate, _ cis1.Opened) error { g.now = g.now.Add(time.Hour); return nil }, false},
+		{"own rule: it ends with the card's certificate", func(g *gate, o cis1.Opened) error {
+			o.Session.Ends = g.now.Add(time.Minute)
+			g.now = o.Session.Ends
+			return g.live.SaveSession(g.t.Context(), o.Session)
+		}, false},
 		{"own rule: a browser's session under such a name is none", func(g *gate, o cis1.Opened) error {
 			o.Session.Legacy = nil
 			return g.live.SaveSession(g.t.Context(), o.Session)
