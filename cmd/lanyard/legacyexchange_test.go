@@ -68,7 +68,12 @@ func TestSSOExchange(t *testing.T) {
 	})
 	t.Run("P19: no longer than the session lives, and no role that was not chosen", func(t *testing.T) {
 		a := s.legacySignedIn(fiveRoles)
-		s.pass(50 * time.Minute)
+		s.pass(20 * time.Minute)
+		s.exchange(t, "exchanges", a.Ticket, ofSSO, nil).wantError(t, http.StatusBadRequest, "invalid_request") // a session of ours would be over
+		for range 57 {
+			legacyAsks(t, a, "/sessionmanager/session/update", "tokenid")
+			s.pass(10 * time.Minute)
+		}
 		made := s.exchange(t, "exchanges", a.Ticket, ofSSO, nil)
 		made.wantOK(t)
 		if lives, _ := made.body["expires_in"].(float64); lives < 500 || lives > 600 {
