@@ -92,7 +92,6 @@ type Claim struct {
 	Way     authenticators.Kind `json:"way"`     // what they chose to add, and said that they alone control
 	Away    string              `json:"away"`    // the question with which they were sent to their organisation
 	Made    *Made               `json:"made"`    // the profile that is to be made; nil: there is one
-	Network string              `json:"network"`
 	Until   time.Time           `json:"until"`
 }
 
@@ -118,7 +117,7 @@ func (s *Claims) Begin(ctx context.Context, said Claimed) error {
 	if err := s.send(ctx, p, matched, said); err != nil {
 		return err
 	}
-	return s.keep(ctx, said.Browser, Claim{Subject: p.UID, Email: key, Matched: matched, Network: said.Network.String()})
+	return s.keep(ctx, said.Browser, Claim{Subject: p.UID, Email: key, Matched: matched})
 }
 
 // longestEmail bounds an address. RFC 5321 §4.5.3.1.3.
@@ -245,25 +244,21 @@ func (s *Claims) Prove(ctx context.Context, browser, code string) error {
 			return idp.ErrMailCode
 		}
 		c.Proved, c.Held, c.Until = true, idsOf(p), time.Time{}
-		if err := s.forget(ctx, c); err != nil {
-			return fmt.Errorf("forget tries: %w", err)
-		}
 		return s.keep(ctx, browser, c)
 	})
 }
 
-// forget forgets what was counted of a claim that was right.
-func (s *Claims) forget(ctx context.Context, c Claim) error {
-	err := s.Mailed.Forget(ctx, c.Subject)
-	for _, key := range []idp.LimitKey{networkOf(c.Network), addressKey(c.Email), profileKey(c.Subject)} {
-		err = errors.Join(err, s.Limits.Clear(ctx, key))
+// forget forgets what was counted of a claim by which something was bound. What
+// comes from the network stays counted, and all of who makes a profile: with a
+// mailbox of their own they would go on mailing strangers without end.
+func (s *Claims) forget(ctx context.Context, c Claim) {
+	if c.Made != nil {
+		return
 	}
-	return err
-}
-
-func networkOf(text string) idp.LimitKey {
-	n, _ := netip.ParsePrefix(text) // we wrote it; the zero value is that of no known network
-	return networkKey(n)
+	// Something is bound, whatever this comes to: the counts run out by themselves.
+	_ = s.Mailed.Forget(ctx, c.Subject)
+	_ = s.Limits.Clear(ctx, addressKey(c.Email))
+	_ = s.Limits.Clear(ctx, profileKey(c.Subject))
 }
 
 // may returns whom a claim is of, if they may claim as things are at this
@@ -424,5 +419,6 @@ func (s *Claims) Bind(ctx context.Context, browser string, a authenticators.Auth
 	if err != nil {
 		return fmt.Errorf("claim: %w", err)
 	}
+	s.forget(ctx, c)
 	return nil
 }

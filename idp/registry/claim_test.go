@@ -269,13 +269,13 @@ func TestClaims(t *testing.T) {
 			t.Errorf("in another browser: %v", err)
 		}
 	})
-	t.Run("A7: claims are counted by network, address and profile before they are judged, and forgotten when they are right", func(t *testing.T) {
+	t.Run("A7: claims are counted by network, address and profile before they are judged, and forgotten once something is bound: but for the network", func(t *testing.T) {
 		c, uid := aCounter(t)
 		if err := c.begins(t, " NURSE@ward.example", "QQ123456C", "browser"); err != nil {
 			t.Fatal(err)
 		}
-		keys := []idp.LimitKey{networkKey(somewhere), addressKey("nurse@ward.example"), profileKey(uid)}
-		for _, key := range keys {
+		theirs := []idp.LimitKey{addressKey("nurse@ward.example"), profileKey(uid)}
+		for _, key := range append(theirs, networkKey(somewhere)) {
 			if c.tried[key] != 1 {
 				t.Errorf("%+v is not counted: %v", key, c.tried)
 			}
@@ -283,10 +283,22 @@ func TestClaims(t *testing.T) {
 		if err := c.Prove(t.Context(), "browser", c.mailed(t)); err != nil {
 			t.Fatal(err)
 		}
-		for _, key := range keys {
+		if err := c.Choose(t.Context(), "browser", authenticators.KeyKind, true); err != nil {
+			t.Fatal(err)
+		}
+		if len(c.cleared) > 0 {
+			t.Errorf("a code alone makes forgotten: %v", c.cleared)
+		}
+		if err := c.Bind(t.Context(), "browser", aKeyOf(uid, "h"), "Blue key", byPhone); err != nil {
+			t.Fatal(err)
+		}
+		for _, key := range theirs {
 			if !slices.Contains(c.cleared, key) {
 				t.Errorf("%+v is not forgotten: %v", key, c.cleared)
 			}
+		}
+		if slices.Contains(c.cleared, networkKey(somewhere)) {
+			t.Errorf("what comes from a network is forgotten: %v", c.cleared)
 		}
 	})
 }

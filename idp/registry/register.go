@@ -57,7 +57,7 @@ func (s *Claims) Register(ctx context.Context, said Registered) error {
 	if err := s.send(ctx, p, free, said.Claimed); err != nil {
 		return err
 	}
-	return s.keep(ctx, said.Browser, Claim{Subject: p.UID, Email: key, Matched: free, Network: said.Network.String(), Made: &Made{said.Name, said.Email}})
+	return s.keep(ctx, said.Browser, Claim{Subject: p.UID, Email: key, Matched: free, Made: &Made{said.Name, said.Email}})
 }
 
 // of returns whom a claim is of: who may claim, or who is not there yet.

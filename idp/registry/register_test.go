@@ -123,6 +123,13 @@ func TestRegister(t *testing.T) {
 			t.Errorf("the other: %v", err)
 		}
 	})
+	t.Run("own rule: who makes a profile gets nothing forgotten that was counted: the next mails go to strangers", func(t *testing.T) {
+		c, _ := aCounter(t)
+		uid := c.comesNew(t, "olwen@home.example", "browser")
+		if err := c.Bind(t.Context(), "browser", aKeyOf(uid, "h"), "Key", byPhone); err != nil || len(c.cleared) > 0 {
+			t.Errorf("Bind: %v, forgotten: %v", err, c.cleared)
+		}
+	})
 	t.Run("own rule: a puzzle, a name and an address are wanted", func(t *testing.T) {
 		c, _ := aCounter(t)
 		for name, email := range map[string]string{"": "olwen@home.example", "Olwen": "home"} {
