@@ -21,8 +21,8 @@ const (
 	mailCodeSize  = 8 // characters of 5 bits each
 )
 
-// MailLimit is that of codes by mail for one account: nobody's mailbox is to be
-// filled by a stranger.
+// MailLimit is that of codes by mail for one purpose of one account: nobody's
+// mailbox is to be filled by a stranger.
 var MailLimit = Limit{Free: 3, First: time.Minute, Longest: time.Hour, Life: 24 * time.Hour}
 
 // ErrMailCode refuses a code that was not sent, is too old, or was tried too
@@ -64,7 +64,7 @@ func (sent) name(purpose, subject string) string { return Hash("mail code " + pu
 // for it before is worth nothing. A purpose is a word, and after a space may
 // name the browser in which alone the code is good.
 func (m *MailCodes) Send(ctx context.Context, purpose, subject, address, lang string) error {
-	if err := m.count(ctx, subject); err != nil {
+	if err := m.count(ctx, purpose, subject); err != nil {
 		return err
 	}
 	code := newMailCode()
@@ -82,17 +82,21 @@ func word(purpose string) string {
 	return w
 }
 
-// Forget forgets how many mails somebody was sent, once they have shown that
-// they asked for them.
-func (m *MailCodes) Forget(ctx context.Context, subject string) error {
-	return m.Limits.Clear(ctx, mailKey(subject))
+// Forget forgets how many mails somebody was sent for a purpose, once they have
+// shown that they asked for them.
+func (m *MailCodes) Forget(ctx context.Context, purpose, subject string) error {
+	return m.Limits.Clear(ctx, mailKey(purpose, subject))
 }
 
-func mailKey(subject string) LimitKey { return LimitKey{Account: subject, Authenticator: "mail code"} }
+// mailKey counts each purpose by itself: a stranger who asks for one on behalf
+// of somebody keeps them from no other.
+func mailKey(purpose, subject string) LimitKey {
+	return LimitKey{Account: subject, Authenticator: "mail code " + word(purpose)}
+}
 
 // count counts a mail of one account, wherever it goes.
-func (m *MailCodes) count(ctx context.Context, subject string) error {
-	return m.Limits.Attempt(ctx, mailKey(subject), MailLimit, m.Now())
+func (m *MailCodes) count(ctx context.Context, purpose, subject string) error {
+	return m.Limits.Attempt(ctx, mailKey(purpose, subject), MailLimit, m.Now())
 }
 
 func (m *MailCodes) keep(ctx context.Context, s sent, purpose, subject string) error {
@@ -137,7 +141,7 @@ func (m *MailCodes) Check(ctx context.Context, purpose, subject, code string, th
 
 // Pretend does what Send does for nobody, so that nobody learns who there is.
 func (m *MailCodes) Pretend(ctx context.Context, purpose, name string) error {
-	if err := m.count(ctx, name); err != nil {
+	if err := m.count(ctx, purpose, name); err != nil {
 		return err
 	}
 	s := sent{Hash: Hash(NewSecret()), Left: mailCodeTries, Expires: m.Now().Add(MailCodeLife)}

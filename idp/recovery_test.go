@@ -141,6 +141,20 @@ func TestRecovery(t *testing.T) {
 			}
 		}
 	})
+	t.Run("own rule: a stranger who asks for codes of one purpose keeps nobody from those of another", func(t *testing.T) {
+		o, rs, _ := recovering(t)
+		for range 4 {
+			if err := o.mailed.Pretend(t.Context(), "claim browser", nurse); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := o.mailed.Pretend(t.Context(), "claim another", nurse); !errors.Is(err, idp.ErrLimited) {
+			t.Errorf("a fifth of one purpose: %v", err)
+		}
+		if err := rs.Ask(t.Context(), nurseMail, "browser", "cy"); err != nil {
+			t.Errorf("Ask: %v", err)
+		}
+	})
 	t.Run("A9: the code is of the one who asked, goes to the address that the registry has, and changes their password alone", func(t *testing.T) {
 		o, rs, _ := recovering(t)
 		if err := rs.Ask(t.Context(), "NURSE@ward.example", "browser", "cy"); err != nil {

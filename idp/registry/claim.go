@@ -256,7 +256,7 @@ func (s *Claims) forget(ctx context.Context, c Claim) {
 		return
 	}
 	// Something is bound, whatever this comes to: the counts run out by themselves.
-	_ = s.Mailed.Forget(ctx, c.Subject)
+	_ = s.Mailed.Forget(ctx, claimCode, c.Subject)
 	_ = s.Limits.Clear(ctx, addressKey(c.Email))
 	_ = s.Limits.Clear(ctx, profileKey(c.Subject))
 }
