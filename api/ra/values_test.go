@@ -87,7 +87,7 @@ func TestEveryWordIsThere(t *testing.T) {
 		want("ra.authority." + string(a))
 	}
 	for _, w := range []string{registry.WarnAlike, registry.WarnUnverified, registry.WarnNoContact, registry.WarnLast, registry.WarnLeftAlone,
-		registry.WarnSeriesEnds, registry.WarnNothing, registry.WarnCodesEnd, registry.WarnBelowLevel3} {
+		registry.WarnSeriesEnds, registry.WarnNothing, registry.WarnCodesEnd, registry.WarnSelfClaimed, registry.WarnBelowLevel3} {
 		want("ra.warning." + w)
 	}
 	for _, p := range []string{registry.Missing, registry.Form, "long", registry.Unseen, registry.Range, registry.Unknown, registry.Twice, registry.Taken, registry.Order} {

@@ -34,7 +34,7 @@ var askings = map[rules.Kind]struct {
 }{
 	rules.PersonAdded:          {"POST /people", long, "person add --given {name.given} --family {name.family} --email {email} --profile {profile}"},
 	rules.PersonChanged:        {"PATCH /people/{uid}", long, "person change {uid} --given {name.given} --family {name.family} --email {email}"},
-	rules.PersonVerified:       {"POST /people/{uid}/verify", long, "person verify {uid} --how {check.how} --assurance {check.assurance} --document {check.documents}"},
+	rules.PersonVerified:       {"POST /people/{uid}/verify", long, "person verify {uid} --how {check.how} --assurance {check.assurance} --document {check.documents} --confirmed"},
 	rules.PersonRestricted:     {"POST /people/{uid}/restrict", short, "person restrict {uid} --reason {reason}"},
 	rules.PersonClosed:         {"POST /people/{uid}/close", short, "person close {uid} --reason {reason}"},
 	rules.PersonReopened:       {"POST /people/{uid}/reopen", short, "person reopen {uid} --reason {reason}"},

@@ -283,7 +283,7 @@ func (w *facesWorld) changes(uid string) []rules.Change {
 		panic(err)
 	}
 	return []rules.Change{
-		rules.ChangePerson{UID: uid, Details: details}, rules.VerifyPerson{UID: uid, Check: check},
+		rules.ChangePerson{UID: uid, Details: details}, rules.VerifyPerson{UID: uid, Check: check, Confirmed: true},
 		rules.RestrictPerson{UID: uid, Reason: why}, rules.ClosePerson{UID: uid, Reason: why}, rules.ReopenPerson{UID: uid, Reason: why},
 		rules.MergePeople{Duplicate: uid, Into: other, Reason: why}, rules.MergePeople{Duplicate: other, Into: uid, Reason: why},
 		rules.AddRobot{Display: "Robot", Owner: uid, Until: w.day(100), Reason: why}, rules.ChangeRobot{UID: uid, Display: "Robot", Owner: other, Until: w.day(100), Reason: why},

@@ -37,7 +37,8 @@ func personGroup() *cobra.Command {
 			{"profile", "profile", words, "`state`: verified or unverified", true},
 			{"confirmed", "confirmed", truth, "those who are alike are other people", false}, reasonOption(false)}), ""},
 		{"change UID", "Change what is written down of a person", http.MethodPatch, "/people/{}", with(detailOptions, []option{reasonOption(false)}), ""},
-		{"verify UID", "Write down that somebody's identity was checked", http.MethodPost, "/people/{}/verify", checkOptions, ""},
+		{"verify UID", "Write down that somebody's identity was checked", http.MethodPost, "/people/{}/verify", with(checkOptions, []option{
+			{"confirmed", "confirmed", truth, "those who are alike are other people, and what they added themselves is theirs", false}}), ""},
 		{"restrict UID", "Keep somebody from everything until their identity is verified again", http.MethodPost, "/people/{}/restrict", []option{reasonOption(true)}, ""},
 		{"close UID", "End everything that somebody holds", http.MethodPost, "/people/{}/close", []option{reasonOption(true)}, ""},
 		{"reopen UID", "Make a closed profile a restricted one", http.MethodPost, "/people/{}/reopen", []option{reasonOption(true)}, ""},

@@ -172,7 +172,7 @@ func (ch AddPerson) make(r *Records, c *Case) error {
 	return nil
 }
 
-// warnAlike warns of those who could be the person who is about to be added.
+// warnAlike warns of those who could be the person whom it is about.
 func (c *Case) warnAlike(confirmed bool) {
 	for _, f := range c.Alike {
 		c.warn(Warning{Code: cmp.Or(f.Why, WarnAlike), UID: f.UID, Args: []string{f.Display}, Confirm: !confirmed})
@@ -201,6 +201,20 @@ func (s *Service) likeApplicant(ctx context.Context, id string) ([]Found, error)
 		return nil, nil // who may not be told so is told that first
 	}
 	return s.alike(ctx, a.details())
+}
+
+// likePerson finds who else could be a person on file.
+func (s *Service) likePerson(ctx context.Context, uid string) ([]Found, error) {
+	r, err := s.Keeper.Records(ctx, Touch{People: []string{uid}})
+	if err != nil {
+		return nil, fmt.Errorf("person %s: %w", uid, err)
+	}
+	p := r.People[uid]
+	if p == nil || p.Profile == idp.Verified {
+		return nil, nil // there is nobody to verify: that is told first
+	}
+	alike, err := s.alike(ctx, Details{Name: PersonName(p.Name), Email: p.Email, NINumber: p.NINumber})
+	return slices.DeleteFunc(alike, func(f Found) bool { return f.UID == uid }), err
 }
 
 // alike finds who could be the person that somebody is about to add: who has the

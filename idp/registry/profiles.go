@@ -36,8 +36,9 @@ func (p *Person) become(to idp.Profile, kind Kind) error {
 
 // VerifyPerson writes down that the identity of a person was checked.
 type VerifyPerson struct {
-	UID   string        `json:"uid"`
-	Check IdentityCheck `json:"check"`
+	UID       string        `json:"uid"`
+	Check     IdentityCheck `json:"check"`
+	Confirmed bool          `json:"confirmed"` // those that are alike are other people, and what they bound themself is theirs
 }
 
 // Kind implements Change.
@@ -70,6 +71,13 @@ func (ch VerifyPerson) make(r *Records, c *Case) error {
 		return err
 	}
 	p.IdentityAssurance = ch.Check.Assurance
+	c.warnAlike(ch.Confirmed)
+	// Whoever made the profile may be somebody else than stands at the desk.
+	for _, a := range p.Authenticators {
+		if a.SelfClaimed {
+			c.warn(Warning{Code: WarnSelfClaimed, UID: p.UID, Args: []string{a.Name}, Confirm: !ch.Confirmed})
+		}
+	}
 	if ch.Check.Assurance < 3 {
 		c.warn(Warning{Code: WarnBelowLevel3, UID: p.UID})
 	}

@@ -145,5 +145,6 @@ const (
 	WarnSeriesEnds  = "series_ends"  // cards of the series are blocked from a day on; Args: the day
 	WarnNothing     = "nothing"      // everything is so already
 	WarnCodesEnd    = "codes_end"    // the duplicate's password and codes cannot be taken over
+	WarnSelfClaimed = "self_claimed" // they bound that without anybody's help; Args: its name
 	WarnBelowLevel3 = "below_level3" // their identity was not proved well enough for most applications
 )

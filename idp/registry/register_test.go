@@ -77,7 +77,12 @@ func TestRegister(t *testing.T) {
 			if from == idp.Restricted {
 				c.do(t, c.holder(Manager, "HOM"), RestrictPerson{uid, "who is it?"})
 			}
-			c.do(t, c.holder(IDChecker, "MID"), VerifyPerson{uid, IdentityCheck{How: InPerson, Documents: []string{"passport"}, Assurance: 3}})
+			checker := c.holder(IDChecker, "MID")
+			c.not(t, checker, VerifyPerson{UID: uid, Check: passport}, ErrConfirm)
+			done := c.do(t, checker, VerifyPerson{UID: uid, Check: passport, Confirmed: true})
+			if len(done.Warnings) != 1 || done.Warnings[0].Code != WarnSelfClaimed || done.Warnings[0].Args[0] != "Blue key" {
+				t.Errorf("warnings: %+v", done.Warnings)
+			}
 			p := c.person(uid)
 			if p.Profile != idp.Verified || p.IdentityAssurance != 3 || len(p.Authenticators) != 1 || p.Authenticators[0].Level != 2 || !p.Authenticators[0].SelfClaimed {
 				t.Errorf("from %s: %+v", from, p)

@@ -45,7 +45,7 @@ func TestProfiles(t *testing.T) {
 	states := []idp.Profile{idp.Verified, idp.Unverified, idp.Restricted, idp.Closed}
 	changes := func(uid string) map[idp.Profile][]Change {
 		return map[idp.Profile][]Change{
-			idp.Verified:   {VerifyPerson{uid, passport}},
+			idp.Verified:   {VerifyPerson{UID: uid, Check: passport}},
 			idp.Restricted: {RestrictPerson{uid, "doubt"}, ReopenPerson{uid, "mistake"}},
 			idp.Closed:     {ClosePerson{uid, "died"}},
 		}
@@ -88,7 +88,7 @@ func TestProfiles(t *testing.T) {
 		for _, ch := range []Change{
 			AssignPosition{UIDs: []string{uid}, Work: ward("MID")}, IssueCard{UID: uid, CardFacts: CardFacts{"AC", 9, "2031-01-01"}},
 			InviteAuthenticator{uid, passport}, ChangePerson{UID: uid, Details: Details{Name: PersonName{Given: "A", Family: "B"}}},
-			VerifyPerson{uid, passport}, GrantTemporary{UID: uid, Work: Work{Organisation: "MID", RoleCode: "R8000", To: tomorrow}, Reason: "x"},
+			VerifyPerson{UID: uid, Check: passport}, GrantTemporary{UID: uid, Work: Work{Organisation: "MID", RoleCode: "R8000", To: tomorrow}, Reason: "x"},
 		} {
 			w.not(t, manager, ch, ErrClosed)
 		}
@@ -110,7 +110,7 @@ func TestProfiles(t *testing.T) {
 		} {
 			w.not(t, manager, ch, ErrRestricted)
 		}
-		w.do(t, manager, VerifyPerson{other, passport})
+		w.do(t, manager, VerifyPerson{UID: other, Check: passport})
 		w.do(t, manager, ResumeCard{"AD", "found"})
 	})
 	t.Run("own rule: what comes back is restricted, and has to be verified again", func(t *testing.T) {
@@ -119,7 +119,7 @@ func TestProfiles(t *testing.T) {
 		uid := w.add(func(p *directory.Person) { p.Profile = idp.Closed })
 		w.do(t, manager, ReopenPerson{uid, "mistake"})
 		w.not(t, manager, AssignPosition{UIDs: []string{uid}, Work: ward("MID")}, ErrRestricted)
-		w.do(t, manager, VerifyPerson{uid, passport})
+		w.do(t, manager, VerifyPerson{UID: uid, Check: passport})
 		w.do(t, manager, AssignPosition{UIDs: []string{uid}, Work: ward("MID")})
 	})
 	t.Run("own rule: an unverified profile gets a position only when somebody says that they know, and no authority or card", func(t *testing.T) {
@@ -148,14 +148,30 @@ func TestProfiles(t *testing.T) {
 		w.not(t, manager, AddPerson{Details: d, Profile: idp.Verified, Check: passport}, ErrHRLink)
 		w.not(t, manager, ChangePerson{UID: w.nurse("MID"), Details: d}, ErrHRLink)
 	})
+	t.Run("own rule: who is verified and is like somebody on file is confirmed to be another", func(t *testing.T) {
+		w := aWorld(t)
+		checker := w.holder(IDChecker, "MID")
+		like := func(p *directory.Person) {
+			p.Name, p.NINumber = directory.Name{Given: "Ann", Family: "Other"}, "AB123456C"
+		}
+		same := w.add(like)
+		uid := w.add(func(p *directory.Person) { like(p); p.Profile = idp.Unverified })
+		w.not(t, checker, VerifyPerson{UID: uid, Check: passport}, ErrConfirm)
+		preview, err := w.Check(t.Context(), w.actor(checker), VerifyPerson{UID: uid, Check: passport})
+		if err != nil || !preview.Confirm || len(preview.Warnings) != 1 || preview.Warnings[0].Code != WarnSameNumber || preview.Warnings[0].UID != same {
+			t.Errorf("Check: %+v, %v", preview, err)
+		}
+		w.do(t, checker, VerifyPerson{UID: uid, Check: passport, Confirmed: true})
+		w.not(t, checker, VerifyPerson{UID: same, Check: passport}, ErrProfileState)
+	})
 	t.Run("own rule: who is verified was checked, by somebody else", func(t *testing.T) {
 		w := aWorld(t)
 		checker := w.holder(IDChecker, "MID")
 		uid := w.add(func(p *directory.Person) { p.Profile = idp.Unverified }, work("", "MID"))
 		w.not(t, checker, VerifyPerson{UID: uid}, ErrField)
-		w.not(t, checker, VerifyPerson{uid, IdentityCheck{How: InPerson, Assurance: 3}}, ErrField)
-		w.not(t, checker, VerifyPerson{uid, IdentityCheck{How: InPerson, By: uid, Assurance: 1}}, ErrField)
-		w.do(t, checker, VerifyPerson{uid, passport})
+		w.not(t, checker, VerifyPerson{UID: uid, Check: IdentityCheck{How: InPerson, Assurance: 3}}, ErrField)
+		w.not(t, checker, VerifyPerson{UID: uid, Check: IdentityCheck{How: InPerson, By: uid, Assurance: 1}}, ErrField)
+		w.do(t, checker, VerifyPerson{UID: uid, Check: passport})
 		if e := w.last(); e.Kind != PersonVerified || e.Actor != checker || e.Subject != uid || !strings.Contains(e.Reason, "in_person, assurance 3, passport") {
 			t.Errorf("the journal has %+v", e)
 		}

@@ -255,6 +255,8 @@ func (s *Service) about(ctx context.Context, a Actor, ch Change) (Case, error) {
 		c.Alike, err = s.alike(ctx, ch.Details)
 	case InviteApplicant:
 		c.Alike, err = s.alike(ctx, Details{Email: ch.Email})
+	case VerifyPerson:
+		c.Alike, err = s.likePerson(ctx, ch.UID)
 	case AcceptApplicant:
 		c.Alike, err = s.likeApplicant(ctx, ch.Applicant)
 	case CloseOrganisation:

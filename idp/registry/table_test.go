@@ -115,7 +115,7 @@ func (s stage) changes() []Change {
 	old := client
 	old.ID = "old"
 	return []Change{
-		ChangePerson{UID: s.uid, Details: details}, VerifyPerson{s.uid, check}, RestrictPerson{s.uid, words}, ClosePerson{s.uid, words},
+		ChangePerson{UID: s.uid, Details: details}, VerifyPerson{UID: s.uid, Check: check}, RestrictPerson{s.uid, words}, ClosePerson{s.uid, words},
 		ReopenPerson{s.uid, words}, MergePeople{Duplicate: s.uid, Into: s.other, Reason: words}, MergePeople{Duplicate: s.other, Into: s.uid, Reason: words},
 		AddRobot{"Robot", s.uid, "2031-01-01", words}, ChangeRobot{s.uid, "Robot", s.other, "2031-01-01", words},
 		AssignPosition{UIDs: []string{s.uid}, Work: nurse, Confirmed: true}, ChangePosition{Position: s.position, Work: nurse, Confirmed: true},

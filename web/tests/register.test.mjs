@@ -52,6 +52,8 @@ test("somebody makes a profile with a passkey, and signs in once they are verifi
   await desk.page.getByLabel("Passport").check();
   await desk.page.getByLabel("Identity level that this proves").selectOption("3");
   await desk.click(desk.continue);
+  assert.match(await desk.page.locator("main").innerText(), /added this without anybody's help/);
+  await desk.page.getByLabel("I have read this, and it is right").check();
   await desk.click(button(desk, "Verify identity"));
   await desk.page.waitForURL(new RegExp(`/ra/people/${uid}`));
 
