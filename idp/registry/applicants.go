@@ -189,6 +189,9 @@ func (ch AcceptApplicant) make(r *Records, c *Case) error {
 	if err != nil {
 		return err
 	}
+	if a.is(r, c, c.Actor.Person.UID) || a.is(r, c, c.Approver) {
+		return ErrSelf
+	}
 	if ch.Check.Assurance < 3 {
 		c.warn(Warning{Code: WarnBelowLevel3})
 	}
@@ -200,6 +203,14 @@ func (ch AcceptApplicant) make(r *Records, c *Case) error {
 	a.decide(c)
 	r.Mails = append(r.Mails, idp.Mail{To: a.Email, Lang: c.Actor.Lang, Text: "mail.accepted", Args: map[string]string{"uid": a.UID, "name": c.Done.Person.Name.Given}})
 	return nil
+}
+
+// is says whether an applicant has the address or the number of somebody who
+// decides about them.
+func (a *Applicant) is(r *Records, c *Case, uid string) bool {
+	p := r.People[uid]
+	return p != nil && (p.Email != "" && idp.EmailKey(p.Email) == idp.EmailKey(a.Email) ||
+		slices.ContainsFunc(c.Alike, func(f Found) bool { return f.Why == WarnSameNumber && f.UID == uid }))
 }
 
 // decide writes down that an applicant was decided on. What they said of

@@ -119,6 +119,22 @@ func TestApplicants(t *testing.T) {
 			t.Errorf("warnings: %+v", done.Warnings)
 		}
 	})
+	t.Run("own rule: nobody accepts themself, by their address or their number", func(t *testing.T) {
+		for what, own := range map[string]func(*directory.Person){
+			"address": func(p *directory.Person) { p.Email = "Ann@Example.org" },
+			"number":  func(p *directory.Person) { p.NINumber = "AB123456C" },
+		} {
+			w, s, code, id := applying(t)
+			if err := s.apply(t, code); err != nil {
+				t.Fatal(err)
+			}
+			checker := w.add(own, work(IDChecker, "MID"))
+			_, err := w.Do(t.Context(), w.actor(checker), AcceptApplicant{Applicant: id, Check: check, Confirmed: true})
+			if !errors.Is(err, ErrSelf) || w.records.Applicants[id].State != HasApplied {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+	})
 	t.Run("own rule: nobody is accepted who has not applied, and who is refused is told", func(t *testing.T) {
 		w, s, code, id := applying(t)
 		checker := w.holder(IDChecker, "MID")
