@@ -15,8 +15,9 @@ type Finder interface {
 	// a card, or the beginnings of names. The best come first.
 	FindPeople(ctx context.Context, q Query) ([]Found, string, error)
 
-	// ByNINumber returns whose National Insurance number that is, of those who
-	// are not closed: nobody is told numbers, and whoever has one is told of.
+	// ByNINumber returns whose National Insurance number that is: nobody is told
+	// numbers, and whoever has one is told of. Who is closed counts, so that
+	// nobody comes back unnoticed; a duplicate that was merged does not.
 	ByNINumber(ctx context.Context, number string) ([]Found, error)
 
 	// FindOrganisations finds organisations by code or the beginning of a name.

@@ -101,8 +101,12 @@ func (w registration) findsByNumber() {
 	}))
 	whose("QQ123456C")
 	whose("QQ123456D", ada, dan)
-	w.must(w.change("gone", registry.Touch{People: []string{ada, dan}}, func(r *registry.Records) {
+	w.must(w.change("closed", registry.Touch{People: []string{ada, dan}}, func(r *registry.Records) {
 		r.People[ada].NINumber, r.People[dan].Profile = "", idp.Closed
+	}))
+	whose("QQ123456D", dan)
+	w.must(w.change("merged", registry.Touch{People: []string{ada, dan}}, func(r *registry.Records) {
+		r.People[dan].MergedInto = ada
 	}))
 	whose("QQ123456D")
 }

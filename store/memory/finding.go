@@ -136,7 +136,7 @@ func (s *Store) Waiting(_ context.Context, q registry.Query, now time.Time) ([]r
 func (s *Store) ByNINumber(_ context.Context, number string) ([]registry.Found, error) {
 	var found []registry.Found
 	for _, p := range s.Document().People {
-		if number != "" && p.NINumber == number && p.Profile != idp.Closed {
+		if number != "" && p.NINumber == number && p.MergedInto == "" {
 			found = append(found, s.found(p))
 		}
 	}

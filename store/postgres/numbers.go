@@ -126,7 +126,7 @@ func (s *Store) ByNINumber(ctx context.Context, number string) ([]registry.Found
 	if err != nil {
 		return nil, err
 	}
-	rows, err := s.pool.Query(ctx, "SELECT "+foundColumns("$2::text")+", '' FROM people p WHERE p.ni_tag = $1 AND p.profile <> 'closed' ORDER BY p.uid LIMIT 10",
+	rows, err := s.pool.Query(ctx, "SELECT "+foundColumns("$2::text")+", '' FROM people p WHERE p.ni_tag = $1 AND p.merged_into = '' ORDER BY p.uid LIMIT 10",
 		tag(number), string(idp.DateOf(s.now())))
 	if err != nil {
 		return nil, behind(fmt.Errorf("find by NI number: %w", err))
