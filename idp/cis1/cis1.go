@@ -61,9 +61,19 @@ func KeyOf(token string) string {
 	return "cis1." + base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
+// Store keeps sessions.
+type Store interface {
+	idp.SessionStore
+
+	// TouchSession notes an act of the person of a live session, and leaves
+	// alone whatever else somebody changes of it at the same instant.
+	// idp.ErrNotFound if there is none.
+	TouchSession(ctx context.Context, key string, now time.Time) (idp.Session, error)
+}
+
 // Sessions are those of the old service.
 type Sessions struct {
-	Store   idp.SessionStore
+	Store   Store
 	People  idp.People
 	Journal idp.Journal
 	Fences  idp.Fences
@@ -211,8 +221,10 @@ func (ss *Sessions) Refresh(ctx context.Context, token string) (idp.Session, idp
 	if err != nil {
 		return idp.Session{}, idp.Person{}, err
 	}
-	s.LastAct = ss.Now()
-	return s, p, ss.keep(ctx, s)
+	if s, err = ss.Store.TouchSession(ctx, s.Key, ss.Now()); errors.Is(err, idp.ErrNotFound) {
+		return idp.Session{}, idp.Person{}, idp.ErrToken
+	}
+	return s, p, err
 }
 
 // keep writes down what has changed of s, unless it ended this instant.

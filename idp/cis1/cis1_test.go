@@ -3,6 +3,7 @@ package cis1_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -210,6 +211,32 @@ func FuzzToken(f *testing.F) {
 		}
 		if key := cis1.KeyOf(text); len(key) != 48 || key[:5] != "cis1." {
 			t.Errorf("the key is %q", key)
+		}
+	})
+}
+
+func TestRefresh(t *testing.T) {
+	t.Run("own rule: who keeps a session alive does not undo the role that is chosen at that moment", func(t *testing.T) {
+		g := aGate(t)
+		for range 50 {
+			o := g.begin()
+			var all sync.WaitGroup
+			for range 4 {
+				all.Go(func() {
+					if _, _, err := g.sessions.Refresh(t.Context(), o.Token); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			all.Go(func() {
+				if _, _, err := g.sessions.ChooseRole(t.Context(), o.Token, "2", "request"); err != nil {
+					t.Error(err)
+				}
+			})
+			all.Wait()
+			if s, _, err := g.sessions.Find(t.Context(), o.Token); err != nil || s.Role != "2" {
+				t.Fatalf("the role is %q, %v", s.Role, err)
+			}
 		}
 	})
 }

@@ -121,6 +121,39 @@ func (s *Store) UpdateSession(ctx context.Context, session idp.Session) error {
 	return nil
 }
 
+// TouchSession notes an act of the person of a live session, and leaves alone
+// whatever else somebody changes of it at the same instant. idp.ErrNotFound if
+// there is none.
+func (s *Store) TouchSession(ctx context.Context, key string, now time.Time) (idp.Session, error) {
+	var session idp.Session
+	touch := func(tx *goredis.Tx) error {
+		b, err := tx.Get(ctx, sessionKey(key)).Bytes()
+		if session, err = liveSession(b, err, now); err != nil {
+			return err
+		}
+		session.LastAct = now
+		if b, err = json.Marshal(session); err != nil { //nolint:gosec // the session by its key, which is a hash
+			return fmt.Errorf("encode session: %w", err)
+		}
+		_, err = tx.TxPipelined(ctx, func(p goredis.Pipeliner) error {
+			return p.Set(ctx, sessionKey(key), b, s.life(session.Expires())).Err()
+		})
+		return err
+	}
+	const tries = 5
+	var err error
+	for range tries {
+		err = s.rdb.Watch(ctx, touch, sessionKey(key))
+		if !errors.Is(err, goredis.TxFailedErr) {
+			break
+		}
+	}
+	if err != nil && !errors.Is(err, idp.ErrNotFound) {
+		err = fmt.Errorf("touch session: %w", outage(err))
+	}
+	return session, err
+}
+
 // EndSession implements idp.SessionStore.
 func (s *Store) EndSession(ctx context.Context, key string) error {
 	if err := s.rdb.Del(ctx, sessionKey(key)).Err(); err != nil {
