@@ -57,7 +57,9 @@ func TestRegistering(t *testing.T) {
 		desk := newPerson(t)
 		desk.atDeskOf(w.running, raAgent, "/ra/change/person_verified?uid="+uid)
 		desk.post("/ra/change/person_verified?uid="+uid, url.Values{"check.how": {"in_person"}, "check.assurance": {"3"}, "check.documents": {"passport"}})
-		desk.post("/ra/change/person_verified/do?uid="+uid, desk.hidden("/ra/change/person_verified/do"))
+		sure := desk.hidden("/ra/change/person_verified/do")
+		sure.Set("confirmed", "true") // that what they bound themself is theirs
+		desk.post("/ra/change/person_verified/do?uid="+uid, sure)
 		desk.wantPage(http.StatusOK, "Verified")
 		claims := w.claims(t, "basic", signsIn("basic").wantCode())
 		wantSame(t, "sub", claims["sub"], uid)
