@@ -60,8 +60,9 @@ func (e Event) Asked() bool {
 	switch e.Kind {
 	case SignedIn, RoleChosen, TokenIssued, TokenExchanged, TokenRefreshed, TokenInspected:
 		return false
+	default:
+		return true
 	}
-	return true
 }
 
 // Kind says what happened.

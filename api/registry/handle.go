@@ -31,7 +31,7 @@ func (a *API) handle(rt route) http.HandlerFunc {
 		c, err := a.receive(rt, w, r)
 		var got given
 		if err == nil {
-			got, err = a.once(c, func() (given, error) {
+			got, err = a.once(c, func() (given, error) { //nolint:contextcheck // the call has the request, and its context
 				answer, err := rt.run(a, c)
 				if err != nil || answer == nil {
 					return given{}, err // nil has its own form, and was written
@@ -241,7 +241,7 @@ func fill(v reflect.Value) {
 func (a *API) otherMethod(w http.ResponseWriter, r *http.Request) {
 	path := strings.TrimPrefix(r.URL.Path, Root)
 	methods := map[string]bool{}
-	for _, rt := range routes() {
+	for _, rt := range routes() { //nolint:contextcheck // of routes that answer requests of their own
 		if sameShape(rt.path, path) {
 			methods[rt.method] = true
 		}

@@ -99,7 +99,7 @@ func personal(getenv func(string) string, name, underHome string) string {
 
 // opener is the entry that opens our links; "" if there is none.
 func opener(ctx context.Context, xdg string) string {
-	out, _ := exec.CommandContext(ctx, xdg, "query", "default", schemeType).Output() //nolint:gosec // found on the PATH
+	out, _ := exec.CommandContext(ctx, xdg, "query", "default", schemeType).Output()
 	return strings.TrimSpace(string(out))
 }
 
@@ -128,7 +128,7 @@ func forget(list string) {
 		return
 	}
 	fresh := list + ".lanyard"
-	if os.WriteFile(fresh, []byte(kept.String()), info.Mode().Perm()) == nil { //nolint:gosec // likewise
+	if os.WriteFile(fresh, []byte(kept.String()), info.Mode().Perm()) == nil {
 		_ = os.Rename(fresh, list) // or it stays as it is, which opens nothing
 	}
 }

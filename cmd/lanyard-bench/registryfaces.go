@@ -94,7 +94,7 @@ func (w *world) openPage(ctx context.Context, cookie, path string) error {
 		return err
 	}
 	req.Host = w.issuer.Host
-	req.AddCookie(&http.Cookie{Name: "lanyard-session", Value: cookie}) //nolint:gosec // as a browser sends it
+	req.AddCookie(&http.Cookie{Name: "lanyard-session", Value: cookie})
 	resp, err := w.trip.RoundTrip(req)
 	if err != nil {
 		return err
@@ -121,7 +121,7 @@ func writeDocument(file string) error {
 			Positions: []directory.Position{{ID: "7" + uid[1:], OrgPersonID: "8" + uid[1:], Organisation: "DOC", RoleCode: "S8000:G8000:R8001"}},
 			Cards:     []directory.Card{{Serial: "DD" + uid, Series: 9, State: "active", Registered: true, Certificate: "valid"}}})
 	}
-	f, err := os.OpenFile(file, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600) //nolint:gosec // our own
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
@@ -131,7 +131,7 @@ func writeDocument(file string) error {
 // apply applies a document by the command, and returns how many differences it
 // made.
 func (w *world) apply(ctx context.Context, file, token string) (time.Duration, int, error) {
-	cmd := exec.CommandContext(ctx, w.plan.program, "config", "apply", file, "--server", w.issuer.String(), "--json") //nolint:gosec // the program that is measured
+	cmd := exec.CommandContext(ctx, w.plan.program, "config", "apply", file, "--server", w.issuer.String(), "--json")
 	cmd.Env = append(os.Environ(), "LANYARD_TOKEN="+token)
 	var said, wrong bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &wrong

@@ -61,7 +61,7 @@ func (p *person) aToken(s running) (token, code string) {
 func (s running) worthNothing(t *testing.T, token, code string) {
 	t.Helper()
 	refused := func() bool { return s.userinfo(t, token).status == http.StatusUnauthorized }
-	until(t, "the token is refused", func() bool { return refused() && refused() })
+	until(t, "the token is refused", func() bool { one, other := refused(), refused(); return one && other })
 	s.redeem(t, "basic", code, nil).wantError(t, http.StatusBadRequest, "invalid_grant")
 }
 

@@ -151,7 +151,7 @@ func wireDev(ctx context.Context, o devOptions, idpURL, rpURL string, log *slog.
 	secret := rand.Text()
 	admin := inMemory(people, operator)
 	admin.certifies = cardAuthority{authority, cardLife}
-	s, err := wire(parts{issuer: o.issuer, layout: provider.Layout(o.layout), registry: people, rdb: rdb, administration: admin,
+	s, err := wire(parts{issuer: o.issuer, layout: provider.Layout(o.layout), registry: people, rdb: rdb, administration: admin, //nolint:contextcheck // what it makes answers requests, which have their own
 		keys: keys.keys, cards: trustIn(authority), authorities: newOutside(true), outside: newOutside(true), applications: newApplications(true), auto: o.autoLogin != "", sealer: sealer,
 		upstream: &federated.Config{Name: "Riverside", Issuer: idpURL + demo.UpstreamPath, ClientID: upstreamClient, ClientSecret: secret, Scopes: []string{"email"}, HTTP: newOutside(true)},
 		now:      now, log: log})

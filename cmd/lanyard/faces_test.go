@@ -212,7 +212,7 @@ func (w *facesWorld) onPage(t *testing.T, a facesActor, ch rules.Change, may boo
 	}
 	req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, address, strings.NewReader(form.Encode()))
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	req.AddCookie(&http.Cookie{Name: "lanyard-session", Value: a.cookie}) //nolint:gosec // as a browser sends it
+	req.AddCookie(&http.Cookie{Name: "lanyard-session", Value: a.cookie})
 	got := w.serve(req)
 	if got.Code == http.StatusOK {
 		return answer{}

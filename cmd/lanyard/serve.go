@@ -188,7 +188,7 @@ func (p *production) open(ctx context.Context, s settled) error {
 		admin.certifies = cards.authority
 	}
 	p.usage = cis1.NewUsage(p.now)
-	p.service, err = wire(parts{usage: p.usage,
+	p.service, err = wire(parts{usage: p.usage, //nolint:contextcheck // what it makes answers requests, which have their own
 		issuer: s.Issuer, layout: provider.Layout(s.Layout), registry: store, rdb: p.rdb, keys: store.SigningKeys, keysAge: s.keyPolicy().MaxAge(), timers: s.timers(),
 		cards: s.trust, soft: s.Smartcard.Revocation == "soft", vouching: s.Smartcard.OCSPTimeout,
 		authorities: newOutside(false, s.Smartcard.OCSPNetworks...), outside: newOutside(false, s.Clients.Networks...), applications: newApplications(false, s.Backchannel.Networks...), bridge: s.Bridge,

@@ -70,7 +70,7 @@ func TestSignInsForAdministration(t *testing.T) {
 		w.now = begun.Add(idle)
 		wants(t, token, http.MethodGet, "/me", "API-01")
 		req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/ra", nil)
-		req.AddCookie(&http.Cookie{Name: "lanyard-session", Value: cookie}) //nolint:gosec // as a browser sends it
+		req.AddCookie(&http.Cookie{Name: "lanyard-session", Value: cookie})
 		if got := w.serve(req); got.Code != http.StatusSeeOther {
 			t.Errorf("the browser of %s is still signed in: %d", who.Person.UID, got.Code)
 		}
@@ -81,7 +81,7 @@ func TestSignInsForAdministration(t *testing.T) {
 		defer func() { w.now = begun }()
 		w.now = begun.Add(10 * time.Minute)
 		req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/ra", nil)
-		req.AddCookie(&http.Cookie{Name: "lanyard-session", Value: cookie}) //nolint:gosec // as a browser sends it
+		req.AddCookie(&http.Cookie{Name: "lanyard-session", Value: cookie})
 		if got := w.serve(req); got.Code != http.StatusOK {
 			t.Fatalf("the page is answered %d", got.Code)
 		}

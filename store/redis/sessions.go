@@ -132,7 +132,7 @@ func (s *Store) TouchSession(ctx context.Context, key string, now time.Time) (id
 			return err
 		}
 		session.LastAct = now
-		if b, err = json.Marshal(session); err != nil { //nolint:gosec // the session by its key, which is a hash
+		if b, err = json.Marshal(session); err != nil {
 			return fmt.Errorf("encode session: %w", err)
 		}
 		_, err = tx.TxPipelined(ctx, func(p goredis.Pipeliner) error {

@@ -105,8 +105,8 @@ func TestHeeding(t *testing.T) {
 				}
 				close(h.let)
 				synctest.Wait() // what hung goes on
-				if h.room.open != 0 {
-					t.Errorf("%d connections are left", h.room.open)
+				if h.open != 0 {
+					t.Errorf("%d connections are left", h.open)
 				}
 				if step == "verify" && !slices.Equal(h.did[len(h.did)-3:], []string{"verify", "reset", "close"}) {
 					t.Errorf("after the passcode it did %v", h.did)
@@ -129,8 +129,8 @@ func TestHeeding(t *testing.T) {
 		if err := c.Begin(); !errors.Is(err, context.Canceled) || len(h.did) != before {
 			t.Errorf("Begin() = %v, and %v was done", err, h.did)
 		}
-		if err := c.Close(); err != nil || h.room.open != 0 {
-			t.Errorf("Close() = %v, open %d", err, h.room.open)
+		if err := c.Close(); err != nil || h.open != 0 {
+			t.Errorf("Close() = %v, open %d", err, h.open)
 		}
 	})
 }
