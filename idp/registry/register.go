@@ -38,15 +38,9 @@ func (s *Claims) Register(ctx context.Context, said Registered) error {
 	if err := f.err(); err != nil {
 		return err
 	}
-	if err := s.Puzzles.Spend(ctx, said.Puzzle, said.Answer); err != nil {
-		return err
-	}
 	key := idp.EmailKey(said.Email)
-	if err := s.Limits.Attempt(ctx, networkKey(said.Network), claimNetwork, s.Now()); err != nil {
-		return fmt.Errorf("register from a network: %w", err)
-	}
-	if err := s.Limits.Attempt(ctx, addressKey(key), idp.MailLimit, s.Now()); err != nil {
-		return fmt.Errorf("register an address: %w", err)
+	if err := s.arrive(ctx, key, said.Claimed); err != nil {
+		return err
 	}
 	_, err := s.Contacts.PersonByEmail(ctx, key)
 	free := errors.Is(err, idp.ErrNotFound)

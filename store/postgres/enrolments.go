@@ -53,3 +53,20 @@ func (s *Store) Managed(ctx context.Context) ([]registry.Name, error) {
 	}
 	return names, nil
 }
+
+// codes keeps new ones, and uses one up: whoever comes second waits for the
+// first, and finds it used.
+func (w *writing) codes(ctx context.Context, tx pgx.Tx, at time.Time) error {
+	if w.now.Spent != "" {
+		if err := one(tx.Exec(ctx, "UPDATE enrolment_codes SET used_at = $2 WHERE hash = $1 AND until > $2 AND used_at IS NULL", w.now.Spent, at)); err != nil {
+			return err
+		}
+	}
+	r := rowsIn("enrolment_codes", 1, "hash", "uid", "made_by", "how", "until")
+	for _, c := range w.now.Codes {
+		if err := r.has(c.Hash, c.UID, c.By, c.How, c.Until); err != nil {
+			return err
+		}
+	}
+	return r.write(ctx, tx)
+}

@@ -363,23 +363,6 @@ func (w *writing) requests(ctx context.Context, tx pgx.Tx, _ time.Time) error {
 	return r.write(ctx, tx)
 }
 
-// codes keeps new ones, and uses one up: whoever comes second waits for the
-// first, and finds it used.
-func (w *writing) codes(ctx context.Context, tx pgx.Tx, at time.Time) error {
-	if w.now.Spent != "" {
-		if err := one(tx.Exec(ctx, "UPDATE enrolment_codes SET used_at = $2 WHERE hash = $1 AND until > $2 AND used_at IS NULL", w.now.Spent, at)); err != nil {
-			return err
-		}
-	}
-	r := rowsIn("enrolment_codes", 1, "hash", "uid", "made_by", "how", "until")
-	for _, c := range w.now.Codes {
-		if err := r.has(c.Hash, c.UID, c.By, c.How, c.Until); err != nil {
-			return err
-		}
-	}
-	return r.write(ctx, tx)
-}
-
 func (w *writing) managed(ctx context.Context, tx pgx.Tx, _ time.Time) error {
 	for managed, sql := range map[bool]string{
 		true:  "INSERT INTO managed (kind, name) SELECT * FROM unnest($1::text[], $2::text[]) ON CONFLICT DO NOTHING",
