@@ -103,8 +103,9 @@ func (gs *Grants) reused(ctx context.Context, kind Kind, g Grant, request string
 	return ErrUsed
 }
 
-// endFamily ends everything that came of a grant. The journal comes first,
-// because what Redis knows it may forget; neither waits on the other's success.
+// endFamily ends everything that came of a grant. The journal comes first: what
+// Redis knows it may forget, and who is told to come again must find something
+// to end, or the journal would never hear of it.
 func (gs *Grants) endFamily(ctx context.Context, kind Kind, g Grant, request string, once ...Fence) error {
 	err := gs.Journal.Record(ctx, Event{At: gs.Now(), Kind: kind, Request: request, Subject: g.Subject,
 		Client: g.ClientID, Session: g.SessionID, Family: g.Family}, slices.Concat(once, []Fence{{Kind: FamilyFence, Hash: g.Family}})...)
@@ -112,9 +113,9 @@ func (gs *Grants) endFamily(ctx context.Context, kind Kind, g Grant, request str
 		return fmt.Errorf("%w: %w", ErrClientUnknown, err)
 	}
 	if err != nil {
-		err = fmt.Errorf("record %s: %w", kind, err)
+		return fmt.Errorf("record %s: %w", kind, err)
 	}
-	return errors.Join(err, gs.Tokens.RevokeFamily(ctx, g.Family, gs.Now().Add(FenceLife)))
+	return gs.Tokens.RevokeFamily(ctx, g.Family, gs.Now().Add(FenceLife))
 }
 
 // Holder returns what an access token stands for and its person as they are

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"maps"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/lanyard-id/lanyard/idp"
 )
@@ -155,6 +157,40 @@ func revokeInAnOutage(t *testing.T, _ *peerWorld) {
 	}
 	until(t, "it has recovered", func() bool { return s.revoke(t, "exchanges", tokens.said("access_token")).status == http.StatusOK })
 	s.userinfo(t, tokens.said("access_token")).wantError(t, http.StatusUnauthorized, "invalid_token")
+	endsUnwritten(t)
+}
+
+// endsUnwritten asks for ends while the journal cannot be written.
+func endsUnwritten(t *testing.T) {
+	servers, settings := productionAt(t, "", 1)
+	s := servers[0]
+	tokens := s.tokens(t, "exchanges", oneRole, nil)
+	p, idToken := s.signsIn(t, fiveRoles)
+	conn, err := pgx.Connect(t.Context(), settings["postgres.url"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(context.WithoutCancel(t.Context())) })
+	locked, err := conn.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := locked.Exec(t.Context(), `LOCK TABLE audit_events`); err != nil {
+		t.Fatal(err)
+	}
+	soon(t, func() {
+		s.revoke(t, "exchanges", tokens.said("access_token")).wantError(t, http.StatusServiceUnavailable, "temporarily_unavailable")
+	})
+	soon(t, func() { p.open(s.endSession(url.Values{"id_token_hint": {idToken}})) })
+	p.wantPage(http.StatusServiceUnavailable, "ERR-02")
+	s.userinfo(t, tokens.said("access_token")).wantOK(t)
+	if err := locked.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "it has recovered", func() bool { return s.revoke(t, "exchanges", tokens.said("access_token")).status == http.StatusOK })
+	until(t, "the token has ended", func() bool { return s.userinfo(t, tokens.said("access_token")).status == http.StatusUnauthorized })
+	p.open(s.endSession(url.Values{"id_token_hint": {idToken}}))
+	p.wantSignedOut()
 }
 
 func assertionReplay(t *testing.T, w *peerWorld) {
