@@ -3,23 +3,27 @@
 --
 -- The release before runs on this: it names its columns, writes none of the new
 -- ones and never two cards with one key. No table is rewritten.
+--
+-- Each statement is a transaction of its own: people sign in meanwhile, and none
+-- of them is to wait for two tables, nor for an index. So each can be run again.
 
+-- +goose NO TRANSACTION
 -- +goose Up
 
 ALTER TABLE cards
-  ADD COLUMN certificate text,        -- DER in base64; null: nobody has shown it
-  ADD COLUMN key_hash    text,        -- of the card's public key; null: likewise
-  ADD COLUMN added_at    timestamptz, -- null: it came with a document
-  ADD COLUMN revoked_at  timestamptz; -- null: it is not, or nobody wrote it down
+  ADD COLUMN IF NOT EXISTS certificate text,        -- DER in base64; null: nobody has shown it
+  ADD COLUMN IF NOT EXISTS key_hash    text,        -- of the card's public key; null: likewise
+  ADD COLUMN IF NOT EXISTS added_at    timestamptz, -- null: it came with a document
+  ADD COLUMN IF NOT EXISTS revoked_at  timestamptz; -- null: it is not, or nobody wrote it down
 
 -- One live certificate a card.
-CREATE UNIQUE INDEX cards_key ON cards (key_hash) WHERE key_hash IS NOT NULL AND state <> 'revoked';
+CREATE UNIQUE INDEX IF NOT EXISTS cards_key ON cards (key_hash) WHERE key_hash IS NOT NULL AND state <> 'revoked';
 
 -- What an authority says is revoked.
-CREATE INDEX cards_revoked ON cards (issuer, serial) WHERE state = 'revoked';
+CREATE INDEX IF NOT EXISTS cards_revoked ON cards (issuer, serial) WHERE state = 'revoked';
 
 -- People who were invited to apply for a care identity.
-CREATE TABLE applicants (
+CREATE TABLE IF NOT EXISTS applicants (
   id           text        PRIMARY KEY,
   state        text        NOT NULL CHECK (state IN ('invited', 'applied', 'accepted', 'refused')),
   hash         text        NOT NULL UNIQUE, -- of the code by which they apply, which nobody keeps
@@ -33,33 +37,33 @@ CREATE TABLE applicants (
   decided_by   text        NOT NULL DEFAULT '',
   decided_at   timestamptz
 );
-CREATE INDEX applicants_waiting ON applicants (invited_at, id) WHERE state IN ('invited', 'applied');
+CREATE INDEX IF NOT EXISTS applicants_waiting ON applicants (invited_at, id) WHERE state IN ('invited', 'applied');
 
 -- A blind index of National Insurance numbers: whoever reads the database
 -- cannot tell them from it. A number without its tag gets one by and by, so
 -- what the release before writes is found too.
-ALTER TABLE people ADD COLUMN ni_tag bytea; -- HMAC-SHA-256 of the number; null: it has none yet
-CREATE INDEX people_ni ON people (ni_tag) WHERE ni_tag IS NOT NULL;
-CREATE INDEX people_untagged ON people (uid) WHERE ni_number IS NOT NULL AND ni_tag IS NULL;
+ALTER TABLE people ADD COLUMN IF NOT EXISTS ni_tag bytea; -- HMAC-SHA-256 of the number; null: it has none yet
+CREATE INDEX IF NOT EXISTS people_ni ON people (ni_tag) WHERE ni_tag IS NOT NULL;
+CREATE INDEX IF NOT EXISTS people_untagged ON people (uid) WHERE ni_number IS NOT NULL AND ni_tag IS NULL;
 
 -- +goose StatementBegin
-CREATE FUNCTION forget_ni_tag() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION forget_ni_tag() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   NEW.ni_tag := NULL;
   RETURN NEW;
 END $$;
 -- +goose StatementEnd
-CREATE TRIGGER forget_ni_tag BEFORE UPDATE OF ni_number ON people FOR EACH ROW
+CREATE OR REPLACE TRIGGER forget_ni_tag BEFORE UPDATE OF ni_number ON people FOR EACH ROW
   WHEN (NEW.ni_number IS DISTINCT FROM OLD.ni_number) EXECUTE FUNCTION forget_ni_tag();
 
 -- The key of that index.
-CREATE TABLE ni_key (
+CREATE TABLE IF NOT EXISTS ni_key (
   one    boolean PRIMARY KEY DEFAULT true CHECK (one),
   sealed bytea   NOT NULL -- 32 random bytes, with the keyset for "ni_key"
 );
 
 -- Who still uses what of the old service (CIS1), day by day.
-CREATE TABLE bridge_uses (
+CREATE TABLE IF NOT EXISTS bridge_uses (
   day          date   NOT NULL,
   part         text   NOT NULL,
   call         text   NOT NULL,

@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -29,15 +31,17 @@ type Migration struct {
 
 // Migrate brings the schema of the database at url up to what this program
 // knows. Of many who migrate at once one works and the others wait, and then
-// find nothing to do. Each step is a transaction, so that one that was broken
-// off left nothing behind. There is no way back: the release before runs on the
-// schema after.
+// find nothing to do. Each step is a transaction, or many that can be run again,
+// so that one that was broken off does no harm. A step that has to wait for a table lets go and comes
+// again: whoever asks for that table stands in line behind it. There is no way
+// back: the release before runs on the schema after.
 func Migrate(ctx context.Context, url string, log *slog.Logger) error {
 	conf, err := pgx.ParseConfig(url)
 	if err != nil {
 		return fmt.Errorf("the URL of PostgreSQL: %w", err)
 	}
 	conf.ConnectTimeout = patience
+	conf.RuntimeParams["lock_timeout"] = strconv.FormatInt((patience / 4).Milliseconds(), 10)
 	db := stdlib.OpenDB(*conf)
 	defer func() { _ = db.Close() }()
 
@@ -51,14 +55,37 @@ func Migrate(ctx context.Context, url string, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
-	done, err := provider.Up(ctx)
-	if err != nil {
-		return outage(fmt.Errorf("migrate: %w", err))
+	for tries := 1; ; tries++ {
+		done, err := provider.Up(ctx)
+		if partly, ok := errors.AsType[*goose.PartialError](err); ok {
+			done = partly.Applied
+		}
+		for _, m := range done {
+			log.InfoContext(ctx, "the schema was migrated", "migration", m.Source.Path, "took", m.Duration.String())
+		}
+		if err == nil {
+			return nil
+		}
+		if !stoodInLine(err) || tries == mostComings {
+			return outage(fmt.Errorf("migrate: %w", err))
+		}
+		log.InfoContext(ctx, "the schema is in use; the migration comes again", "tries", tries)
+		select {
+		case <-ctx.Done():
+			return outage(fmt.Errorf("migrate: %w", ctx.Err()))
+		case <-time.After(patience/2 + rand.N(patience/2)):
+		}
 	}
-	for _, m := range done {
-		log.InfoContext(ctx, "the schema was migrated", "migration", m.Source.Path, "took", m.Duration.String())
-	}
-	return nil
+}
+
+// mostComings at steps that had to wait are some minutes.
+const mostComings = 300
+
+// stoodInLine says whether a step had to wait too long for a table, or for
+// somebody who waited for the step.
+func stoodInLine(err error) bool {
+	answer, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (answer.Code == "55P03" || answer.Code == "40P01") // lock_not_available, deadlock_detected
 }
 
 // Status returns the migrations that this program knows, in their order, and

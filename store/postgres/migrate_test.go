@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	osexec "os/exec"
+	"strings"
 	"sync"
 	"testing"
 
@@ -37,6 +39,36 @@ func aMigrator(t *testing.T, url string) *osexec.Cmd {
 	cmd.Env = append(os.Environ(), migrator+"="+url)
 	cmd.Stderr = &bytes.Buffer{}
 	return cmd
+}
+
+// heard gets the lines of a log, as many as it can hold.
+type heard chan string
+
+func (h heard) Write(line []byte) (int, error) {
+	select {
+	case h <- string(line):
+	default:
+	}
+	return len(line), nil
+}
+
+// inTheWay begins to make a table that the first migration makes too, which has
+// to wait for it.
+func inTheWay(t *testing.T, url string) pgx.Tx {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(context.WithoutCancel(t.Context())) })
+	tx, err := conn.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), "CREATE TABLE clients ()"); err != nil {
+		t.Fatal(err)
+	}
+	return tx
 }
 
 // wantWhole checks that the schema at url is the program's, once.
@@ -90,20 +122,7 @@ func TestMigrate(t *testing.T) {
 	})
 	t.Run("own rule: a migration that was killed half-way is run again", func(t *testing.T) {
 		url := newDatabase(t, "")
-		conn, err := pgx.Connect(t.Context(), url)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = conn.Close(context.WithoutCancel(t.Context())) })
-		// Whoever makes the table has to wait for us: half of the migration is
-		// done then.
-		tx, err := conn.Begin(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := tx.Exec(t.Context(), "CREATE TABLE clients ()"); err != nil {
-			t.Fatal(err)
-		}
+		tx := inTheWay(t, url)
 		cmd := aMigrator(t, url)
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
@@ -121,6 +140,22 @@ func TestMigrate(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := Migrate(t.Context(), url, silent); err != nil {
+			t.Fatal(err)
+		}
+		wantWhole(t, url)
+	})
+	t.Run("own rule: a step that has to wait for a table lets go of all others, and comes again", func(t *testing.T) {
+		url := newDatabase(t, "")
+		tx := inTheWay(t, url)
+		log, done := make(heard, 1), make(chan error, 1)
+		go func() { done <- Migrate(t.Context(), url, slog.New(slog.NewTextHandler(log, nil))) }()
+		if line := <-log; !strings.Contains(line, "comes again") {
+			t.Errorf("the log says %s", line)
+		}
+		if err := tx.Rollback(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-done; err != nil {
 			t.Fatal(err)
 		}
 		wantWhole(t, url)
