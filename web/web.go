@@ -33,7 +33,8 @@ import (
 var templateFiles embed.FS
 
 // frame is the file that every page is set into; parts are what pages share,
-// and those of raParts what pages of the registration authority are made of.
+// and those of raParts what pages of the registration authority are made of,
+// whose names begin with "ra". Each page has a copy of its parts.
 const (
 	frame   = "templates/frame.html"
 	parts   = "templates/parts.html"
@@ -85,10 +86,14 @@ func (s *Site) parse(lang string) (map[string]*template.Template, error) {
 		"text": func(key string) (string, error) { return s.words.text(lang, key) },
 		"same": func(a, b string) bool { return a == b },
 	})
-	for _, file := range []string{frame, parts, raParts} {
+	for _, file := range []string{frame, parts} {
 		if err := s.add(base, lang, file); err != nil {
 			return nil, err
 		}
+	}
+	raBase := template.Must(base.Clone())
+	if err := s.add(raBase, lang, raParts); err != nil {
+		return nil, err
 	}
 	files, err := fs.Glob(templateFiles, "templates/*.html")
 	if err != nil {
@@ -99,11 +104,15 @@ func (s *Site) parse(lang string) (map[string]*template.Template, error) {
 		if file == frame || file == parts || file == raParts {
 			continue
 		}
-		page := template.Must(base.Clone())
+		name, of := strings.TrimSuffix(path.Base(file), ".html"), base
+		if strings.HasPrefix(name, "ra") {
+			of = raBase
+		}
+		page := template.Must(of.Clone())
 		if err := s.add(page, lang, file); err != nil {
 			return nil, err
 		}
-		pages[strings.TrimSuffix(path.Base(file), ".html")] = page
+		pages[name] = page
 	}
 	return pages, nil
 }
