@@ -252,9 +252,7 @@ func (g Grant) narrowed(caller, target Client, scopes []string) (Grant, error) {
 	if target.ID != caller.ID {
 		next.Audience = target.ID
 	}
-	if next.Lender = g.Lender; next.Lender == "" && g.ClientID != caller.ID {
-		next.Lender = g.ClientID
-	}
+	next = g.handed(next)
 	may := func(s string) bool {
 		return slices.Contains(g.Scopes, s) && slices.Contains(caller.Scopes, s) && slices.Contains(target.Scopes, s)
 	}

@@ -272,6 +272,22 @@ func TestExchanged(t *testing.T) {
 			b.wantHolder(made.Access, idp.ErrToken)
 		})
 	}
+	t.Run("P18: a token that went through the hands of others is worth nothing when one of them has lost it", func(t *testing.T) {
+		for _, loser := range []string{"records", "archive", "shelf"} {
+			b := aBench(t)
+			b.registered["shelf"] = idp.Client{ID: "shelf", Scopes: []string{"openid"}, MinLevel: authenticators.AAL1, ExchangeFrom: []string{"archive"}}
+			b.client("ward", func(c *idp.Client) { c.ExchangeFrom = []string{"archive"} })
+			token := b.must(idp.Exchange{Token: b.tokens.Access, ClientID: "ward", Audience: "records"}).Access
+			token = b.must(idp.Exchange{Token: token, ClientID: "records", Audience: "archive"}).Access
+			back := b.must(idp.Exchange{Token: token, ClientID: "archive", Audience: "ward"})
+			home := b.must(idp.Exchange{Token: back.Access, ClientID: "ward"})
+			token = b.must(idp.Exchange{Token: token, ClientID: "archive", Audience: "shelf"}).Access
+			b.wantHolder(token, nil)
+			b.client(loser, func(c *idp.Client) { c.ExchangeFrom = nil })
+			b.wantHolder(token, idp.ErrToken)
+			b.wantHolder(home.Access, nil) // it is in the hands of the first again
+		}
+	})
 	t.Run("P11: an assertion that was used before exchanges nothing", func(t *testing.T) {
 		b, assertion := aBench(t), idp.Fence{Kind: idp.AssertionFence, Hash: "jti"}
 		b.raise(assertion)

@@ -2,6 +2,7 @@ package idp
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/lanyard-id/lanyard/authenticators"
@@ -21,6 +22,7 @@ type Grant struct {
 	ClientID    string                `json:"client_id"`
 	Audience    string                `json:"audience,omitempty"` // the client that it is for, where that is another
 	Lender      string                `json:"lender,omitempty"`   // the client that was given the family, where that is another
+	Through     []string              `json:"through,omitempty"`  // the clients between that one and this
 	RedirectURI string                `json:"redirect_uri"`
 	Challenge   string                `json:"challenge,omitempty"` // RFC 7636
 	Nonce       string                `json:"nonce,omitempty"`
@@ -44,6 +46,28 @@ func (g Grant) For() string {
 		return g.Audience
 	}
 	return g.ClientID
+}
+
+// hands are the clients that g went through, from the one that was given the
+// family to its own.
+func (g Grant) hands() []string {
+	if g.Lender == "" {
+		return []string{g.ClientID}
+	}
+	return append(append([]string{g.Lender}, g.Through...), g.ClientID)
+}
+
+// handed gives next the hands of g, of which it came. Whoever had it before has
+// it as they had it then.
+func (g Grant) handed(next Grant) Grant {
+	hands := g.hands()
+	if i := slices.Index(hands, next.ClientID); i >= 0 {
+		hands = hands[:i]
+	}
+	if len(hands) > 0 {
+		next.Lender, next.Through = hands[0], hands[1:]
+	}
+	return next
 }
 
 // NewID returns a name for one ID token of g, by which its family is known.
