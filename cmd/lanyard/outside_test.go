@@ -1,7 +1,10 @@
 package main
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 )
 
@@ -31,6 +34,21 @@ func TestGuard(t *testing.T) {
 	t.Run("own rule: development reaches its own computer, and nothing else inside", func(t *testing.T) {
 		if guard("127.0.0.1:80", true) != nil || guard("[::1]:80", true) != nil || guard("10.0.0.1:80", true) == nil {
 			t.Error("the guard is wrong")
+		}
+	})
+	t.Run("own rule: no proxy dials in our place, whatever the environment says: nobody guards what it dials", func(t *testing.T) {
+		var asked atomic.Int32
+		proxy := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
+		t.Cleanup(proxy.Close)
+		t.Setenv("HTTP_PROXY", proxy.URL)
+		for _, client := range []*http.Client{newOutside(true), newApplications(true)} {
+			resp, err := client.Get("http://nobody.invalid/")
+			if err == nil {
+				_ = resp.Body.Close()
+			}
+			if err == nil || asked.Load() != 0 {
+				t.Errorf("%v, and the proxy was asked %d times", err, asked.Load())
+			}
 		}
 	})
 }
