@@ -92,6 +92,7 @@ const (
 	SessionEnded           Kind = "session_ended"
 	SignedOutAll           Kind = "signed_out_everywhere"
 	MailCodeSent           Kind = "mail_code_sent" // why is in Reason
+	MailCodeNone           Kind = "mail_code_none" // who asked for one may have none, and is not told so
 
 	// What the service does by itself with what people sign in with.
 	KeysRechecked        Kind = "keys_rechecked"        // the night is in Reason

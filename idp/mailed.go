@@ -64,16 +64,25 @@ func (sent) name(purpose, subject string) string { return Hash("mail code " + pu
 // for it before is worth nothing. A purpose is a word, and after a space may
 // name the browser in which alone the code is good.
 func (m *MailCodes) Send(ctx context.Context, purpose, subject, address, lang string) error {
+	return m.post(ctx, purpose, subject, Event{Kind: MailCodeSent, Subject: subject}, Mail{To: address, Lang: lang, Text: mailCodeText})
+}
+
+// post keeps a new code, and puts the mail that has it into the outbox.
+func (m *MailCodes) post(ctx context.Context, purpose, subject string, e Event, letter Mail) error {
 	if err := m.count(ctx, purpose, subject); err != nil {
 		return err
 	}
 	code := newMailCode()
-	s := sent{Hash: Hash(code), Address: address, Left: mailCodeTries, Expires: m.Now().Add(MailCodeLife)}
+	opens := code
+	if letter.ForNobody() {
+		opens = NewSecret() // which nobody guesses
+	}
+	s := sent{Hash: Hash(opens), Address: letter.To, Left: mailCodeTries, Expires: m.Now().Add(MailCodeLife)}
 	if err := m.keep(ctx, s, purpose, subject); err != nil {
 		return err
 	}
-	return m.Teller.Tell(ctx, Act{Event: Event{At: m.Now(), Kind: MailCodeSent, Subject: subject, Reason: word(purpose)},
-		Mails: []Mail{{To: address, Lang: lang, Text: mailCodeText, Args: map[string]string{"code": code[:4] + "-" + code[4:]}}}})
+	e.At, e.Reason, letter.Args = m.Now(), word(purpose), map[string]string{"code": code[:4] + "-" + code[4:]}
+	return m.Teller.Tell(ctx, Act{Event: e, Mails: []Mail{letter}})
 }
 
 // word is a purpose without the browser.
@@ -139,16 +148,17 @@ func (m *MailCodes) Check(ctx context.Context, purpose, subject, code string, th
 	return err
 }
 
-// Pretend does what Send does for nobody, so that nobody learns who there is.
-func (m *MailCodes) Pretend(ctx context.Context, purpose, name string) error {
-	if err := m.count(ctx, purpose, name); err != nil {
-		return err
+// Pretend does what Send does, for somebody who may have no code, so that nobody
+// learns who there is: at the stores too, to the row and nearly to the byte. Its
+// mail says the same and is for nobody, and its code is in nobody's hands.
+// subject is a person's UID or a name for nobody; address is what was entered.
+func (m *MailCodes) Pretend(ctx context.Context, purpose, subject, address, lang string) error {
+	about := subject
+	if !IsUID(about) {
+		about = "nobody" // a name for an address is the address to who has a list of them
 	}
-	s := sent{Hash: Hash(NewSecret()), Left: mailCodeTries, Expires: m.Now().Add(MailCodeLife)}
-	if err := m.keep(ctx, s, purpose, name); err != nil {
-		return err
-	}
-	return m.Teller.Tell(ctx, Act{Event: Event{At: m.Now(), Kind: MailCodeSent, Reason: word(purpose)}})
+	to := strings.Repeat("-", min(len(address), maxEmail))
+	return m.post(ctx, purpose, subject, Event{Kind: MailCodeNone, Subject: about}, Mail{To: to, Lang: lang, Text: mailNoneText})
 }
 
 // crockford are the letters and digits that are not taken for one another.

@@ -12,8 +12,15 @@ const (
 	// fell silent did not; and no more, because each may have.
 	mostHanded = 2
 
+	// What mails with codes say, and those that look like them and are for
+	// nobody. The two are equally long, and so are the mails.
 	mailCodeText = "mail.code"
+	mailNoneText = "mail.none"
 )
+
+// ForNobody says whether a mail is there only because one would be if its code
+// were somebody's. Whoever finds it throws it away, and tells nobody.
+func (m Mail) ForNobody() bool { return m.Text == mailNoneText }
 
 // Outgoing is a mail on its way, as one server has taken it.
 type Outgoing struct {

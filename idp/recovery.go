@@ -34,7 +34,7 @@ func (rs *Recovery) Ask(ctx context.Context, email, browser, lang string) error 
 		return err
 	}
 	if !there {
-		return rs.Mailed.Pretend(ctx, passwordReset+" "+browser, p.UID)
+		return rs.Mailed.Pretend(ctx, passwordReset+" "+browser, p.UID, email, lang)
 	}
 	return rs.Mailed.Send(ctx, passwordReset+" "+browser, p.UID, p.Email, lang)
 }

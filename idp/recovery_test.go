@@ -144,11 +144,11 @@ func TestRecovery(t *testing.T) {
 	t.Run("own rule: a stranger who asks for codes of one purpose keeps nobody from those of another", func(t *testing.T) {
 		o, rs, _ := recovering(t)
 		for range 4 {
-			if err := o.mailed.Pretend(t.Context(), "claim browser", nurse); err != nil {
+			if err := o.mailed.Pretend(t.Context(), "claim browser", nurse, nurseMail, "cy"); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := o.mailed.Pretend(t.Context(), "claim another", nurse); !errors.Is(err, idp.ErrLimited) {
+		if err := o.mailed.Pretend(t.Context(), "claim another", nurse, nurseMail, "cy"); !errors.Is(err, idp.ErrLimited) {
 			t.Errorf("a fifth of one purpose: %v", err)
 		}
 		if err := rs.Ask(t.Context(), nurseMail, "browser", "cy"); err != nil {

@@ -39,9 +39,14 @@ func (p *production) keepOutbox(ctx context.Context) error {
 		return err
 	}
 	for _, o := range old {
-		switch err := p.registry.EndMail(ctx, o, idp.MailExpired); {
+		why := idp.MailExpired
+		if o.Mail.ForNobody() {
+			why = ""
+		}
+		switch err := p.registry.EndMail(ctx, o, why); {
+		case err == nil && why != "":
+			p.metrics.Mail(why)
 		case err == nil:
-			p.metrics.Mail(idp.MailExpired)
 		case !errors.Is(err, idp.ErrNotFound): // another server has done it
 			return err
 		}

@@ -104,6 +104,9 @@ func (p *Post) One(ctx context.Context) (found bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	if o.Mail.ForNobody() {
+		return true, p.drop(ctx, o)
+	}
 	if why := o.Hopeless(now); why != "" {
 		return true, p.end(ctx, o, why)
 	}
@@ -160,6 +163,15 @@ func (p *Post) end(ctx context.Context, o idp.Outgoing, why string) error {
 	}
 	if err == nil {
 		p.Count(why)
+	}
+	return err
+}
+
+// drop forgets a mail that is for nobody. It is not counted: it never was one.
+func (p *Post) drop(ctx context.Context, o idp.Outgoing) error {
+	err := p.Outbox.EndMail(ctx, o, "")
+	if errors.Is(err, idp.ErrNotFound) {
+		return nil
 	}
 	return err
 }

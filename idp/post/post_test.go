@@ -235,6 +235,20 @@ func TestPost(t *testing.T) {
 			}
 		})
 	}
+	t.Run("own rule: a mail that is for nobody goes nowhere, and nothing is told of it", func(t *testing.T) {
+		w := aWorld(t, func(s *mailbox.Server) { s.Close() }) // nor does it wait for a mail server
+		w.tell(idp.Mail{To: "---------------", Lang: "cy", Text: "mail.none", Args: map[string]string{"code": "ABCD-EFGH"}})
+		if err := w.drain(w.post(w.store)); err != nil {
+			t.Fatal(err)
+		}
+		var journal bytes.Buffer
+		if err := w.store.Export(t.Context(), &journal, time.Time{}, time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+		if w.waiting() != 0 || len(w.counted) > 0 || w.log.Len() > 0 || strings.Contains(journal.String(), string(idp.MailFailed)) {
+			t.Errorf("%d wait, %v, the log has %s and the journal\n%s", w.waiting(), w.counted, w.log.String(), journal.String())
+		}
+	})
 	t.Run("own rule: no log and no journal has an address or a text", func(t *testing.T) {
 		w := aWorld(t, func(s *mailbox.Server) {
 			s.Refuse = func(to string) string {

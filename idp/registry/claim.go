@@ -171,7 +171,7 @@ func (s *Claims) send(ctx context.Context, p idp.Person, matched bool, said Clai
 	if matched {
 		err = s.Mailed.Send(ctx, purpose, p.UID, p.Email, said.Lang)
 	} else {
-		err = s.Mailed.Pretend(ctx, purpose, p.UID)
+		err = s.Mailed.Pretend(ctx, purpose, p.UID, said.Email, said.Lang)
 	}
 	if err != nil && !errors.Is(err, idp.ErrLimited) {
 		return fmt.Errorf("send the code of a claim: %w", err)

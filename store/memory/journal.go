@@ -78,7 +78,11 @@ func (j *journal) append(act idp.Act) {
 	if w := act.Event.Tell; w != nil {
 		j.watch(*w, act.Event.At)
 	}
-	j.mails = append(j.mails, act.Mails...)
+	for _, m := range act.Mails {
+		if !m.ForNobody() {
+			j.mails = append(j.mails, m)
+		}
+	}
 	j.mails = j.mails[max(0, len(j.mails)-maxMails):]
 	e := act.Event
 	if e.Kind == idp.SignedIn && e.At.After(j.lastSignIns[e.Subject]) {
