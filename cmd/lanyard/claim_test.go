@@ -223,49 +223,9 @@ func TestClaiming(t *testing.T) {
 	w.wait(25 * time.Hour)
 	t.Run("A7: no step is left out, by whomever", func(t *testing.T) {
 		w := &peerWorld{clocked: aClocked(t, nil)}
-		steps := map[string]url.Values{"POST /claim/code": {"code": {"0000-0000"}}, "GET /claim/code": nil, "GET /claim/choose": nil, "POST /claim/choose": {"way": {"passkey"}, "alone": {"yes"}},
-			"GET /claim/passkey": nil, "POST /claim/passkey/begin": nil, "POST /claim/passkey": {"name": {"x"}, "answer": {"{}"}},
-			"GET /claim/totp": nil, "POST /claim/totp": {"question": {"x"}, "password": {goodPassword}, "code": {"000000"}}}
-		not := func(p *person, but ...string) {
-			t.Helper()
-			for step, form := range steps {
-				if slices.Contains(but, step) {
-					continue
-				}
-				method, path, _ := strings.Cut(step, " ")
-				p.try(w.running, method, path, form)
-				if p.status != http.StatusBadRequest || p.message() != "CLM-03" {
-					t.Errorf("%s: %d, %s", step, p.status, p.message())
-				}
-			}
-		}
-		not(newPerson(t)) // nothing was begun
-		p := newPerson(t)
-		p.beginsClaim(w.running, emailOf(t, noCard), numberOf(t, noCard))
-		not(p, "POST /claim/code", "GET /claim/code") // the code was not shown
-		code := w.lastMailed(t, emailOf(t, noCard))
-		thief := newPerson(t)
-		thief.beginsClaim(w.running, emailOf(t, noCard), "QQ999999D")
-		thief.post("/claim/code", url.Values{"code": {code}}) // of another browser
-		thief.wantNo(http.StatusBadRequest, "ACC-05")
-		p.post("/claim/code", url.Values{"code": {code}})
-		not(p, "POST /claim/code", "GET /claim/code", "GET /claim/choose", "POST /claim/choose") // nothing was chosen
-		p.post("/claim/choose", url.Values{"way": {"passkey"}})
-		p.wantNo(http.StatusBadRequest, "CLM-02")
-		p.post("/claim/choose", url.Values{"way": {"smartcard"}, "alone": {"yes"}})
-		p.wantNo(http.StatusBadRequest, "CLM-02")
-		p.post("/claim/code", url.Values{"code": {code}}) // a second time
-		p.wantNo(http.StatusBadRequest, "ACC-05")
-		p.post("/claim/choose", url.Values{"way": {"passkey"}, "alone": {"yes"}})
-		p.wantPage(http.StatusOK, "")
-		for _, path := range []string{"/claim/totp"} { // another way was chosen
-			p.open(w.issuer + path)
-			p.wantNo(http.StatusBadRequest, "CLM-03")
-		}
-		p.open(w.issuer + "/claim/passkey")
-		p.wantPage(http.StatusOK, "")
+		p := leavesNothingOut(t, w.running, func() string { return w.lastMailed(t, emailOf(t, noCard)) })
 		w.wait(16 * time.Minute) // too late
-		not(p)
+		p.skips(w.running)
 	})
 	w.wait(25 * time.Hour)
 	t.Run("A7: a code is good for ten minutes, and of 200 guesses at once it survives none", func(t *testing.T) {
@@ -334,6 +294,58 @@ func TestClaiming(t *testing.T) {
 			}
 		}
 	})
+}
+
+// claimSteps are all that come after the first page of a claim.
+var claimSteps = map[string]url.Values{"POST /claim/code": {"code": {"0000-0000"}}, "GET /claim/code": nil, "GET /claim/choose": nil, "POST /claim/choose": {"way": {"passkey"}, "alone": {"yes"}},
+	"GET /claim/passkey": nil, "POST /claim/passkey/begin": nil, "POST /claim/passkey": {"name": {"x"}, "answer": {"{}"}},
+	"GET /claim/totp": nil, "POST /claim/totp": {"question": {"x"}, "password": {goodPassword}, "code": {"000000"}}}
+
+// skips goes to every step but some, by hand, and must come to none.
+func (p *person) skips(s running, but ...string) {
+	p.t.Helper()
+	for step, form := range claimSteps {
+		if slices.Contains(but, step) {
+			continue
+		}
+		method, path, _ := strings.Cut(step, " ")
+		p.try(s, method, path, form)
+		if p.status != http.StatusBadRequest || p.message() != "CLM-03" {
+			p.t.Errorf("%s: %d, %s", step, p.status, p.message())
+		}
+	}
+}
+
+// leavesNothingOut claims step by step, and at each tries those that come later.
+// It returns who came to where a key is added.
+func leavesNothingOut(t *testing.T, s running, mailed func() string) *person {
+	t.Helper()
+	newPerson(t).skips(s) // nothing was begun
+	p := newPerson(t)
+	p.beginsClaim(s, emailOf(t, noCard), numberOf(t, noCard))
+	p.skips(s, "POST /claim/code", "GET /claim/code") // the code was not shown
+	code := mailed()
+	thief := newPerson(t)
+	thief.beginsClaim(s, emailOf(t, noCard), "QQ999999D")
+	thief.post("/claim/code", url.Values{"code": {code}}) // of another browser
+	thief.wantNo(http.StatusBadRequest, "ACC-05")
+	p.post("/claim/code", url.Values{"code": {code}})
+	p.skips(s, "POST /claim/code", "GET /claim/code", "GET /claim/choose", "POST /claim/choose") // nothing was chosen
+	p.post("/claim/choose", url.Values{"way": {"passkey"}})
+	p.wantNo(http.StatusBadRequest, "CLM-02")
+	p.post("/claim/choose", url.Values{"way": {"smartcard"}, "alone": {"yes"}})
+	p.wantNo(http.StatusBadRequest, "CLM-02")
+	for range 2 {
+		p.post("/claim/code", url.Values{"code": {code}}) // a second time
+		p.wantNo(http.StatusBadRequest, "ACC-05")
+	}
+	p.post("/claim/choose", url.Values{"way": {"passkey"}, "alone": {"yes"}})
+	p.wantPage(http.StatusOK, "")
+	p.open(s.issuer + "/claim/totp") // another way was chosen
+	p.wantNo(http.StatusBadRequest, "CLM-03")
+	p.open(s.issuer + "/claim/passkey")
+	p.wantPage(http.StatusOK, "")
+	return p
 }
 
 // mailedIn finds a code in a mail.

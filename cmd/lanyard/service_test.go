@@ -37,7 +37,8 @@ const signedOutAt = callback + "/out"
 // running is a development service that this test started.
 type running struct {
 	issuer, rp, ops string
-	log             string // the file that it logs to
+	log             string            // the file that it logs to
+	settings        map[string]string // of one in production; nil in development
 }
 
 // start runs `lanyard dev` with the demo people and the clients of these

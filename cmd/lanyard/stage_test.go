@@ -69,7 +69,7 @@ func inTurn(t *testing.T) running {
 	}}
 	balancer.Start()
 	t.Cleanup(balancer.Close)
-	return running{issuer: at, ops: both[0].ops, log: both[0].log}
+	return running{issuer: at, ops: both[0].ops, log: both[0].log, settings: both[0].settings}
 }
 
 // named is the address of a server by name: browsers make keys for names alone.
@@ -141,7 +141,7 @@ func productionWith(t *testing.T, issuer string, number int, change ...func(map[
 		t.Cleanup(server.Close)
 		operators := httptest.NewServer(p.ops)
 		t.Cleanup(operators.Close)
-		servers = append(servers, running{issuer: at, ops: operators.URL, log: log.Name()})
+		servers = append(servers, running{issuer: at, ops: operators.URL, log: log.Name(), settings: settings})
 	}
 	return servers, settings, authority
 }
