@@ -49,12 +49,22 @@ type Holdings interface {
 
 // Contacts finds people by how they are reached, and changes that.
 type Contacts interface {
-	// PersonByEmail returns the person whose e-mail that is, however it is
-	// spelt, or ErrNotFound.
-	PersonByEmail(ctx context.Context, email string) (Person, error)
+	// PersonByEmail returns whose e-mail that is, however it is spelt, or
+	// ErrNotFound. It takes as long for nobody as for somebody with much to do.
+	PersonByEmail(ctx context.Context, email string) (Contact, error)
 
 	// SaveEmail makes email that of the person. ErrTaken if it is another's.
 	SaveEmail(ctx context.Context, uid, email string, act Act) error
+}
+
+// Contact is whom an address leads to, and no more: what somebody works at or
+// holds takes time to read, by which a stranger could tell that they are there.
+type Contact struct {
+	UID     string
+	Name    Name
+	Email   string
+	Profile Profile
+	Robot   bool
 }
 
 // SignOuts ends what people have signed in to.

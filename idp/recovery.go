@@ -54,16 +54,16 @@ func (rs *Recovery) Reset(ctx context.Context, email, browser, mailed string, ch
 		if EmailKey(address) != EmailKey(p.Email) {
 			return ErrMailCode // it was sent before the address was changed
 		}
-		return change(Owner{Person: p})
+		return change(Owner{Person: Person{UID: p.UID, Name: p.Name, Email: p.Email, Profile: p.Profile, Robot: p.Robot}})
 	})
 }
 
 // whose returns the person whose e-mail that is, and whether they have a
 // password. Of nobody it returns one with a name that stands for the address.
-func (rs *Recovery) whose(ctx context.Context, email string) (Person, bool, error) {
+func (rs *Recovery) whose(ctx context.Context, email string) (Contact, bool, error) {
 	p, err := rs.Contacts.PersonByEmail(ctx, email)
 	if errors.Is(err, ErrNotFound) {
-		p, err = Person{UID: "nobody " + Hash(EmailKey(email))}, nil
+		p, err = Contact{UID: "nobody " + Hash(EmailKey(email))}, nil
 	}
 	if err != nil {
 		return p, false, fmt.Errorf("person by e-mail: %w", err)

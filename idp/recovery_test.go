@@ -25,7 +25,7 @@ type calls struct {
 
 func (c *calls) note(call string) { c.made = append(c.made, call) }
 
-func (c *calls) PersonByEmail(ctx context.Context, email string) (idp.Person, error) {
+func (c *calls) PersonByEmail(ctx context.Context, email string) (idp.Contact, error) {
 	c.note("person")
 	return c.Contacts.PersonByEmail(ctx, email)
 }

@@ -30,14 +30,14 @@ func (c *counted) Clear(_ context.Context, key idp.LimitKey) error {
 // addressed is one person, found by e-mail.
 type addressed struct{ idp.Contacts }
 
-func (addressed) PersonByEmail(_ context.Context, email string) (idp.Person, error) {
+func (addressed) PersonByEmail(_ context.Context, email string) (idp.Contact, error) {
 	switch email {
 	case "asha.smith@riverside.example":
-		return idp.Person{UID: "555000000101"}, nil
+		return idp.Contact{UID: "555000000101"}, nil
 	case "":
-		return idp.Person{}, idp.ErrUnavailable
+		return idp.Contact{}, idp.ErrUnavailable
 	}
-	return idp.Person{}, idp.ErrNotFound
+	return idp.Contact{}, idp.ErrNotFound
 }
 
 func TestPasswords(t *testing.T) {

@@ -144,10 +144,10 @@ func addressKey(key string) idp.LimitKey {
 // match returns the person whose address that is, and whether they may claim
 // and number is theirs. Of nobody it returns one with a name that stands for the
 // address. All is asked, whatever the answers are.
-func (s *Claims) match(ctx context.Context, key, number string) (idp.Person, bool, error) {
+func (s *Claims) match(ctx context.Context, key, number string) (idp.Contact, bool, error) {
 	p, err := s.Contacts.PersonByEmail(ctx, key)
 	if errors.Is(err, idp.ErrNotFound) {
-		p, err = idp.Person{UID: "nobody " + idp.Hash(key)}, nil
+		p, err = idp.Contact{UID: "nobody " + idp.Hash(key)}, nil
 	}
 	if err != nil {
 		return p, false, fmt.Errorf("person by e-mail: %w", err)
@@ -165,7 +165,7 @@ func (s *Claims) match(ctx context.Context, key, number string) (idp.Person, boo
 
 // send sends the code, or does what that costs. That no more mails go to that
 // person for now is told to nobody: only who they are would be told by it.
-func (s *Claims) send(ctx context.Context, p idp.Person, matched bool, said Claimed) error {
+func (s *Claims) send(ctx context.Context, p idp.Contact, matched bool, said Claimed) error {
 	purpose := claimCode + " " + said.Browser
 	var err error
 	if matched {

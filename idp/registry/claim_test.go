@@ -27,14 +27,14 @@ type counter struct {
 
 func (c *counter) note(call string) { c.made = append(c.made, call) }
 
-func (c *counter) PersonByEmail(_ context.Context, email string) (idp.Person, error) {
+func (c *counter) PersonByEmail(_ context.Context, email string) (idp.Contact, error) {
 	c.note("person")
 	for _, p := range c.records.People {
 		if p.Email != "" && idp.EmailKey(p.Email) == idp.EmailKey(email) {
-			return p.IDP(map[string]idp.Organisation{}), nil
+			return idp.Contact{UID: p.UID, Email: p.Email, Profile: p.Profile, Robot: p.Robot.Owner != ""}, nil
 		}
 	}
-	return idp.Person{}, idp.ErrNotFound
+	return idp.Contact{}, idp.ErrNotFound
 }
 
 func (*counter) SaveEmail(context.Context, string, string, idp.Act) error { return nil }

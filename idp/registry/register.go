@@ -47,7 +47,7 @@ func (s *Claims) Register(ctx context.Context, said Registered) error {
 	if err != nil && !free {
 		return fmt.Errorf("person by e-mail: %w", err)
 	}
-	p := idp.Person{UID: NewNumber(), Email: said.Email}
+	p := idp.Contact{UID: NewNumber(), Email: said.Email}
 	if err := s.send(ctx, p, free, said.Claimed); err != nil {
 		return err
 	}

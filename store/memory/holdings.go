@@ -177,7 +177,7 @@ func (s *Store) holder(d *directory.Document, uid, id string) (*directory.Person
 
 // PersonByEmail implements idp.Contacts. An e-mail that a document gives to
 // several people finds none of them: nobody could say whose password it is.
-func (s *Store) PersonByEmail(_ context.Context, email string) (idp.Person, error) {
+func (s *Store) PersonByEmail(_ context.Context, email string) (idp.Contact, error) {
 	key := idp.EmailKey(email)
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -188,9 +188,10 @@ func (s *Store) PersonByEmail(_ context.Context, email string) (idp.Person, erro
 		}
 	}
 	if len(found) != 1 {
-		return idp.Person{}, idp.ErrNotFound
+		return idp.Contact{}, idp.ErrNotFound
 	}
-	return s.person(found[0]), nil
+	p := s.person(found[0])
+	return idp.Contact{UID: p.UID, Name: p.Name, Email: p.Email, Profile: p.Profile, Robot: p.Robot}, nil
 }
 
 // SaveEmail implements idp.Contacts.

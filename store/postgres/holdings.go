@@ -139,17 +139,22 @@ func (s *Store) RemoveAuthenticator(ctx context.Context, subject, id string, act
 }
 
 // PersonByEmail implements idp.Contacts.
-func (s *Store) PersonByEmail(ctx context.Context, email string) (idp.Person, error) {
+func (s *Store) PersonByEmail(ctx context.Context, email string) (p idp.Contact, err error) {
 	if !isText(email) {
-		return idp.Person{}, idp.ErrNotFound
+		return p, idp.ErrNotFound
 	}
 	ctx, cancel := within(ctx)
 	defer cancel()
-	p, err := s.askPerson(ctx, "FROM emails e JOIN people p ON p.uid = e.uid WHERE e.key = email_key($1)", email)
-	if err != nil && !errors.Is(err, idp.ErrNotFound) {
-		err = outage(fmt.Errorf("person by e-mail: %w", err))
+	err = s.pool.QueryRow(ctx, `SELECT p.uid, p.title, p.given, p.middle, p.family, p.display, p.email, p.profile, coalesce(to_jsonb(p) ->> 'robot_owner', '') <> ''
+		FROM emails e JOIN people p ON p.uid = e.uid WHERE e.key = email_key($1)`, email).
+		Scan(&p.UID, &p.Name.Title, &p.Name.Given, &p.Name.Middle, &p.Name.Family, &p.Name.Display, &p.Email, &p.Profile, &p.Robot)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return idp.Contact{}, idp.ErrNotFound
 	}
-	return p, err
+	if err != nil {
+		return idp.Contact{}, outage(fmt.Errorf("person by e-mail: %w", err))
+	}
+	return p, nil
 }
 
 // SaveEmail implements idp.Contacts.

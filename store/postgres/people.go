@@ -159,22 +159,13 @@ func (s *Store) PersonNow(ctx context.Context, uid string) (idp.Person, error) {
 
 // loadPerson asks PostgreSQL for a person.
 func (s *Store) loadPerson(ctx context.Context, uid string) (idp.Person, error) {
-	p, err := s.askPerson(ctx, "FROM people p WHERE p.uid = $1", uid)
-	if err != nil && !errors.Is(err, idp.ErrNotFound) {
-		return idp.Person{}, fmt.Errorf("person %s: %w", uid, err)
-	}
-	return p, err
-}
-
-// askPerson asks PostgreSQL for the person p that from finds by arg.
-func (s *Store) askPerson(ctx context.Context, from, arg string) (idp.Person, error) {
 	var r personRow
-	err := s.pool.QueryRow(ctx, "SELECT "+personColumns+" "+from, arg).Scan(r.into()...)
+	err := s.pool.QueryRow(ctx, "SELECT "+personColumns+" FROM people p WHERE p.uid = $1", uid).Scan(r.into()...)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return idp.Person{}, idp.ErrNotFound
 	}
 	if err != nil {
-		return idp.Person{}, err
+		return idp.Person{}, fmt.Errorf("person %s: %w", uid, err)
 	}
 	return r.idp(), nil
 }

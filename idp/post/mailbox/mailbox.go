@@ -59,12 +59,17 @@ type Server struct {
 // Start starts one on this computer. With implicit it speaks TLS from the first
 // byte.
 func Start(ctx context.Context, implicit bool) (*Server, error) {
+	return StartAt(ctx, "127.0.0.1:0", implicit)
+}
+
+// StartAt is Start at an address.
+func StartAt(ctx context.Context, address string, implicit bool) (*Server, error) {
 	s := &Server{implicit: implicit, lines: map[net.Conn]struct{}{}}
 	if err := s.certify(); err != nil {
 		return nil, err
 	}
 	var err error
-	if s.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0"); err != nil {
+	if s.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", address); err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
 	s.all.Go(s.accept)
