@@ -14,6 +14,7 @@ type form struct {
 	action, method string
 	fields         url.Values          // hidden ones
 	choices        map[string][]string // of radio buttons, by their name
+	puzzle, bits   string              // to be solved before it is sent; empty: none
 }
 
 // forms reads the forms of a page.
@@ -33,7 +34,8 @@ func forms(page []byte) []form {
 			switch {
 			case string(name) == "form":
 				attrs := attributes(z, more)
-				all = append(all, form{action: attrs["action"], method: attrs["method"], fields: url.Values{}, choices: map[string][]string{}})
+				all = append(all, form{action: attrs["action"], method: attrs["method"], fields: url.Values{}, choices: map[string][]string{},
+					puzzle: attrs["data-lanyard-puzzle"], bits: attrs["data-lanyard-bits"]})
 				inForm = true
 			case string(name) == "input" && inForm:
 				attrs := attributes(z, more)

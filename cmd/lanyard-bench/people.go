@@ -85,7 +85,7 @@ func newHolder(number, positions int, kind virtualcard.KeyType, ca *cardca.Autho
 	}
 	p := directory.Person{
 		UID: uid, Name: directory.Name{Given: "Person", Family: fmt.Sprintf("Number %d", number)},
-		Email: uid + "@rig.example", IdentityAssurance: 3, Profile: idp.Verified,
+		Email: uid + "@rig.example", NINumber: insured(number), IdentityAssurance: 3, Profile: idp.Verified,
 		Cards: []directory.Card{{Serial: serial, Series: 9, State: "active", Registered: true, Certificate: "valid", TriesLeft: 3}},
 	}
 	for place := range positions {
@@ -97,6 +97,9 @@ func newHolder(number, positions int, kind virtualcard.KeyType, ca *cardca.Autho
 	}
 	return holder{uid: uid, card: card, file: file, passcode: passcode}, p, nil
 }
+
+// insured is the National Insurance number of the person with that number.
+func insured(number int) string { return fmt.Sprintf("QQ%06dA", number) }
 
 func (c *crowd) addClients() error {
 	secret := random(32)
