@@ -49,6 +49,8 @@ func run(ctx context.Context, args []string, out, errs io.Writer) error {
 		return runBare(ctx)
 	case "insert":
 		return runInsert(ctx, args[1:], out, errs)
+	case "mail":
+		return runMail(ctx, args[1:], errs)
 	}
 	_, _ = fmt.Fprintln(errs, errUsage)
 	return errUsage
