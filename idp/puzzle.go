@@ -96,8 +96,8 @@ func (p *Puzzles) open(text string) (int, error) {
 		return 0, ErrPuzzle
 	}
 	sealed, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	if err != nil {
-		return 0, ErrPuzzle
+	if err != nil || base64.RawURLEncoding.EncodeToString(sealed) != text {
+		return 0, ErrPuzzle // spelt otherwise, with a line break in it, it would be another, and count once more
 	}
 	plain, err := p.Sealer.Unseal(sealed, puzzleOf)
 	if err != nil || len(plain) < 9 {

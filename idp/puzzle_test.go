@@ -75,6 +75,11 @@ func TestPuzzles(t *testing.T) {
 		if all.Wait(); won.Load() != 1 {
 			t.Errorf("it counted %d times", won.Load())
 		}
+		for name, text := range map[string]string{"a line break": p.Text[:9] + "\n" + p.Text[9:], "two at the end": p.Text + "\r\n"} {
+			if err := ps.Spend(t.Context(), text, solve(idp.Puzzle{Text: text, Bits: p.Bits})); !errors.Is(err, idp.ErrPuzzle) {
+				t.Errorf("spelt with %s it counts again: %v", name, err)
+			}
+		}
 		if other := aPuzzle(t, ps); other.Text == p.Text {
 			t.Error("two have the same puzzle")
 		}
