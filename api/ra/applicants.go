@@ -88,7 +88,7 @@ func (p *Pages) applicant(v visit) error {
 		return err
 	}
 	page := p.page(v, "/ra", "ra.applicants")
-	page.Title, page.Caption = cmp.Or(a.Said.Name.Display, a.Email), p.say(v, "ra.applicant")
+	page.Title, page.Caption = cmp.Or(a.Said.Name.Display, a.Email, a.ID), p.say(v, "ra.applicant")
 	page.Back = &web.Link{Href: applicantsPath, Label: p.say(v, "ra.applicants")}
 	page.Tags = []web.Tag{p.applicantTag(v, *a)}
 	page.Facts = p.applicantFacts(v, r, *a, names)
@@ -109,7 +109,7 @@ func (p *Pages) applicant(v visit) error {
 // applicantFacts are what is known of an applicant. Their National Insurance
 // number is shown to nobody.
 func (p *Pages) applicantFacts(v visit, r registry.Records, a registry.Applicant, names map[string]string) []web.Fact {
-	facts := []web.Fact{{Name: p.say(v, "ra.field.email"), Value: a.Email}}
+	facts := []web.Fact{{Name: p.say(v, "ra.field.email"), Value: cmp.Or(a.Email, p.say(v, "ra.none"))}}
 	if a.State == registry.HasApplied {
 		facts = append(facts,
 			web.Fact{Name: p.say(v, "ra.field.name.given"), Value: a.Said.Name.Given}, web.Fact{Name: p.say(v, "ra.field.name.family"), Value: a.Said.Name.Family},

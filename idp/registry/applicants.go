@@ -34,7 +34,7 @@ type Applicant struct {
 	ID        string
 	State     ApplicantState
 	Hash      string // of the code by which they apply, which nobody keeps
-	Email     string // where it was sent: whoever has the code reads it
+	Email     string // where it was sent: whoever has the code reads it; "" once they were decided on
 	At        string // code of the organisation that invites them
 	By        string // uid of who did; "" an operator
 	InvitedAt time.Time
@@ -200,8 +200,8 @@ func (ch AcceptApplicant) make(r *Records, c *Case) error {
 		return err
 	}
 	a.State, a.UID = IsAccepted, c.Done.ID
-	a.decide(c)
 	r.Mails = append(r.Mails, idp.Mail{To: a.Email, Lang: c.Actor.Lang, Text: "mail.accepted", Args: map[string]string{"uid": a.UID, "name": c.Done.Person.Name.Given}})
+	a.decide(c)
 	return nil
 }
 
@@ -214,9 +214,10 @@ func (a *Applicant) is(r *Records, c *Case, uid string) bool {
 }
 
 // decide writes down that an applicant was decided on. What they said of
-// themself is a person's now, or nobody's: it is not kept twice.
+// themself, and their address, are a person's now, or nobody's: they are not
+// kept twice.
 func (a *Applicant) decide(c *Case) {
-	a.DecidedBy, a.DecidedAt, a.Said = c.base.Actor, c.Now, Said{}
+	a.DecidedBy, a.DecidedAt, a.Said, a.Email = c.base.Actor, c.Now, Said{}, ""
 }
 
 // RefuseApplicant refuses an applicant, or takes an invitation back.
@@ -246,8 +247,8 @@ func (ch RefuseApplicant) make(r *Records, c *Case) error {
 		return err
 	}
 	a.State = IsRefused
-	a.decide(c)
 	r.Mails = append(r.Mails, idp.Mail{To: a.Email, Lang: c.Actor.Lang, Text: "mail.refused"})
+	a.decide(c)
 	c.Done.ID = a.ID
 	c.journal(r, idp.Event{Organisation: a.At})
 	return nil

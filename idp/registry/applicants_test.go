@@ -119,6 +119,37 @@ func TestApplicants(t *testing.T) {
 			t.Errorf("warnings: %+v", done.Warnings)
 		}
 	})
+	t.Run("own rule: of two with one number who are accepted at once one is told of the other, whatever was confirmed before", func(t *testing.T) {
+		w, s, code, id := applying(t)
+		if err := s.apply(t, code); err != nil {
+			t.Fatal(err)
+		}
+		checker, other := w.holder(IDChecker, "MID"), ""
+		w.faster = func() { other = w.add(func(p *directory.Person) { p.NINumber = "AB123456C" }) }
+		_, err := w.Do(t.Context(), w.actor(checker), AcceptApplicant{Applicant: id, Check: check, Confirmed: true})
+		if no, ok := errors.AsType[*Refused](err); !ok || !errors.Is(err, ErrConfirm) || no.Warnings[0].Code != WarnSameNumber || no.Warnings[0].UID != other || w.records.Applicants[id].State != HasApplied {
+			t.Errorf("%v", err)
+		}
+		w.do(t, checker, AcceptApplicant{Applicant: id, Check: check, Confirmed: true}) // of whom they know now
+	})
+	t.Run("own rule: of who was decided on nothing that they said is kept, nor their address", func(t *testing.T) {
+		for _, decision := range []func(id string) Change{
+			func(id string) Change { return AcceptApplicant{Applicant: id, Check: check} },
+			func(id string) Change { return RefuseApplicant{Applicant: id, Reason: "moved away"} },
+		} {
+			w, s, code, id := applying(t)
+			if err := s.apply(t, code); err != nil {
+				t.Fatal(err)
+			}
+			w.do(t, w.holder(IDChecker, "MID"), decision(id))
+			if a := w.records.Applicants[id]; a.Email != "" || a.Said != (Said{}) {
+				t.Errorf("%+v", a)
+			}
+			if m := w.mails[len(w.mails)-1]; m.To == "" {
+				t.Errorf("they are told at %+v", m)
+			}
+		}
+	})
 	t.Run("own rule: nobody accepts themself, by their address or their number", func(t *testing.T) {
 		for what, own := range map[string]func(*directory.Person){
 			"address": func(p *directory.Person) { p.Email = "Ann@Example.org" },

@@ -153,6 +153,7 @@ func (AddPerson) about(*Records) About { return About{} }
 
 func (ch AddPerson) make(r *Records, c *Case) error {
 	c.warnAlike(ch.Confirmed)
+	c.warnFaster(r)
 	if ch.Email == "" && ch.Mobile == "" {
 		c.warn(Warning{Code: WarnNoContact})
 	}
@@ -179,6 +180,17 @@ func (c *Case) warnAlike(confirmed bool) {
 	}
 }
 
+// warnFaster warns of those who got the number of the person to be added after
+// it was looked for: somebody else has added them at the same time. Nobody was
+// told of them yet, so nothing that was confirmed before is about them.
+func (c *Case) warnFaster(r *Records) {
+	for _, f := range r.SameNumber {
+		if !slices.ContainsFunc(c.Alike, func(known Found) bool { return known.UID == f.UID }) {
+			c.warn(Warning{Code: WarnSameNumber, UID: f.UID, Args: []string{f.Display}, Confirm: true})
+		}
+	}
+}
+
 // join puts words of the journal one behind the other.
 func join(words ...string) string {
 	return strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == "" }), "; ")
@@ -190,17 +202,18 @@ func (d Details) put(p *Person) {
 	p.Email, p.Mobile, p.NINumber = d.Email, d.Mobile, d.NINumber
 }
 
-// likeApplicant finds who could be an applicant.
-func (s *Service) likeApplicant(ctx context.Context, id string) ([]Found, error) {
+// likeApplicant finds who could be an applicant, whose number it returns too.
+func (s *Service) likeApplicant(ctx context.Context, id string) (number string, alike []Found, err error) {
 	r, err := s.Keeper.Records(ctx, Touch{Applicants: []string{id}})
 	if err != nil {
-		return nil, fmt.Errorf("applicant %s: %w", id, err)
+		return "", nil, fmt.Errorf("applicant %s: %w", id, err)
 	}
 	a := r.Applicants[id]
 	if a == nil || a.State != HasApplied {
-		return nil, nil // who may not be told so is told that first
+		return "", nil, nil // who may not be told so is told that first
 	}
-	return s.alike(ctx, a.details())
+	alike, err = s.alike(ctx, a.details())
+	return a.Said.NINumber, alike, err
 }
 
 // likePerson finds who else could be a person on file.

@@ -77,6 +77,7 @@ type Case struct {
 	NewID    func() string // a free number for a position or a person: 12 digits
 	Sessions []idp.OwnSession
 	Alike    []Found       // who is like the person to be added
+	NINumber string        // of the person to be added
 	Below    []string      // codes of the organisations below one that is closed
 	Managed  map[Name]bool // what documents manage
 	Address  string        // of the service, where mails say where to go
@@ -103,6 +104,7 @@ type Touch struct {
 	Requests      []string // ids of requests that wait for a second person
 	Applicants    []string // ids
 	Invitation    string   // the hash of the code of an applicant, who is read
+	NINumber      string   // nobody else gets that number meanwhile; who has it is found
 	Policy        bool
 }
 
@@ -115,6 +117,7 @@ type Records struct {
 	Requests      map[string]*Request
 	Applicants    map[string]*Applicant // the organisations that invited them are read too
 	Policy        *directory.Policy     // nil if it was not asked for
+	SameNumber    []Found               // who has the National Insurance number that was named, in a change alone
 
 	// Today is the day of the change; the service sets it.
 	Today idp.Date

@@ -252,13 +252,14 @@ func (s *Service) about(ctx context.Context, a Actor, ch Change) (Case, error) {
 	}
 	switch ch := ch.(type) {
 	case AddPerson:
+		c.NINumber = ch.NINumber
 		c.Alike, err = s.alike(ctx, ch.Details)
 	case InviteApplicant:
 		c.Alike, err = s.alike(ctx, Details{Email: ch.Email})
 	case VerifyPerson:
 		c.Alike, err = s.likePerson(ctx, ch.UID)
 	case AcceptApplicant:
-		c.Alike, err = s.likeApplicant(ctx, ch.Applicant)
+		c.NINumber, c.Alike, err = s.likeApplicant(ctx, ch.Applicant)
 	case CloseOrganisation:
 		c.Below, err = s.below(ctx, ch.Code)
 	case MergeOrganisations:
@@ -297,6 +298,7 @@ func (s *Service) managed(ctx context.Context) (map[Name]bool, error) {
 func (s *Service) touch(a Actor, ch Change, c Case) Touch {
 	t := ch.touches()
 	t.Organisations = append(slices.Clone(t.Organisations), c.Below...)
+	t.NINumber = c.NINumber
 	if c.Shown.Serial != "" {
 		t.Cards = append(slices.Clone(t.Cards), c.Shown.Serial)
 	}

@@ -134,13 +134,19 @@ func (s *Store) Waiting(_ context.Context, q registry.Query, now time.Time) ([]r
 
 // ByNINumber implements registry.Finder.
 func (s *Store) ByNINumber(_ context.Context, number string) ([]registry.Found, error) {
-	var found []registry.Found
+	return s.sameNumber(number), nil
+}
+
+func (s *Store) sameNumber(number string) (found []registry.Found) {
+	if number == "" {
+		return nil
+	}
 	for _, p := range s.Document().People {
-		if number != "" && p.NINumber == number && p.MergedInto == "" {
+		if p.NINumber == number && p.MergedInto == "" {
 			found = append(found, s.found(p))
 		}
 	}
-	return found, nil
+	return found
 }
 
 // Applicants implements registry.Finder.

@@ -145,6 +145,7 @@ func (s *Store) Change(_ context.Context, t registry.Touch, decide func(*registr
 	s.mu.RLock()
 	was, now := s.records(t), s.records(t)
 	s.mu.RUnlock()
+	now.SameNumber = s.sameNumber(t.NINumber)
 	act, err := decide(&now)
 	if err != nil {
 		return err

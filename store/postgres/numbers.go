@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"sync"
@@ -70,46 +71,64 @@ func (s *Store) TagNumbers(ctx context.Context) error {
 	if s.seal == nil {
 		return nil
 	}
-	for ctx.Err() == nil {
-		n, err := s.tagSome(ctx)
+	var unread []string
+	for after := ""; ctx.Err() == nil; {
+		all, no, err := s.tagSome(ctx, after)
 		if noTable(err) || noColumn(err) {
 			return nil
 		}
-		if err != nil || n < mostTagged {
+		if err != nil {
 			return err
 		}
+		unread = append(unread, no...)
+		if len(all) < mostTagged {
+			return unreadable(unread)
+		}
+		after = all[len(all)-1]
 	}
 	return ctx.Err()
 }
 
-// tagSome tags some numbers, and says how many there were.
-func (s *Store) tagSome(ctx context.Context) (int, error) {
+// unreadable is an error that names the first of those whose number cannot be
+// read, so that somebody looks. Nobody else is held up by them.
+func unreadable(uids []string) error {
+	if len(uids) == 0 {
+		return nil
+	}
+	return fmt.Errorf("the NI numbers of %d people cannot be read, such as that of %s: they are found by no number, and claim nothing", len(uids), uids[0])
+}
+
+// tagSome tags the numbers of some people, of those whose uids come after one. It
+// returns whose there were, and whose cannot be read.
+func (s *Store) tagSome(ctx context.Context, after string) (all, unread []string, err error) {
 	type untagged struct {
 		UID    string
 		Sealed []byte
 	}
-	rows, err := s.pool.Query(ctx, "SELECT uid, ni_number FROM people WHERE ni_number IS NOT NULL AND ni_tag IS NULL ORDER BY uid LIMIT $1", mostTagged)
+	rows, err := s.pool.Query(ctx, "SELECT uid, ni_number FROM people WHERE ni_number IS NOT NULL AND ni_tag IS NULL AND uid > $1 ORDER BY uid LIMIT $2", after, mostTagged)
 	if err != nil {
-		return 0, err
+		return nil, nil, err
 	}
-	all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[untagged])
-	if err != nil || len(all) == 0 {
-		return 0, err
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[untagged])
+	if err != nil || len(found) == 0 {
+		return nil, nil, err
 	}
 	tag, err := s.tags(ctx)
 	if err != nil {
-		return 0, err
+		return nil, nil, err
 	}
 	batch := &pgx.Batch{}
-	for _, p := range all {
+	for _, p := range found {
+		all = append(all, p.UID)
 		number, err := s.unsealNI(p.UID, p.Sealed)
 		if err != nil {
-			return 0, err
+			unread = append(unread, p.UID)
+			continue
 		}
 		// Unless it was changed meanwhile: then it has another tag, or none yet.
 		batch.Queue("UPDATE people SET ni_tag = $2 WHERE uid = $1 AND ni_number = $3", p.UID, tag(number), p.Sealed)
 	}
-	return len(all), s.pool.SendBatch(ctx, batch).Close()
+	return all, unread, s.pool.SendBatch(ctx, batch).Close()
 }
 
 // ByNINumber implements registry.Finder.
@@ -119,7 +138,7 @@ func (s *Store) ByNINumber(ctx context.Context, number string) ([]registry.Found
 	}
 	ctx, cancel := context.WithTimeout(ctx, slowness)
 	defer cancel()
-	if _, err := s.tagSome(ctx); err != nil {
+	if _, _, err := s.tagSome(ctx, ""); err != nil {
 		return nil, behind(fmt.Errorf("tag NI numbers: %w", err))
 	}
 	tag, err := s.tags(ctx)
@@ -140,6 +159,24 @@ func (s *Store) ByNINumber(ctx context.Context, number string) ([]registry.Found
 		found = append(found, h.Found)
 	}
 	return found, nil
+}
+
+// holdNumber keeps everybody else from giving somebody that number until tx
+// ends, and returns who has it. It comes before any row is locked: to be found, a
+// number may have to be tagged first, by another connection.
+func (s *Store) holdNumber(ctx context.Context, tx pgx.Tx, number string) ([]registry.Found, error) {
+	if s.seal == nil || number == "" {
+		return nil, nil
+	}
+	tag, err := s.tags(ctx)
+	if err != nil {
+		return nil, err
+	}
+	name := int64(binary.BigEndian.Uint64(tag(number))) //nolint:gosec // the bits name it
+	if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", name); err != nil {
+		return nil, fmt.Errorf("hold a number: %w", err)
+	}
+	return s.ByNINumber(ctx, number)
 }
 
 func noColumn(err error) bool {

@@ -3,6 +3,11 @@ package postgres
 import (
 	"bytes"
 	"crypto/sha256"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -48,6 +53,58 @@ func TestNumbers(t *testing.T) {
 		for number, want := range map[string]string{"QQ123456D": "555000000101", "QQ123456C": "555000000102"} {
 			if found, err := s.ByNINumber(t.Context(), number); err != nil || len(found) != 1 || found[0].UID != want {
 				t.Errorf("%s is of %+v, %v", number, found, err)
+			}
+		}
+	})
+}
+
+func TestUnreadableNumber(t *testing.T) {
+	t.Run("own rule: a number that cannot be read is told of, and holds nobody else up", func(t *testing.T) {
+		s := holding(t, directory.Document{People: []directory.Person{{UID: "555000000101", NINumber: "QQ123456C", Profile: "verified"}, {UID: "555000000102", NINumber: "QQ123456D", Profile: "verified"},
+			{UID: "555000000103", NINumber: "QQ123457A", Profile: "verified"}}}, "A")
+		exec(t, s, "UPDATE people SET ni_number = 'spoilt' WHERE uid = '555000000102'")
+		exec(t, s, "UPDATE people SET ni_tag = NULL")
+		if found, err := s.ByNINumber(t.Context(), "QQ123457A"); err != nil || len(found) != 1 || found[0].UID != "555000000103" {
+			t.Errorf("of another it is found %+v, %v", found, err)
+		}
+		if err := s.TagNumbers(t.Context()); err == nil || !strings.Contains(err.Error(), "of 1 people cannot be read, such as that of 555000000102") || strings.Contains(err.Error(), "QQ") {
+			t.Errorf("TagNumbers: %v", err)
+		}
+		if has, err := s.HasNINumber(t.Context(), "555000000102", "QQ123456D"); has || err == nil {
+			t.Errorf("who has it is taken at their word: %t, %v", has, err)
+		}
+	})
+}
+
+func TestOneNumber(t *testing.T) {
+	t.Run("own rule: of two servers that give one number at once to two people one hears of the other", func(t *testing.T) {
+		s := holding(t, directory.Document{}, "A")
+		both := []*Store{s, openAt(t, s.pool.Config().ConnString())}
+		for round := range 10 {
+			number := fmt.Sprintf("QQ12345%dA", round)
+			var faster atomic.Int64
+			var all sync.WaitGroup
+			for i, at := range both {
+				all.Go(func() {
+					err := at.Change(t.Context(), registry.Touch{NINumber: number}, func(r *registry.Records) (idp.Act, error) {
+						if len(r.SameNumber) > 0 {
+							return idp.Act{}, registry.ErrConfirm
+						}
+						p := &registry.Person{}
+						p.UID, p.Profile, p.NINumber = fmt.Sprintf("5560000%03d%02d", round, i), idp.Verified, number
+						r.People[p.UID] = p
+						return idp.Act{Event: idp.Event{At: at.now(), Kind: registry.PersonAdded}}, nil
+					})
+					switch {
+					case err == nil:
+						faster.Add(1)
+					case !errors.Is(err, registry.ErrConfirm):
+						t.Error(err)
+					}
+				})
+			}
+			if all.Wait(); faster.Load() != 1 {
+				t.Fatalf("%s is of %d people", number, faster.Load())
 			}
 		}
 	})

@@ -161,6 +161,10 @@ func (s *Store) lock(ctx context.Context, tx pgx.Tx, t registry.Touch) (registry
 			return none, err
 		}
 	}
+	same, err := s.holdNumber(ctx, tx, t.NINumber)
+	if err != nil {
+		return none, err
+	}
 	if t.At != "" { // and nobody begins to work there
 		if _, err := tx.Exec(ctx, "SELECT FROM organisations WHERE code = $1 FOR UPDATE", t.At); err != nil {
 			return none, err
@@ -201,7 +205,9 @@ func (s *Store) lock(ctx context.Context, tx pgx.Tx, t registry.Touch) (registry
 	if err != nil {
 		return none, err
 	}
-	return s.readRecords(ctx, tx, t, uids)
+	r, err := s.readRecords(ctx, tx, t, uids)
+	r.SameNumber = same
+	return r, err
 }
 
 // aboveSQL are the codes $1 and those of the organisations above them.
