@@ -181,15 +181,22 @@ func (ch AcceptApplicant) check() error {
 	return f.err()
 }
 
-func (ch AcceptApplicant) touches() Touch         { return Touch{Applicants: []string{ch.Applicant}} }
-func (ch AcceptApplicant) about(r *Records) About { return r.ofApplicant(ch.Applicant) }
+func (ch AcceptApplicant) touches() Touch { return Touch{Applicants: []string{ch.Applicant}} }
+
+func (ch AcceptApplicant) about(r *Records) About {
+	about := r.ofApplicant(ch.Applicant)
+	if a := r.Applicants[ch.Applicant]; a != nil {
+		about.New = a.details()
+	}
+	return about
+}
 
 func (ch AcceptApplicant) make(r *Records, c *Case) error {
 	a, err := r.applicant(ch.Applicant, c.Now, HasApplied)
 	if err != nil {
 		return err
 	}
-	if a.is(r, c, c.Actor.Person.UID) || a.is(r, c, c.Approver) {
+	if a.is(r.People[c.Actor.Person.UID]) || a.is(r.People[c.Approver]) {
 		return ErrSelf
 	}
 	if ch.Check.Assurance < 3 {
@@ -205,12 +212,10 @@ func (ch AcceptApplicant) make(r *Records, c *Case) error {
 	return nil
 }
 
-// is says whether an applicant has the address or the number of somebody who
-// decides about them.
-func (a *Applicant) is(r *Records, c *Case, uid string) bool {
-	p := r.People[uid]
-	return p != nil && (p.Email != "" && idp.EmailKey(p.Email) == idp.EmailKey(a.Email) ||
-		slices.ContainsFunc(c.Alike, func(f Found) bool { return f.Why == WarnSameNumber && f.UID == uid }))
+// is says whether an applicant has the address of somebody who decides about
+// them. Whether they have a number of theirs was judged with the right to decide.
+func (a *Applicant) is(p *Person) bool {
+	return p != nil && p.Email != "" && idp.EmailKey(p.Email) == idp.EmailKey(a.Email)
 }
 
 // decide writes down that an applicant was decided on. What they said of

@@ -77,6 +77,7 @@ func (ch ApplyDocument) about(*Records) About { return About{} }
 
 func (ch ApplyDocument) make(r *Records, c *Case) error {
 	managed := func(k directory.Key) bool { return c.Managed[Name{k.Kind, k.ID}] }
+	ch.Document.People = r.certain(ch.Document.People)
 	plan := directory.Plan(r.document(), ch.Document, managed)
 	c.Done.Differences = plan
 	c.journal(r, idp.Event{Reason: join(ch.Reason, strconv.Itoa(len(plan))+" differences")})
@@ -129,6 +130,28 @@ func (ch ApplyDocument) make(r *Records, c *Case) error {
 	return nil
 }
 
+// certain returns people as a document has them, with cards that end when their
+// certificates do, where the registry has those: a revoked card that ended sooner
+// would be missing from the list of them while its certificate still counts.
+func (r *Records) certain(people []directory.Person) []directory.Person {
+	people = slices.Clone(people)
+	for i, p := range people {
+		have := r.People[p.UID]
+		if have == nil {
+			continue
+		}
+		people[i].Cards = slices.Clone(p.Cards)
+		for j, c := range p.Cards {
+			for _, old := range have.Cards {
+				if directory.CardSerial(old.Serial) == directory.CardSerial(c.Serial) && have.Issued[old.Serial].Certificate != nil {
+					people[i].Cards[j].EndsOn = old.EndsOn
+				}
+			}
+		}
+	}
+	return people
+}
+
 // subject is the person that a difference is about.
 func subject(d directory.Difference) string {
 	if d.Kind == directory.PersonKind {
@@ -137,15 +160,22 @@ func subject(d directory.Difference) string {
 	return d.Person
 }
 
-// own refuses a document that changes its actor, or a robot of theirs.
+// own refuses a document that changes its actor, by whatever profile, or a robot
+// of theirs.
 func (ch ApplyDocument) own(plan []directory.Difference, r *Records, c *Case) error {
 	actor := c.Actor.Person.UID
 	if c.Actor.Host != "" || actor == "" {
 		return nil
 	}
+	themself := map[string]bool{actor: true}
+	for uid, p := range r.People {
+		themself[uid] = themself[uid] || p.Robot.Owner == actor || sameNumbers(detailsOf(p.Person), r.People[actor])
+	}
+	for _, p := range ch.Document.People {
+		themself[p.UID] = themself[p.UID] || sameNumbers(detailsOf(p), r.People[actor])
+	}
 	for _, d := range plan {
-		p := r.People[subject(d)]
-		if subject(d) == actor || p != nil && p.Robot.Owner == actor {
+		if themself[subject(d)] {
 			return &Refused{Refusal: ErrSelf, Fields: []Field{{"document", Unknown}}}
 		}
 	}

@@ -123,6 +123,28 @@ people:
 			t.Errorf("it is back: %+v", p)
 		}
 	})
+	t.Run("own rule: what a document says of a duplicate stays with who they are", func(t *testing.T) {
+		w := aWorld(t)
+		w.apply(t, town)
+		w.do(t, w.holder(Manager, "HOM"), MergePeople{Duplicate: "555000000101", Into: "555000000102", Reason: "one person"})
+		if done := w.apply(t, town); len(done.Differences) > 0 {
+			t.Errorf("plan: %v", ops(done.Differences))
+		}
+		if p := w.person("555000000102"); p.Cards[0].State != active || p.Positions[0].To != "" {
+			t.Errorf("after: %+v", p)
+		}
+	})
+	t.Run("own rule: nobody applies a document that has their number", func(t *testing.T) {
+		w := aWorld(t)
+		manager := w.add(func(p *directory.Person) { p.Professional.GMC = "C1234567" }, work(Manager, "HOM"))
+		ch, err := Apply([]byte(`people: [{uid: "555000000101", name: {given: Me, family: Again}, professional: {gmc_id: c1234567}}]`), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.not(t, manager, ch, ErrSelf)
+		w.do(t, w.holder(Manager, "HOM"), ch)
+		w.not(t, manager, RestrictPerson{"555000000101", "doubt"}, ErrSelf)
+	})
 	t.Run("own rule: whoever applies a document is not in what it changes, and no organisation stands above itself", func(t *testing.T) {
 		w := aWorld(t)
 		manager := w.holder(Manager, "HOM")

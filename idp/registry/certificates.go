@@ -152,33 +152,29 @@ func (ch Certified) fit(r *Records, c *Case) (*Person, error) {
 	return p, nil
 }
 
-// alone says whether no other card of p has that key: one live certificate a
-// card, and none for a key that was revoked with its card, whose request somebody
-// may have kept. The key of the card that is renewed is good. That no other
-// person's card has it, the keeper sees to.
-func (p *Person) alone(key, serial, renewed, field string) error {
-	taken := false
+// free says whether a key may get a certificate for p: one live certificate a
+// card, and none for a key that was revoked with its card, whoever's it was:
+// somebody may have kept its request. The key of the card that is renewed is good.
+func (r *Records) free(p *Person, key, serial, renewed, field string) error {
+	of := func(other *Person, c directory.Card) bool { return other.Issued[c.Serial].Key == key }
 	for _, c := range p.Cards {
-		if p.Issued[c.Serial].Key != key {
-			continue
-		}
-		switch directory.CardSerial(c.Serial) {
-		case serial:
-		case renewed:
+		if renewed != "" && directory.CardSerial(c.Serial) == renewed && of(p, c) {
 			return nil
-		default:
-			taken = true
 		}
 	}
-	if taken {
-		return refuse(idp.ErrTaken, field, Taken)
+	for _, other := range r.People {
+		for _, c := range other.Cards {
+			if of(other, c) && (other != p || directory.CardSerial(c.Serial) != serial) {
+				return refuse(idp.ErrTaken, field, Taken)
+			}
+		}
 	}
 	return nil
 }
 
 // record writes down that p has the card with that certificate.
 func (ch Certified) record(r *Records, c *Case, p *Person, cert Certificate, field string) error {
-	if err := p.alone(cert.Key, cert.Serial, c.renewed, field); err != nil {
+	if err := r.free(p, cert.Key, cert.Serial, c.renewed, field); err != nil {
 		return err
 	}
 	facts := CardFacts{Serial: cert.Serial, Series: ch.Series, EndsOn: idp.DateOf(cert.Ends)}
@@ -266,7 +262,7 @@ func (ch RecordCertificate) make(r *Records, c *Case) error {
 	if holder != p || card.State == revoked || p.Issued[card.Serial].Certificate != nil {
 		return ch.record(r, c, p, cert, "certificate")
 	}
-	if err := p.alone(cert.Key, cert.Serial, c.renewed, "certificate"); err != nil {
+	if err := r.free(p, cert.Key, cert.Serial, c.renewed, "certificate"); err != nil {
 		return err
 	}
 	delete(p.Issuers, card.Serial)
@@ -295,6 +291,53 @@ func (s *Service) shown(c *Case, ch Change) error {
 		c.Shown, err = s.CardTrust.Judge(ch.Certificate, c.Now)
 	}
 	return err
+}
+
+// certifiedCard is a card whose certificate somebody may ask about.
+type certifiedCard struct {
+	uid, issuer string
+	card        directory.Card
+	issued      Issued
+}
+
+// certified are the cards with a certificate.
+func (r *Records) certified() []certifiedCard {
+	var all []certifiedCard
+	for uid, p := range r.People {
+		for _, c := range p.Cards {
+			if is := p.Issued[c.Serial]; is.Certificate != nil {
+				all = append(all, certifiedCard{uid, p.Issuers[c.Serial], c, is})
+			}
+		}
+	}
+	return all
+}
+
+// remember brings cards back that a change has taken away, as revoked ones. A
+// certificate counts until it ends or is revoked, so whatever the way that a card
+// goes, it is never forgotten.
+func (r *Records) remember(cards []certifiedCard) {
+	there := map[string]bool{}
+	for _, p := range r.People {
+		for _, c := range p.Cards {
+			there[directory.CardSerial(c.Serial)] = true
+		}
+	}
+	for _, was := range cards {
+		p, c := r.People[was.uid], was.card
+		if there[directory.CardSerial(c.Serial)] || p == nil {
+			continue
+		}
+		c.State, c.Registered = revoked, true
+		p.Cards = append(p.Cards, c)
+		if p.Issuers == nil {
+			p.Issuers = map[string]string{}
+		}
+		if p.Issued == nil {
+			p.Issued = map[string]Issued{}
+		}
+		p.Issuers[c.Serial], p.Issued[c.Serial] = was.issuer, was.issued
+	}
 }
 
 // revokedCards are the serial numbers of the cards that are revoked.

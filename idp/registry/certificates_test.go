@@ -89,6 +89,67 @@ func TestCertificates(t *testing.T) {
 		w.not(t, agent, ask(uid, lost, "key a"), idp.ErrTaken)
 		w.not(t, agent, show(uid, "", "0A a "+uid), idp.ErrTaken)
 	})
+	t.Run("own rule: the key of a card that was revoked gets no certificate again, for nobody else either", func(t *testing.T) {
+		w := aWorld(t)
+		agent, uid, other := w.holder(Agent, "MID"), w.nurse("MID"), w.nurse("MID")
+		lost := w.do(t, agent, ask(uid, "", "key a")).ID
+		w.not(t, agent, ask(other, "", "key a"), idp.ErrTaken)
+		w.do(t, agent, RevokeCard{Serial: lost, Reason: "lost"})
+		w.not(t, agent, ask(other, "", "key a"), idp.ErrTaken)
+		w.not(t, agent, show(other, "", "0A a "+other), idp.ErrTaken)
+		second := w.do(t, agent, ask(other, "", "key b")).ID
+		w.not(t, agent, ask(other, second, "key a"), idp.ErrTaken)
+		w.do(t, w.holder(Manager, "MID"), ClosePerson{uid, "left"})
+		w.not(t, agent, ask(other, "", "key a"), idp.ErrTaken)
+	})
+	t.Run("own rule: a card with a certificate is revoked and never forgotten, whatever takes it away", func(t *testing.T) {
+		w := aWorld(t)
+		w.apply(t, town)
+		const asha = "555000000101"
+		w.do(t, w.holder(Agent, "HOM"), ask(asha, "", "key a"))
+		p := w.person(asha)
+		serial := p.Cards[1].Serial
+		with := func(card string) string {
+			return strings.Replace(town, `{serial: "AB", series: 9}`, `{serial: "AB", series: 9}`+card, 1)
+		}
+		ours := "\n      - {serial: \"" + serial + "\", series: 9"
+		standing := func(why string, want directory.CardState) {
+			t.Helper()
+			p := w.person(asha)
+			i := slices.IndexFunc(p.Cards, func(c directory.Card) bool { return c.Serial == serial })
+			if i < 0 || p.Cards[i].State != want || !p.Cards[i].Registered || p.Cards[i].EndsOn != "2032-06-03" || p.Issued[serial].Certificate == nil ||
+				(want == revoked) == p.Issued[serial].RevokedAt.IsZero() {
+				t.Errorf("%s: %+v, %+v", why, p.Cards, p.Issued)
+			}
+		}
+		for _, text := range []string{with(ours + "}"), with(ours + `, ends_on: "2030-01-01"}`)} {
+			w.apply(t, text)
+			standing("in a document", active)
+			if again := w.apply(t, text); len(again.Differences) > 0 {
+				t.Errorf("again: %v", ops(again.Differences))
+			}
+		}
+		w.apply(t, town)
+		standing("left out", revoked)
+		if again := w.apply(t, town); len(again.Differences) > 0 {
+			t.Errorf("again: %v", ops(again.Differences))
+		}
+
+		serial = w.do(t, w.holder(Agent, "HOM"), ask(asha, "", "key b")).ID
+		text := with("\n      - {serial: \"" + serial + "\", series: 9, registered: false}")
+		w.apply(t, text)
+		standing("of which nobody is to know", revoked)
+		if again := w.apply(t, text); len(again.Differences) > 0 {
+			t.Errorf("again: %v", ops(again.Differences))
+		}
+		r := Records{People: map[string]*Person{asha: w.person(asha)}, Today: today}
+		before := r.certified()
+		r.People[asha].Cards, r.People[asha].Issuers, r.People[asha].Issued = nil, nil, nil
+		r.remember(before)
+		if p := r.People[asha]; len(p.Cards) != 2 || p.Cards[0].State != revoked || p.Issuers[serial] != "OURS" || p.Issued[serial].Key != "b" {
+			t.Errorf("taken away: %+v", p)
+		}
+	})
 	t.Run("own rule: only what a change revokes is revoked since that change", func(t *testing.T) {
 		w := aWorld(t)
 		agent, uid := w.holder(Agent, "MID"), w.nurse("MID")

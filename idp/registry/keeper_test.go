@@ -185,7 +185,9 @@ func (w *world) read(t Touch) Records {
 	for uid, p := range all.People {
 		named := slices.Contains(t.People, uid) || slices.ContainsFunc(p.Positions, func(pos directory.Position) bool {
 			return slices.Contains(t.Positions, pos.ID) || t.At != "" && pos.Organisation == t.At
-		}) || slices.ContainsFunc(p.Cards, func(c directory.Card) bool { return slices.Contains(t.Cards, directory.CardSerial(c.Serial)) })
+		}) || slices.ContainsFunc(p.Cards, func(c directory.Card) bool {
+			return slices.Contains(t.Cards, directory.CardSerial(c.Serial)) || t.CardKey != "" && p.Issued[c.Serial].Key == t.CardKey
+		})
 		if !named {
 			continue
 		}

@@ -148,8 +148,8 @@ func (d Details) linked(profile idp.Profile) error {
 	return refuse(ErrHRLink, "hr_link", Unknown)
 }
 
-func (AddPerson) touches() Touch       { return Touch{} }
-func (AddPerson) about(*Records) About { return About{} }
+func (AddPerson) touches() Touch          { return Touch{} }
+func (ch AddPerson) about(*Records) About { return About{New: ch.Details} }
 
 func (ch AddPerson) make(r *Records, c *Case) error {
 	c.warnAlike(ch.Confirmed)
@@ -200,6 +200,33 @@ func join(words ...string) string {
 func (d Details) put(p *Person) {
 	p.Name, p.Professional = directory.Name(d.Name), directory.Professional(d.Professional)
 	p.Email, p.Mobile, p.NINumber = d.Email, d.Mobile, d.NINumber
+}
+
+// detailsOf are what is written down of a person.
+func detailsOf(p directory.Person) Details {
+	return Details{Name: PersonName(p.Name), Email: p.Email, Mobile: p.Mobile, NINumber: p.NINumber, Professional: Professional(p.Professional)}
+}
+
+// numbers are those that only one person has.
+func (d Details) numbers() []string {
+	n := d.Professional
+	return []string{d.NINumber, n.GMC, n.NMC, n.GDC, n.GPhC, n.GMP, n.GDP, n.RCN, n.Consultant}
+}
+
+// sameNumbers says whether one of the numbers in d is p's: then it is p whom
+// they describe, whatever the name. A second profile of one's own would be a way
+// to act on oneself.
+func sameNumbers(d Details, p *Person) bool {
+	if p == nil {
+		return false
+	}
+	theirs := detailsOf(p.Person).numbers()
+	for i, number := range d.numbers() {
+		if number != "" && strings.EqualFold(number, theirs[i]) {
+			return true
+		}
+	}
+	return false
 }
 
 // likeApplicant finds who could be an applicant, whose number it returns too.
@@ -282,8 +309,13 @@ func (ch ChangePerson) check() error {
 	return f.err()
 }
 
-func (ch ChangePerson) touches() Touch         { return Touch{People: []string{ch.UID}} }
-func (ch ChangePerson) about(r *Records) About { return r.of(ch.UID) }
+func (ch ChangePerson) touches() Touch { return Touch{People: []string{ch.UID}} }
+
+func (ch ChangePerson) about(r *Records) About {
+	a := r.of(ch.UID)
+	a.New = ch.Details
+	return a
+}
 
 func (ch ChangePerson) make(r *Records, c *Case) error {
 	p, err := r.person(ch.UID)

@@ -46,6 +46,7 @@ type About struct {
 	// journal names the first.
 	People []string
 	Owners []string // who would answer for a robot
+	New    Details  // of who is to be added, or what is to be written down of somebody
 
 	// All are the codes of organisations at, or above, each of which the
 	// authority must be held, and Any those of which one is enough. With neither,
@@ -99,6 +100,7 @@ type Touch struct {
 	Organisations []string // codes; those above them are read too
 	Clients       []string // ids
 	Cards         []string // serial numbers: their people are read
+	CardKey       string   // the hash of a card's public key: whoever has or had such a card is read
 	Positions     []string // ids: their people are read
 	At            string   // everybody with a position at the organisation of that code
 	Requests      []string // ids of requests that wait for a second person

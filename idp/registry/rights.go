@@ -163,12 +163,14 @@ func (j judgement) uses(actor *Person, may []Authority) ([]Authority, error) {
 	return uses, nil
 }
 
-// themself says whether a change concerns that person, or a robot of theirs.
+// themself says whether a change concerns that person, by whatever profile, or a
+// robot of theirs.
 func (j judgement) themself(uid string) bool {
-	return slices.Contains(j.about.Owners, uid) || slices.ContainsFunc(j.about.People, func(other string) bool {
-		p := j.r.People[other]
-		return other == uid || p != nil && p.Robot.Owner == uid
-	})
+	return slices.Contains(j.about.Owners, uid) || sameNumbers(j.about.New, j.r.People[uid]) ||
+		slices.ContainsFunc(j.about.People, func(other string) bool {
+			p := j.r.People[other]
+			return other == uid || p != nil && (p.Robot.Owner == uid || sameNumbers(detailsOf(p.Person), j.r.People[uid]))
+		})
 }
 
 // holders says whether the change gives access to somebody who holds an

@@ -41,6 +41,41 @@ var passport = IdentityCheck{How: InPerson, Documents: []string{"passport"}, Ass
 
 func ward(code string) Work { return Work{Organisation: code, RoleCode: "S8000:G8000:R8002"} }
 
+func TestOwnNumbers(t *testing.T) {
+	mine := map[string]Details{
+		"NI number":           {NINumber: "AB123456C"},
+		"professional number": {Professional: Professional{NMC: "10A1234E"}},
+	}
+	own := func(p *directory.Person) { p.NINumber, p.Professional.NMC = "AB123456C", "10A1234E" }
+	for what, details := range mine {
+		details.Name = PersonName{Given: "Some", Family: "Body"}
+		t.Run("own rule: nobody adds, changes or verifies a profile that has their own "+what, func(t *testing.T) {
+			w := aWorld(t)
+			manager, other := w.add(own, work(Manager, "HOM")), w.holder(Manager, "HOM")
+			add := AddPerson{Details: details, Profile: idp.Unverified, Confirmed: true}
+			w.not(t, manager, add, ErrSelf)
+			again := w.do(t, other, add).ID
+			w.not(t, manager, VerifyPerson{UID: again, Check: passport, Confirmed: true}, ErrSelf)
+			w.not(t, manager, AssignPosition{UIDs: []string{again}, Work: ward("MID"), Confirmed: true}, ErrSelf)
+			w.not(t, manager, ChangePerson{UID: w.nurse("MID"), Details: details}, ErrSelf)
+			w.do(t, other, VerifyPerson{UID: again, Check: passport, Confirmed: true})
+		})
+	}
+	t.Run("own rule: nobody approves what gives them a second profile", func(t *testing.T) {
+		w := aWorld(t)
+		w.Policy.Second = []SecondPerson{{PersonVerified, IDChecker, []Authority{Manager}}}
+		asks, approves := w.holder(IDChecker, "MID"), w.add(own, work(Manager, "MID"))
+		uid := w.add(func(p *directory.Person) { p.Profile, p.NINumber = idp.Unverified, "AB123456C" }, work("", "MID"))
+		id := w.do(t, asks, VerifyPerson{UID: uid, Check: passport, Confirmed: true}).Request
+		if id == "" {
+			t.Fatal("it waits for nobody")
+		}
+		if _, err := w.Decide(t.Context(), w.actor(approves), id, true, ""); !errors.Is(err, ErrSelf) {
+			t.Errorf("Decide: %v", err)
+		}
+	})
+}
+
 func TestProfiles(t *testing.T) {
 	states := []idp.Profile{idp.Verified, idp.Unverified, idp.Restricted, idp.Closed}
 	changes := func(uid string) map[idp.Profile][]Change {

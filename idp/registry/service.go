@@ -120,10 +120,11 @@ func (s *Service) Do(ctx context.Context, a Actor, ch Change) (Done, error) {
 
 // make makes the change, and refuses what was not confirmed.
 func (c *Case) make(r *Records, ch Change) error {
-	before := r.revokedCards()
+	before, certified := r.revokedCards(), r.certified()
 	if err := ch.make(r, c); err != nil {
 		return err
 	}
+	r.remember(certified)
 	r.date(before, c.Now)
 	if !c.journalled {
 		c.journal(r, idp.Event{})
@@ -302,6 +303,7 @@ func (s *Service) touch(a Actor, ch Change, c Case) Touch {
 	if c.Shown.Serial != "" {
 		t.Cards = append(slices.Clone(t.Cards), c.Shown.Serial)
 	}
+	t.CardKey = c.Shown.Key
 	for n := range c.Managed {
 		switch n.Kind {
 		case directory.PersonKind:

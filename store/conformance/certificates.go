@@ -27,6 +27,9 @@ func (w registration) certified(act, uid, serial, key string) error {
 func (w registration) certifies() {
 	t := w.t
 	w.must(w.certified("certify", ada, "0F01", "k1"))
+	if r := w.records(registry.Touch{CardKey: "k1"}); len(r.People) != 1 || r.People[ada] == nil {
+		t.Errorf("who has a card with that key: %v", r.People)
+	}
 	p := w.records(registry.Touch{People: []string{ada}}).People[ada]
 	if is := p.Issued["0F01"]; !bytes.Equal(is.Certificate, []byte("\x30\x000F01")) || is.Key != "k1" || !is.AddedAt.Equal(noon) || !is.RevokedAt.IsZero() || p.Issuers["0F01"] != otherIssuer {
 		t.Errorf("kept: %+v of %s", is, p.Issuers["0F01"])
@@ -51,6 +54,12 @@ func (w registration) certifies() {
 		p.Issued["0F01"] = is
 	}))
 	w.standing("0F01", true)
+	if r := w.records(registry.Touch{CardKey: "k1"}); len(r.People) != 1 || r.People[ada] == nil {
+		t.Errorf("who had a card with that key: %v", r.People)
+	}
+	if r := w.records(registry.Touch{CardKey: "k9"}); len(r.People) > 0 {
+		t.Errorf("who had a card with a key that nobody has: %v", r.People)
+	}
 	if c, err := w.CardStanding(t.Context(), otherIssuer, "0F01"); err != nil || !c.RevokedAt.Equal(since) {
 		t.Errorf("CardStanding() = %+v, %v", c, err)
 	}

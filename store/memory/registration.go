@@ -61,7 +61,7 @@ func (s *Store) records(t registry.Touch) registry.Records {
 	r := registry.Records{People: map[string]*registry.Person{}, Organisations: map[string]*directory.Organisation{},
 		Clients: map[string]*directory.Client{}, Requests: map[string]*registry.Request{}, Applicants: map[string]*registry.Applicant{}, Managed: map[registry.Name]bool{}}
 	for _, p := range s.doc.People {
-		if !touches(t, p) {
+		if !touches(t, p) && !s.hasKey(p, t.CardKey) {
 			continue
 		}
 		p = s.marked(p.Clone())
@@ -125,6 +125,12 @@ func touches(t registry.Touch, p directory.Person) bool {
 		slices.ContainsFunc(p.Positions, func(s directory.Position) bool {
 			return slices.Contains(t.Positions, s.ID) || t.At != "" && s.Organisation == t.At
 		})
+}
+
+// hasKey says whether a card of p has a key, or had it until it was revoked. The
+// caller has s.mu.
+func (s *Store) hasKey(p directory.Person, key string) bool {
+	return key != "" && slices.ContainsFunc(p.Cards, func(c directory.Card) bool { return s.issued[directory.CardSerial(c.Serial)].Key == key })
 }
 
 // tagOf names what p is.

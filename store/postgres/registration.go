@@ -154,10 +154,18 @@ func (s *Store) Records(ctx context.Context, t registry.Touch) (registry.Records
 // ends. Rows are locked in one order, whoever comes, so that few wait for each
 // other in a circle; sign-ins, which only refer to people, wait for nobody.
 func (s *Store) lock(ctx context.Context, tx pgx.Tx, t registry.Touch) (registry.Records, error) {
-	const policyLock = 0x4c59_0006 // whoever changes the policy holds it
+	const (
+		policyLock  = 0x4c59_0006 // whoever changes the policy holds it
+		cardKeyLock = 0x4c59_0008 // with a key: whoever has a certificate issued for it
+	)
 	var none registry.Records
 	if t.Policy {
 		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", policyLock); err != nil {
+			return none, err
+		}
+	}
+	if t.CardKey != "" { // two who want a certificate for one key come one after the other
+		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1, hashtext($2))", cardKeyLock, t.CardKey); err != nil {
 			return none, err
 		}
 	}
@@ -220,13 +228,15 @@ const aboveSQL = `WITH RECURSIVE above AS (
 // peopleOf returns the uids of the people whom t names, by whatever, in order.
 func peopleOf(ctx context.Context, tx pgx.Tx, t registry.Touch) ([]string, error) {
 	uids := slices.Clone(t.People)
-	if len(t.Cards)+len(t.Positions) > 0 || t.At != "" {
+	if len(t.Cards)+len(t.Positions) > 0 || t.At != "" || t.CardKey != "" {
 		var serials []string
 		for _, c := range t.Cards {
 			serials = append(serials, directory.CardSerial(c))
 		}
 		rows, err := tx.Query(ctx, `SELECT uid FROM cards WHERE serial = ANY ($1)
-			UNION SELECT uid FROM positions WHERE id = ANY ($2) UNION SELECT uid FROM positions WHERE organisation = $3`, serials, t.Positions, t.At)
+			UNION SELECT uid FROM positions WHERE id = ANY ($2) UNION SELECT uid FROM positions WHERE organisation = $3
+			UNION SELECT uid FROM cards WHERE key_hash = $4 AND state <> 'revoked' UNION SELECT uid FROM cards WHERE key_hash = $4 AND state = 'revoked'`,
+			serials, t.Positions, t.At, t.CardKey)
 		if err != nil {
 			return nil, err
 		}

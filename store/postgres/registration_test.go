@@ -205,6 +205,21 @@ func TestRegistrationBesideSignIns(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	t.Run("own rule: a card that is suspended while it gets its certificate stays suspended", func(t *testing.T) {
+		tries := 0
+		err := edit(t, s, ofAsha, func(r *registry.Records) {
+			if tries++; tries == 1 {
+				exec(t, s, "UPDATE cards SET state = 'suspended' WHERE serial = '0ABC'")
+			}
+			p := r.People[asha]
+			p.Issuers[p.Cards[1].Serial] = "ANOTHER" // its row has another key now
+		})
+		var state string
+		if err2 := s.pool.QueryRow(t.Context(), "SELECT state FROM cards WHERE serial = '0ABC' AND issuer = 'ANOTHER'").Scan(&state); err != nil || err2 != nil || tries != 2 || state != "suspended" {
+			t.Errorf("after %d tries it is %q: %v, %v", tries, state, err, err2)
+		}
+		exec(t, s, "UPDATE cards SET state = 'active' WHERE serial = '0ABC'")
+	})
 	t.Run("own rule: a change that always meets another is given up and told", func(t *testing.T) {
 		tries := 0
 		err := edit(t, s, ofAsha, func(r *registry.Records) {

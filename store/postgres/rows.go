@@ -49,7 +49,10 @@ func (r *rowsOf) write(ctx context.Context, tx pgx.Tx) error {
 	batch := &pgx.Batch{}
 	for _, k := range slices.Sorted(maps.Keys(r.were)) {
 		if _, stays := r.are[k]; !stays {
-			batch.Queue("DELETE FROM "+r.name+" WHERE "+assign(r.columns[:r.keys], 1, " AND "), r.were[k][:r.keys]...)
+			args := slices.Clone(r.were[k][:r.keys])
+			sql := "DELETE FROM " + r.name + " WHERE " + assign(r.columns[:r.keys], 1, " AND ")
+			sql, args = r.guarded(sql, args, r.were[k])
+			batch.Queue(sql, args...)
 		}
 	}
 	r.rows = nil
@@ -81,11 +84,17 @@ func (r *rowsOf) update(batch *pgx.Batch, was, is []any) {
 		}
 	}
 	sql := "UPDATE " + r.name + " SET " + assign(set, r.keys+1, ", ") + " WHERE " + assign(r.columns[:r.keys], 1, " AND ")
+	sql, args = r.guarded(sql, args, was)
+	batch.Queue(sql, args...)
+}
+
+// guarded makes a command find the row only as it was read.
+func (r *rowsOf) guarded(sql string, args, was []any) (string, []any) {
 	for _, column := range r.guard {
 		args = append(args, was[slices.Index(r.columns, column)])
 		sql += fmt.Sprintf(" AND %s = $%d", column, len(args))
 	}
-	batch.Queue(sql, args...)
+	return sql, args
 }
 
 // assign is "a = $1, b = $2" for columns, with a sign between.

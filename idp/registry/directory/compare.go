@@ -67,12 +67,18 @@ func Compare(was, is Document) []Difference {
 // earlier document made it. A document takes back nothing that somebody has
 // stopped: see Keep.
 func Plan(have, want Document, managed func(Key) bool) []Difference {
+	// What it says of somebody else, whose duplicate they were, is not left out.
+	said := map[Key]bool{}
+	for _, k := range want.Documented() {
+		said[k] = true
+	}
+	gone := func(k Key) bool { return managed(k) && !said[k] }
 	people := index(have.People, personID)
 	kept := want
 	kept.People = make([]Person, len(want.People))
 	for i, p := range want.People {
 		if old, ok := people[p.UID]; ok {
-			p = Keep(*old, p, managed)
+			p = Keep(*old, p, gone)
 		}
 		kept.People[i] = p
 	}
@@ -91,7 +97,7 @@ func Plan(have, want Document, managed func(Key) bool) []Difference {
 		}
 	}
 	kept.Policy = KeepPolicy(have.Policy, want.Policy, managed)
-	return comparison{shapes: shapes{}}.documents(have, kept, managed)
+	return comparison{shapes: shapes{}}.documents(have, kept, gone)
 }
 
 // Documented are the keys of all that a document has.
@@ -169,6 +175,11 @@ func KeepOrganisation(have, want Organisation) Organisation {
 func keepCard(old, c Card) Card {
 	if old.State == "revoked" || c.State == "active" {
 		c.State = old.State
+	}
+	// A card that was used is never again one that nobody knows: who asks whether
+	// its certificate is good has to hear that it is not.
+	if old.Registered && !c.Registered {
+		c.Registered, c.State = true, "revoked"
 	}
 	// What stands for the virtual card is the card's own once it is there, and a
 	// database keeps none of it.
