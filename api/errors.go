@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"maps"
 	"net/http"
@@ -195,29 +194,6 @@ func lookUp(err error) (status int, code string) {
 func Code(err error) string {
 	_, code := lookUp(err)
 	return code
-}
-
-// problem is an error as programs read it (RFC 9457), with the words that
-// people are to be shown.
-type problem struct {
-	Type      string `json:"type"`
-	Title     string `json:"title"`
-	Status    int    `json:"status"`
-	Detail    string `json:"detail"`
-	Code      string `json:"code"` // of the message catalogue
-	RequestID string `json:"request_id"`
-}
-
-// Problem tells a program of an error, in a language or in the one that the
-// request asks for. No cookie is looked at.
-func (s *Server) Problem(w http.ResponseWriter, r *http.Request, lang string, err error) {
-	lang = s.Site.Language(lang, r.Header.Get("Accept-Language"))
-	status, m := s.messageIn(lang, r, idp.View{}, err)
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Content-Language", lang)
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(problem{Type: "about:blank", Title: m.Heading, Status: status,
-		Detail: m.Text + " " + m.Action, Code: m.Code, RequestID: RequestID(r.Context())}) // who does not listen is not told
 }
 
 // howLong says a time in words: no shorter than it is.

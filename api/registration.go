@@ -103,12 +103,6 @@ type InRegistration struct{ error }
 // Unwrap returns the error.
 func (e InRegistration) Unwrap() error { return e.error }
 
-// MessageIn returns what a program of the registration authority reads of err in
-// a language, and the status that goes with it. It logs err, as Message does.
-func (s *Server) MessageIn(lang string, r *http.Request, err error) (int, web.Message) {
-	return s.messageIn(lang, r, idp.View{}, InRegistration{err})
-}
-
 // RetryAfter tells a program when to come back, if err says.
 func RetryAfter(w http.ResponseWriter, err error) { retryAfter(w, err) }
 

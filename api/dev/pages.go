@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"github.com/lanyard-id/lanyard/api"
 	"github.com/lanyard-id/lanyard/idp"
 	"github.com/lanyard-id/lanyard/web"
 )
@@ -135,17 +136,17 @@ func (p *Pages) rotate(w http.ResponseWriter, r *http.Request) {
 		SignsIn string `json:"signs_in"`
 	}
 	if err := readJSON(w, r, &ask); err != nil && !errors.Is(err, io.EOF) {
-		refuse(w, fmt.Sprintf(`the body must be empty or {"signs_in": "24h"}: %v`, err))
+		refuse(w, r, fmt.Sprintf(`the body must be empty or {"signs_in": "24h"}: %v`, err))
 		return
 	}
 	in, err := time.ParseDuration(cmp.Or(ask.SignsIn, "0s"))
 	if err != nil || in < 0 {
-		refuse(w, "signs_in must be a duration, such as 24h")
+		refuse(w, r, "signs_in must be a duration, such as 24h")
 		return
 	}
 	kids, err := p.Rotate(in)
 	if err != nil {
-		refuse(w, err.Error())
+		refuse(w, r, err.Error())
 		return
 	}
 	answerJSON(w, http.StatusOK, map[string][]string{"kids": kids})
@@ -214,17 +215,17 @@ func (p *Pages) advance(w http.ResponseWriter, r *http.Request) {
 		Advance string `json:"advance"`
 	}
 	if err := readJSON(w, r, &ask); err != nil {
-		refuse(w, fmt.Sprintf(`the body must be {"advance": "15m"}: %v`, err))
+		refuse(w, r, fmt.Sprintf(`the body must be {"advance": "15m"}: %v`, err))
 		return
 	}
 	d, err := time.ParseDuration(ask.Advance)
 	if err != nil {
-		refuse(w, errAdvance.Error())
+		refuse(w, r, errAdvance.Error())
 		return
 	}
 	now, err := p.Clock.Advance(d)
 	if err != nil {
-		refuse(w, err.Error())
+		refuse(w, r, err.Error())
 		return
 	}
 	answerJSON(w, http.StatusOK, map[string]string{"now": now.UTC().Format(time.RFC3339Nano)})
@@ -238,10 +239,9 @@ func readJSON(w http.ResponseWriter, r *http.Request, v any) error {
 }
 
 // refuse answers with RFC 9457 problem details.
-func refuse(w http.ResponseWriter, detail string) {
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(http.StatusBadRequest)
-	_ = json.NewEncoder(w).Encode(map[string]any{"title": "Bad request", "status": http.StatusBadRequest, "detail": detail}) // the asker has gone: nobody to tell
+func refuse(w http.ResponseWriter, r *http.Request, detail string) {
+	id := api.RequestID(r.Context())
+	api.Problem{Type: "about:blank", Title: "Bad request", Status: http.StatusBadRequest, Detail: detail, Reference: idp.Reference(id), RequestID: id}.Write(w, "en")
 }
 
 func answerJSON(w http.ResponseWriter, status int, v any) {

@@ -3,8 +3,6 @@ package ra
 import (
 	"slices"
 	"strconv"
-	"strings"
-	"time"
 
 	"github.com/go-chi/chi/v5"
 
@@ -80,16 +78,6 @@ func (p *Pages) leaves(a *about) []web.Act {
 		return a.rights.act(registry.PersonLeft, "", "uid", a.person.UID, "organisation", at[0])
 	}
 	return a.rights.act(registry.PersonLeft, "", "uid", a.person.UID)
-}
-
-// lastUse is when something was last signed in with, as far as the events say.
-func lastUse(events []idp.Event, authenticator string) time.Time {
-	for _, e := range events {
-		if e.Kind == idp.SignedIn && strings.EqualFold(e.Authenticator, authenticator) {
-			return e.At
-		}
-	}
-	return time.Time{}
 }
 
 // personWhy lists what the actor may not do with a person, and why.

@@ -34,7 +34,7 @@ func (p *Pages) worklist(v visit) error {
 		return err
 	}
 	q, now := p.asksOf(v)
-	people, next, err := p.Service.Finder.Worklist(v.Context(), l, q, now)
+	people, next, err := p.Service.Worklist(v.Context(), l, q, now)
 	if err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ func (p *Pages) worklistFile(v visit) error {
 	q.Most, q.After = 1000, ""
 	var all []registry.Found
 	for len(all) < mostInFile {
-		people, next, err := p.Service.Finder.Worklist(v.Context(), l, q, now)
+		people, next, err := p.Service.Worklist(v.Context(), l, q, now)
 		if err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/go-chi/chi/v5"
 
@@ -25,6 +26,7 @@ type about struct {
 	person   *registry.Person
 	records  registry.Records
 	held     []authenticators.Authenticator
+	uses     map[string]time.Time
 	sessions []idp.OwnSession
 	events   []idp.Event
 	names    map[string]string
@@ -39,6 +41,9 @@ func (p *Pages) read(v visit, uid string) (*about, error) {
 	}
 	a := &about{visit: v, person: person, records: r, rights: p.rights(v, r)}
 	if a.held, err = p.Held.HeldBy(v.Context(), uid); err != nil {
+		return nil, err
+	}
+	if a.uses, err = p.Service.Uses.LastUses(v.Context(), uid); err != nil {
 		return nil, err
 	}
 	owner := idp.Owner{Person: person.IDP(nil)}
@@ -222,7 +227,7 @@ func (p *Pages) card(a *about, heads []string, c directory.Card) web.Row {
 		{Text: p.say(v, "held.smartcard"), Lines: []string{serial, p.say(v, "ra.card.facts", "level", "3", "series", digits(c.Series))}},
 		{Head: heads[1], Tags: p.stateTag(v, state)},
 		{Head: heads[2], Text: cmp.Or(p.moment(v, is.AddedAt), "–")},
-		{Head: heads[3], Text: cmp.Or(p.moment(v, lastUse(a.events, "card:"+serial)), "–")},
+		{Head: heads[3], Text: cmp.Or(p.moment(v, a.uses["card:"+directory.CardSerial(serial)]), "–")},
 		{Head: heads[4], Text: cmp.Or(p.day(v, c.EndsOn), "–")},
 	}}
 	if c.EndsOn != "" && c.EndsOn < p.today() {

@@ -92,7 +92,7 @@ func (p *Pages) stopped(v visit) (web.Section, error) {
 	day := idp.DateOf(now)
 	sec := web.Section{ID: "stopped", Heading: p.say(v, "ra.policy.stopped"), None: p.say(v, "ra.policy.nobody", "day", p.day(v, day))}
 	sec.Search = &web.Search{Action: "/ra/policy", Name: "day", Label: p.say(v, "ra.policy.day"), Value: string(day), Button: p.say(v, "ra.policy.show"), Type: "date"}
-	people, next, err := p.Service.Finder.Worklist(v.Context(), registry.RuleStops, q, now)
+	people, next, err := p.Service.Worklist(v.Context(), registry.RuleStops, q, now)
 	if err != nil {
 		return sec, err
 	}

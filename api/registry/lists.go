@@ -31,7 +31,7 @@ func (a *API) worklist(c *call) (any, error) {
 		return nil, err
 	}
 	read := func(q registry.Query) (page[registry.Found], error) {
-		found, next, err := a.Service.Finder.Worklist(c.r.Context(), name, q, on)
+		found, next, err := a.Service.Worklist(c.r.Context(), name, q, on)
 		if err != nil {
 			return page[registry.Found]{}, fmt.Errorf("worklist %s: %w", name, err)
 		}

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/lanyard-id/lanyard/api"
 	"github.com/lanyard-id/lanyard/idp"
 	"github.com/lanyard-id/lanyard/idp/registry"
 )
@@ -31,7 +32,7 @@ func document(table []route) []byte {
 			tags = append(tags, schema{"name": rt.tag, "description": parts[rt.tag]})
 		}
 	}
-	b.refer(reflect.TypeFor[problem](), "Problem", answered, nil)
+	b.refer(reflect.TypeFor[api.Problem](), "Problem", answered, nil)
 	whole := schema{
 		"openapi": "3.1.0",
 		"info": schema{"title": "Lanyard administration", "version": "1", "license": schema{"name": "Apache License 2.0", "identifier": "Apache-2.0"},

@@ -74,8 +74,14 @@ func (a *API) show(c *call) (any, error) {
 	for _, pos := range p.Positions {
 		v.Positions = append(v.Positions, viewOf(pos, names, idp.DateOf(now)))
 	}
+	uses, err := a.Service.Uses.LastUses(c.r.Context(), p.UID)
+	if err != nil {
+		return nil, err
+	}
 	for _, held := range p.Cards {
-		v.Cards = append(v.Cards, cardOf(p, held))
+		shown := cardOf(p, held)
+		shown.UsedAt = uses["card:"+directory.CardSerial(held.Serial)]
+		v.Cards = append(v.Cards, shown)
 	}
 	if v.Authenticators, err = a.held(c, of); err != nil {
 		return nil, err

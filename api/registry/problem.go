@@ -1,7 +1,6 @@
 package registry
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -13,36 +12,15 @@ import (
 	"github.com/lanyard-id/lanyard/idp/registry/directory"
 )
 
-// problem is a refusal as programs read it. RFC 9457.
-type problem struct {
-	Type      string             `json:"type"`
-	Title     string             `json:"title"`
-	Status    int                `json:"status"`
-	Detail    string             `json:"detail"`
-	Code      string             `json:"code"`      // of the message catalogue
-	Reference string             `json:"reference"` // what people read out: GET /references/ tells of it
-	Fields    []field            `json:"fields,omitempty"`
-	Warnings  []registry.Warning `json:"warnings,omitempty"` // what is to be confirmed
-}
-
-// field is one thing that is not as it should be.
-type field struct {
-	Name    string `json:"name"`
-	Problem string `json:"problem"`
-	Line    int    `json:"line,omitempty"`    // of a document
-	Text    string `json:"text,omitempty"`    // what is wrong there
-	Nearest string `json:"nearest,omitempty"` // the name that was perhaps meant
-}
-
 // mostFields is how many fields one answer names.
 const mostFields = 20
 
 // fields are what is wrong with a request.
-type fields []field
+type fields []api.Field
 
 func (f *fields) add(name, problem, nearest string) {
 	if len(*f) < mostFields {
-		*f = append(*f, field{Name: clip(name), Problem: problem, Nearest: nearest})
+		*f = append(*f, api.Field{Name: clip(name), Problem: problem, Nearest: nearest})
 	}
 }
 
@@ -86,28 +64,23 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="lanyard", error="insufficient_scope", scope="`+idp.AdminScope+`"`)
 	}
 	api.RetryAfter(w, err)
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Content-Language", a.lang(r))
-	w.WriteHeader(said.Status)
-	_ = json.NewEncoder(w).Encode(said) // who hung up hears nothing
+	said.Write(w, a.lang(r))
 }
 
-func (a *API) problem(r *http.Request, err error) problem {
-	status, m := a.Server.MessageIn(a.lang(r), r, err)
-	p := problem{Type: "urn:lanyard:message:" + m.Code, Title: m.Heading, Status: status, Detail: m.Text + " " + m.Action, Code: m.Code,
-		Reference: reference(r)}
+func (a *API) problem(r *http.Request, err error) api.Problem {
+	p := a.Server.RegistrationProblem(r, a.lang(r), err)
 	if w, ok := errors.AsType[wrong](err); ok {
 		p.Fields = w.fields
 	}
 	if no, ok := errors.AsType[*registry.Refused](err); ok {
 		for _, f := range no.Fields {
-			p.Fields = append(p.Fields, field{Name: clip(f.Name), Problem: f.Problem})
+			p.Fields = append(p.Fields, api.Field{Name: clip(f.Name), Problem: f.Problem})
 		}
 		p.Warnings = no.Warnings
 	}
 	if lines, ok := errors.AsType[directory.Problems](err); ok {
 		for _, l := range lines {
-			p.Fields = append(p.Fields, field{Name: "document", Problem: registry.Form, Line: l.Line, Text: l.Text})
+			p.Fields = append(p.Fields, api.Field{Name: "document", Problem: registry.Form, Line: l.Line, Text: l.Text})
 		}
 	}
 	return p
@@ -116,10 +89,4 @@ func (a *API) problem(r *http.Request, err error) problem {
 // lang is the language of an answer's words.
 func (a *API) lang(r *http.Request) string {
 	return a.Server.Site.Language("", r.Header.Get("Accept-Language"))
-}
-
-// reference is what people read out of a request's id.
-func reference(r *http.Request) string {
-	id := api.RequestID(r.Context())
-	return id[:min(8, len(id))]
 }

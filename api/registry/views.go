@@ -68,6 +68,7 @@ type card struct {
 	Certified bool      `json:"certified"` // its certificate is known
 	AddedAt   time.Time `json:"added_at,omitzero"`
 	RevokedAt time.Time `json:"revoked_at,omitzero"`
+	UsedAt    time.Time `json:"used_at,omitzero"` // it may be a minute behind
 }
 
 // certificate is that of a card.

@@ -232,8 +232,11 @@ func refusedBy(resp *http.Response, text []byte) error {
 	lines := []string{fmt.Sprintf("%s. %s (%s, reference %s)", strings.TrimSuffix(said.Title, "."), said.Detail, said.Code, said.Reference)}
 	for _, f := range said.Fields {
 		line := f.Name + ": " + f.Problem
-		if f.Line > 0 {
+		switch {
+		case f.Line > 0:
 			line = fmt.Sprintf("line %d: %s", f.Line, f.Text)
+		case f.Text != "":
+			line = f.Text
 		}
 		if f.Nearest != "" {
 			line += ": perhaps " + f.Nearest

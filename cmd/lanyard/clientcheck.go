@@ -147,7 +147,11 @@ func (s *application) readFile() error {
 	doc, err := readDocument(s.file)
 	if problems, ok := errors.AsType[directory.Problems](err); ok {
 		for _, p := range problems {
-			s.examiner.note(fail, fmt.Sprintf("%s, line %d", s.file, p.Line), p.Text, "see docs/directory.md")
+			where := s.file
+			if p.Line > 0 {
+				where = fmt.Sprintf("%s, line %d", s.file, p.Line)
+			}
+			s.examiner.note(fail, where, p.Text, "see docs/directory.md")
 		}
 		return nil
 	}

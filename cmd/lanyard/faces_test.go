@@ -398,8 +398,7 @@ func (w *facesWorld) code(t *testing.T, err error) string {
 	if err == nil {
 		return ""
 	}
-	_, m := w.service.pages.MessageIn("en", httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", nil), err)
-	return m.Code
+	return w.service.pages.RegistrationProblem(httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", nil), "en", err).Code
 }
 
 // known checks that the reference of a refusal leads to who tried what, if it

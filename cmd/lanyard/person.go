@@ -116,7 +116,7 @@ func (r *remote) showPerson(cmd *cobra.Command, uid string) error {
 		columns []string
 	}{
 		{"positions", []string{"id", "organisation", "organisation_name", "role_code", "role_name", "from", "to", "current", "reason"}},
-		{"cards", []string{"serial", "series", "state", "ends_on"}},
+		{"cards", []string{"serial", "series", "state", "ends_on", "used_at"}},
 		{"authenticators", []string{"id", "kind", "name", "model", "level", "state", "used_at"}},
 		{"authorities", []string{"authority", "organisation", "position"}},
 	} {

@@ -3,6 +3,8 @@ package registry
 import (
 	"context"
 	"time"
+
+	"github.com/lanyard-id/lanyard/idp"
 )
 
 // Enrolment is what a one-time code stands for: that the person called UID may
@@ -21,6 +23,21 @@ type Enrolments interface {
 	// it as it is. It is idp.ErrNotFound where there is none, or where it is too
 	// old or used: whoever guesses learns nothing.
 	FindEnrolment(ctx context.Context, hash string, now time.Time) (Enrolment, error)
+}
+
+// Locks tells what wrong tries have locked.
+type Locks interface {
+	// Locked returns what no try is judged of any more until somebody clears it,
+	// of people.
+	Locked(ctx context.Context, now time.Time) ([]idp.LimitKey, error)
+}
+
+// Uses tells when people used what they sign in with.
+type Uses interface {
+	// LastUses returns when each of what the person called uid signs in with was
+	// last used, by what sessions call it, as far as anybody knows: it may be a
+	// minute behind.
+	LastUses(ctx context.Context, uid string) (map[string]time.Time, error)
 }
 
 // Name is the name of something that a document can manage.

@@ -72,7 +72,7 @@ type List string
 // The worklists. Whose profile is closed is on none of them but the last two.
 const (
 	Expiring   List = "expiring"   // cards whose certificate ends in 90 days: the day, the card
-	Locked     List = "locked"     // blocked cards: the card
+	Locked     List = "locked"     // blocked cards: the card; with Service.Worklist what else wrong tries have locked: its kind
 	Unreached  List = "no-contact" // no e-mail and no mobile
 	Dormant    List = "dormant"    // positions, and no sign-in for 90 days: the day of the last, if there was one
 	Unproven   List = "unverified" // unverified, with positions

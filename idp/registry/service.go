@@ -22,6 +22,8 @@ type Service struct {
 	Own      idp.OwnSessions
 	Sessions idp.SessionStore
 	Limits   idp.Limits
+	Locks    Locks
+	Uses     Uses
 	Managing Managing
 	Policy   Approvals
 	Now      func() time.Time

@@ -2,6 +2,8 @@ package registry
 
 import (
 	"cmp"
+	"context"
+	"fmt"
 	"slices"
 	"strconv"
 	"time"
@@ -102,6 +104,62 @@ func temporary(p directory.Person, today idp.Date) []Item {
 		}
 	}
 	return items
+}
+
+// Worklist returns who is on a list, as Finder does; with Locked those too whose
+// tries are counted elsewhere than in the registry.
+func (s *Service) Worklist(ctx context.Context, l List, q Query, now time.Time) ([]Found, string, error) {
+	people, next, err := s.Finder.Worklist(ctx, l, q, now)
+	if err != nil || l != Locked {
+		return people, next, err
+	}
+	locked, err := s.locked(ctx, q)
+	if err != nil || len(locked) == 0 {
+		return people, next, err
+	}
+	people = append(people, locked...)
+	slices.SortFunc(people, func(a, b Found) int { return cmp.Or(cmp.Compare(a.UID, b.UID), cmp.Compare(a.Why, b.Why)) })
+	if len(people) > q.Size() {
+		people = people[:q.Size()]
+		next = people[q.Size()-1].locked().Cursor()
+	}
+	return people, next, nil
+}
+
+// locked is where f stands in the list of those whom something is locked of.
+func (f Found) locked() Place { return Place{Keys: [3]string{"", f.UID, f.Why}} }
+
+// locked are those whom wrong tries have locked out, as many as a page of q can
+// have.
+func (s *Service) locked(ctx context.Context, q Query) ([]Found, error) {
+	locks, err := s.Locks.Locked(ctx, s.Now())
+	if err != nil {
+		return nil, fmt.Errorf("what is locked: %w", err)
+	}
+	slices.SortFunc(locks, func(a, b idp.LimitKey) int {
+		return cmp.Or(cmp.Compare(a.Account, b.Account), cmp.Compare(a.Authenticator, b.Authenticator))
+	})
+	after, goesOn := q.Place()
+	var people []Found
+	for _, k := range locks {
+		if at := (Found{UID: k.Account, Why: k.Authenticator}).locked(); goesOn && !after.Less(at) {
+			continue
+		}
+		if len(people) > q.Size() {
+			break
+		}
+		found, _, err := s.Finder.FindPeople(ctx, Query{Text: k.Account, At: q.At, Most: 1})
+		if err != nil {
+			return nil, fmt.Errorf("who %s is: %w", k.Account, err)
+		}
+		for _, f := range found {
+			if f.Profile != idp.Closed {
+				f.Why = k.Authenticator
+				people = append(people, f)
+			}
+		}
+	}
+	return people, nil
 }
 
 // held returns why p is on a list of cards or authenticators.

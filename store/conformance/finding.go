@@ -132,6 +132,40 @@ func (w registration) listed() {
 	}
 }
 
+// lastUsed: when cards were last used, and what people hold beside them says so
+// itself.
+func (w registration) lastUsed() {
+	t := w.t
+	uses := func(uid string) map[string]time.Time {
+		t.Helper()
+		got, err := w.LastUses(t.Context(), uid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	if got := uses(ada); len(got) != 0 {
+		t.Errorf("before anybody has signed in: %v", got)
+	}
+	for i, e := range []idp.Event{
+		{Kind: idp.SignedIn, Subject: ada, Authenticator: "card:0101"}, {Kind: idp.SignedIn, Subject: ada, Authenticator: "card:0101"},
+		{Kind: idp.SignedIn, Subject: ada, Authenticator: "card:0ABC"}, {Kind: idp.SignedIn, Subject: dan, Authenticator: "card:0103"},
+		{Kind: idp.SignInNo, Subject: ada, Authenticator: "card:0101"},
+	} {
+		e.At = noon.Add(time.Duration(i-10) * time.Minute)
+		w.must(w.Record(t.Context(), e))
+	}
+	if _, _, err := w.Worklist(t.Context(), registry.Dormant, registry.Query{}, noon); err != nil { // which gathers
+		t.Fatal(err)
+	}
+	if got := uses(ada); len(got) != 2 || !got["card:0101"].Equal(noon.Add(-9*time.Minute)) || !got["card:0ABC"].Equal(noon.Add(-8*time.Minute)) {
+		t.Errorf("used were %v", got)
+	}
+	if got := uses("no uid"); len(got) != 0 {
+		t.Errorf("by nobody: %v", got)
+	}
+}
+
 func (w registration) happened() {
 	t := w.t
 	const id = "7K3M9PQ2XXXXXXXXXXXXXXXXXX"

@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"context"
 	"errors"
 	"net/netip"
 	"sync"
@@ -60,6 +61,53 @@ func Limits(t *testing.T, open func(t *testing.T) [2]idp.Limits) {
 		}
 		if judged != 100 {
 			t.Errorf("%d tries were judged, want 100", judged)
+		}
+	})
+	t.Run("own rule: who is locked out is listed, from the last try that is judged until somebody lets them in", func(t *testing.T) {
+		s := open(t)
+		locked := func(at time.Time) []idp.LimitKey {
+			t.Helper()
+			l, ok := s[1].(interface {
+				Locked(context.Context, time.Time) ([]idp.LimitKey, error)
+			})
+			if !ok {
+				t.Fatal("it lists nobody")
+			}
+			keys, err := l.Locked(t.Context(), at)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return keys
+		}
+		at := noon
+		tries := func(k idp.LimitKey, limit idp.Limit, n int) {
+			for range n {
+				if err := s[0].Attempt(t.Context(), k, limit, at); err != nil && !errors.Is(err, idp.ErrLocked) {
+					t.Fatal(err)
+				}
+				at = at.Add(limit.Longest)
+			}
+		}
+		tries(key, idp.GuessLimit, idp.GuessLimit.Most-1)
+		if got := locked(at); len(got) != 0 {
+			t.Errorf("before the last try: %v", got)
+		}
+		tries(key, idp.GuessLimit, 1)
+		once := idp.Limit{Free: 1, Most: 1, Life: time.Minute}
+		tries(idp.LimitKey{Account: "a puzzle", Authenticator: "puzzle"}, once, 2)
+		tries(idp.LimitKey{Account: "555000000102", Authenticator: "totp", Network: netip.MustParsePrefix("10.0.0.1/32")}, once, 2)
+		if got := locked(at); len(got) != 1 || got[0] != key {
+			t.Errorf("after it: %v", got)
+		}
+		if err := s[0].Clear(t.Context(), key); err != nil {
+			t.Fatal(err)
+		}
+		if got := locked(at); len(got) != 0 {
+			t.Errorf("once they are let in: %v", got)
+		}
+		tries(key, idp.GuessLimit, idp.GuessLimit.Most)
+		if got := locked(at.Add(idp.GuessLimit.Life + time.Hour)); len(got) != 0 {
+			t.Errorf("when it is forgotten: %v", got)
 		}
 	})
 	t.Run("A1: a try that must wait is not counted, so nobody can make another wait longer", func(t *testing.T) {

@@ -24,6 +24,7 @@ type RegistrationStore interface {
 	registry.Insured
 	registry.Managing
 	registry.CardLedger
+	registry.Uses
 	idp.People
 	idp.Journal
 	idp.Fences
@@ -93,6 +94,7 @@ func Registration(t *testing.T, open func(t *testing.T, doc directory.Document, 
 	t.Run("own rule: a card's certificate stays with it, and its authority learns what became of it", func(t *testing.T) { ward(t).certifies() })
 	t.Run("own rule: whoever is invited applies once, and is on the list until they are decided on", func(t *testing.T) { ward(t).invitesAndApplies() })
 	t.Run("own rule: a person is found by their National Insurance number, as it is now", func(t *testing.T) { ward(t).findsByNumber() })
+	t.Run("own rule: a card says when it was last used", func(t *testing.T) { ward(t).lastUsed() })
 	t.Run("own rule: no two cards that may be used have one key", func(t *testing.T) { ward(t).oneKey() })
 	t.Run("own rule: a change that is refused leaves nothing", func(t *testing.T) { ward(t).refused() })
 	t.Run("own rule: a change that changes nothing is in the journal", func(t *testing.T) {

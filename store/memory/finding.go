@@ -11,7 +11,10 @@ import (
 	"github.com/lanyard-id/lanyard/idp/registry/directory"
 )
 
-var _ registry.Finder = (*Store)(nil)
+var (
+	_ registry.Finder = (*Store)(nil)
+	_ registry.Uses   = (*Store)(nil)
+)
 
 // hit is something that was found, and where.
 type hit[T any] struct {
@@ -114,6 +117,19 @@ func (s *Store) Worklist(_ context.Context, l registry.List, q registry.Query, n
 	}
 	people, cursor := page(hits, q)
 	return people, cursor, nil
+}
+
+// LastUses implements registry.Uses.
+func (s *Store) LastUses(_ context.Context, uid string) (map[string]time.Time, error) {
+	s.journal.mu.Lock()
+	defer s.journal.mu.Unlock()
+	uses := map[string]time.Time{}
+	for used, at := range s.journal.lastUses {
+		if used[0] == uid && strings.HasPrefix(used[1], "card:") {
+			uses[used[1]] = at
+		}
+	}
+	return uses, nil
 }
 
 // Waiting implements registry.Finder.

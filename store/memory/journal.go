@@ -21,7 +21,8 @@ type journal struct {
 	raised []raised // in the order of raising
 	mails  []idp.Mail
 
-	lastSignIns map[string]time.Time // by uid
+	lastSignIns map[string]time.Time    // by uid
+	lastUses    map[[2]string]time.Time // by uid and what sessions call it
 
 	watches []watched
 	logouts []logout
@@ -87,6 +88,9 @@ func (j *journal) append(act idp.Act) {
 	e := act.Event
 	if e.Kind == idp.SignedIn && e.At.After(j.lastSignIns[e.Subject]) {
 		j.lastSignIns[e.Subject] = e.At
+	}
+	if used := [2]string{e.Subject, e.Authenticator}; e.Kind == idp.SignedIn && e.At.After(j.lastUses[used]) {
+		j.lastUses[used] = e.At
 	}
 	e.Use, e.Tell = nil, nil
 	if len(j.events) < maxEvents {

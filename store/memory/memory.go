@@ -94,7 +94,7 @@ func New(doc directory.Document, o Options) (*Store, error) {
 		issuer:  o.CardIssuer,
 		save:    o.Save,
 		now:     o.Now,
-		journal: journal{fences: map[idp.Fence]struct{}{}, lastSignIns: map[string]time.Time{}},
+		journal: journal{fences: map[idp.Fence]struct{}{}, lastSignIns: map[string]time.Time{}, lastUses: map[[2]string]time.Time{}},
 		doc:     doc.Clone(),
 		places:  at,
 		roles:   map[lastRole]string{},

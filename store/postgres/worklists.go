@@ -94,25 +94,70 @@ func (s *Store) Worklist(ctx context.Context, l registry.List, q registry.Query,
 // late is how long an event may take to arrive in the journal.
 const late = 2 * time.Minute
 
-// GatherSignIns notes when people last signed in, from what the journal has
-// got since the last time. It is called now and then, so that it never has much
-// to do and no sign-in anything. On a schema that has no place for them yet it
-// does nothing.
+// GatherSignIns notes when people last signed in, and with what, from what the
+// journal has got since the last time. It is called now and then, so that it
+// never has much to do and no sign-in anything. On a schema that has no place
+// for them yet it does what it can.
 func (s *Store) GatherSignIns(ctx context.Context) error {
 	now := s.now()
-	_, err := s.pool.Exec(ctx, `WITH since AS (
-			SELECT coalesce((SELECT at FROM last_sign_ins_until), $1) AS at
-		), seen AS (
-			SELECT substring(event FROM '"subject":"([0-9]{12})"') AS uid, max(at) AS at FROM audit_events
-			WHERE at >= (SELECT at FROM since) AND event LIKE '%"kind":"signed_in",%' GROUP BY 1
-		), kept AS (
-			INSERT INTO last_sign_ins AS l (uid, at) SELECT uid, at FROM seen WHERE uid IS NOT NULL ORDER BY uid
-			ON CONFLICT (uid) DO UPDATE SET at = greatest(l.at, excluded.at)
-		)
-		INSERT INTO last_sign_ins_until AS u (at) VALUES ($2) ON CONFLICT (one) DO UPDATE SET at = greatest(u.at, excluded.at)`,
-		now.AddDate(0, 0, -registry.Long), now.Add(-late))
+	err := s.gather(ctx, now, `, used AS (
+			INSERT INTO last_uses AS l (uid, authenticator, at) SELECT uid, authenticator, at FROM seen
+			WHERE uid IS NOT NULL AND authenticator IS NOT NULL ORDER BY uid, authenticator
+			ON CONFLICT (uid, authenticator) DO UPDATE SET at = greatest(l.at, excluded.at)
+		)`)
+	if noTable(err) {
+		err = s.gather(ctx, now, "")
+	}
 	if noTable(err) {
 		return nil
 	}
 	return outage(err)
+}
+
+// gather gathers sign-ins, and writes down more of them.
+func (s *Store) gather(ctx context.Context, now time.Time, more string) error {
+	_, err := s.pool.Exec(ctx, `WITH since AS (
+			SELECT coalesce((SELECT at FROM last_sign_ins_until), $1) AS at
+		), seen AS (
+			SELECT substring(event FROM '"subject":"([0-9]{12})"') AS uid, substring(event FROM '"authenticator":"(card:[0-9A-F]{2,40})"') AS authenticator, max(at) AS at
+			FROM audit_events WHERE at >= (SELECT at FROM since) AND event LIKE '%"kind":"signed_in",%' GROUP BY 1, 2
+		), kept AS (
+			INSERT INTO last_sign_ins AS l (uid, at) SELECT uid, max(at) FROM seen WHERE uid IS NOT NULL GROUP BY uid ORDER BY uid
+			ON CONFLICT (uid) DO UPDATE SET at = greatest(l.at, excluded.at)
+		)`+more+`
+		INSERT INTO last_sign_ins_until AS u (at) VALUES ($2) ON CONFLICT (one) DO UPDATE SET at = greatest(u.at, excluded.at)`,
+		now.AddDate(0, 0, -registry.Long), now.Add(-late))
+	return err
+}
+
+var _ registry.Uses = (*Store)(nil)
+
+// LastUses implements registry.Uses. What people hold beside cards says so
+// itself; of cards it is gathered.
+func (s *Store) LastUses(ctx context.Context, uid string) (map[string]time.Time, error) {
+	if !idp.IsUID(uid) {
+		return nil, nil //nolint:nilnil // nobody has used anything
+	}
+	ctx, cancel := within(ctx)
+	defer cancel()
+	rows, err := s.pool.Query(ctx, "SELECT authenticator, at FROM last_uses WHERE uid = $1", uid)
+	if err != nil {
+		return nil, outage(fmt.Errorf("last uses of %s: %w", uid, err))
+	}
+	uses := map[string]time.Time{}
+	var (
+		called string
+		at     time.Time
+	)
+	_, err = pgx.ForEachRow(rows, []any{&called, &at}, func() error {
+		uses[called] = at.UTC()
+		return nil
+	})
+	if noTable(err) {
+		return uses, nil // the schema is that of the release before
+	}
+	if err != nil {
+		return nil, outage(fmt.Errorf("last uses of %s: %w", uid, err))
+	}
+	return uses, nil
 }

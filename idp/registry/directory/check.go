@@ -27,6 +27,7 @@ type name struct{ kind, id string }
 // ref is where a thing is named that must be in the document.
 type ref struct {
 	name
+	key  string
 	line int
 }
 
@@ -44,9 +45,9 @@ func (r *reader) once(kind, key, id string, line int) {
 }
 
 // needs asks for a thing of some kind, which may stand further down.
-func (r *reader) needs(kind, id string, line int) {
+func (r *reader) needs(kind, key, id string, at lines) {
 	if id != "" {
-		r.refs = append(r.refs, ref{name{kind, id}, line})
+		r.refs = append(r.refs, ref{name{kind, id}, key, at.of(key)})
 	}
 }
 
@@ -54,32 +55,32 @@ func (r *reader) needs(kind, id string, line int) {
 func (r *reader) settle() {
 	for _, ref := range r.refs {
 		if _, ok := r.seen[ref.name]; !ok {
-			r.problems.add(ref.line, "there is no %s %s in the document", ref.kind, shown(ref.id))
+			r.problems.add(ref.line, "%q: there is no %s %s in the document", ref.key, ref.kind, shown(ref.id))
 		}
 	}
 }
 
 func (o *Organisation) check(r *reader, at lines) {
 	r.once("organisation", "code", o.Code, at.of("code"))
-	r.needs("organisation", o.Parent, at.of("parent"))
-	r.needs("organisation", o.Successor, at.of("successor"))
+	r.needs("organisation", "parent", o.Parent, at)
+	r.needs("organisation", "successor", o.Successor, at)
 }
 
 func (p *Person) check(r *reader, at lines) {
 	r.once("person", "uid", p.UID, at.of("uid"))
-	r.needs("person", p.MergedInto, at.of("merged_into"))
+	r.needs("person", "merged_into", p.MergedInto, at)
 	if p.MergedInto != "" && p.MergedInto == p.UID {
-		r.problems.add(at.of("merged_into"), "nobody is their own duplicate")
+		r.problems.add(at.of("merged_into"), "%q: nobody is their own duplicate", "merged_into")
 	}
 	if p.Robot.Owner != "" && p.Robot.Owner == p.UID {
-		r.problems.add(at.of("robot"), "a robot has somebody else as its owner")
+		r.problems.add(at.of("robot"), "%q: a robot has somebody else as its owner", "robot")
 	}
 }
 
 func (b *Robot) check(r *reader, at lines) {
-	r.needs("person", b.Owner, at.of("owner"))
+	r.needs("person", "owner", b.Owner, at)
 	if b.Owner == "" && b.Until != "" {
-		r.problems.add(at.of("until"), "a robot has an owner, who answers for it")
+		r.problems.add(at.of("until"), "%q: a robot has an owner, who answers for it", "until")
 	}
 }
 
@@ -89,20 +90,20 @@ func (a *Authenticator) check(r *reader, at lines) {
 		r.once(string(a.Kind), "handle", a.Handle, at.of("handle"))
 	}
 	if a.SelfClaimed && a.Level > int(authenticators.AAL2) {
-		r.problems.add(at.of("level"), "a self-claimed authenticator is never worth more than level %d", authenticators.AAL2)
+		r.problems.add(at.of("level"), "%q: a self-claimed authenticator is never worth more than level %d", "level", authenticators.AAL2)
 	}
 }
 
 func (p *Position) check(r *reader, at lines) {
 	r.once("position", "id", p.ID, at.of("id"))
-	r.needs("organisation", p.Organisation, at.of("organisation"))
+	r.needs("organisation", "organisation", p.Organisation, at)
 	if p.From != "" && p.To != "" && p.To < p.From {
-		r.problems.add(at.of("to"), "the position ends before it begins")
+		r.problems.add(at.of("to"), "%q: the position ends before it begins", "to")
 	}
 }
 
 func (m *Membership) check(r *reader, at lines) {
-	r.needs("organisation", m.Organisation, at.of("organisation"))
+	r.needs("organisation", "organisation", m.Organisation, at)
 }
 
 func (c *Card) check(r *reader, at lines) {

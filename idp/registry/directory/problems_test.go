@@ -27,15 +27,15 @@ func TestReadRefuses(t *testing.T) {
 		{"own rule: an id is one position's", top + "people:\n- uid: 555000000101\n  positions: [{id: 1, organisation: A, role_code: R}]\n- uid: 555000000102\n  positions: [{id: 1, organisation: A, role_code: R}]\n", `line 6: "id": "1" is taken by the position on line 4`},
 		{"own rule: a serial is one card's, however it is written", aPerson("cards: [{serial: 0a},\n {serial: 00A}]"), `line 3: "serial": "0A" is taken by the card on line 2`},
 		{"own rule: a serial is hex", aPerson("cards: [{serial: -1}]"), `line 2: "serial": "-1" is not the serial number of a certificate, in hex`},
-		{"own rule: a position's organisation exists", aPerson("positions: [{id: 1, organisation: 5E1, role_code: R}]"), `line 2: there is no organisation "5E1" in the document`},
-		{"own rule: parents and successors exist", "organisations:\n- {code: A, parent: B}\n- {code: C, successor: D}\n", "line 2: there is no organisation \"B\" in the document\nline 3: there is no organisation \"D\" in the document"},
+		{"own rule: a position's organisation exists", aPerson("positions: [{id: 1, organisation: 5E1, role_code: R}]"), `line 2: "organisation": there is no organisation "5E1" in the document`},
+		{"own rule: parents and successors exist", "organisations:\n- {code: A, parent: B}\n- {code: C, successor: D}\n", "line 2: \"parent\": there is no organisation \"B\" in the document\nline 3: \"successor\": there is no organisation \"D\" in the document"},
 		{"own rule: an enum is known", aPerson("profile: verifed"), `line 2: "profile": unknown value "verifed": did you mean "verified"?`},
 		{"own rule: an enum with a default is not empty", aPerson("profile: ''"), `line 2: "profile" is empty`},
 		{"own rule: a grant is known", aClient("grants: [refresh]"), `line 2: "grants": unknown value "refresh": did you mean "refresh_token"?`},
 		{"own rule: an auth_method is known", aClient("auth_method: client_secret"), `line 2: "auth_method": unknown value "client_secret": did you mean "client_secret_post"?`},
 		{"own rule: an acr is known", aClient("acr_allowed: [AAL3_ANY, AAL3_CARD]"), `line 2: "acr_allowed": unknown value "AAL3_CARD": did you mean "AAL3_ANY"?`},
 		{"own rule: a date is a day", "organisations: [{code: A, closed_on: 2025-02-30}]", `line 1: "closed_on": "2025-02-30" is not a date such as 2026-03-31`},
-		{"own rule: a position does not end before it begins", top + aPerson("positions: [{id: 1, organisation: A, role_code: R, from: 2024-01-02, to: 2024-01-01}]"), `line 3: the position ends before it begins`},
+		{"own rule: a position does not end before it begins", top + aPerson("positions: [{id: 1, organisation: A, role_code: R, from: 2024-01-02, to: 2024-01-01}]"), `line 3: "to": the position ends before it begins`},
 		{"own rule: identity_assurance is 0 to 3", aPerson("identity_assurance: 4"), `line 2: "identity_assurance": 4 is not between 0 and 3`},
 		{"own rule: a number is not text", aPerson("identity_assurance: '3'"), `line 2: "identity_assurance": a whole number is wanted here`},
 		{"own rule: a number is not octal", "policy: {warn_days: [010]}", `line 1: "warn_days": a whole number is wanted here`},
@@ -53,11 +53,11 @@ func TestReadRefuses(t *testing.T) {
 		{"directory: an authenticator has a method", aPerson("authenticators: [{id: a, kind: passkey, handle: h, level: 3}]"), `line 2: "method" is missing`},
 		{"directory: an authenticator's id is one authenticator's", aPerson("authenticators: [{id: a, kind: passkey, handle: h, method: FIDO2, level: 3}, {id: a, kind: totp, handle: h, method: TOTP, level: 2}]"), `line 2: "id": "a" is taken by the authenticator on line 2`},
 		{"directory: a handle is one authenticator's of its kind", aPerson("authenticators: [{id: a, kind: passkey, handle: h, method: FIDO2, level: 3}, {id: b, kind: passkey, handle: h, method: FIDO2, level: 3}]"), `line 2: "handle": "h" is taken by the passkey on line 2`},
-		{"directory: a self-claimed authenticator is worth level 2 at most", aPerson("authenticators: [{id: a, kind: passkey, handle: h, method: FIDO2, level: 3, self_claimed: true}]"), `line 2: a self-claimed authenticator is never worth more than level 2`},
+		{"directory: a self-claimed authenticator is worth level 2 at most", aPerson("authenticators: [{id: a, kind: passkey, handle: h, method: FIDO2, level: 3, self_claimed: true}]"), `line 2: "level": a self-claimed authenticator is never worth more than level 2`},
 		{"directory: a record is JSON in base64, and never shown", aPerson("authenticators: [{id: a, kind: passkey, handle: h, method: FIDO2, level: 3, record: c2VjcmV0}]"), `line 2: "record": JSON in base64 is wanted here`},
 		{"directory: a time is written in one way", aPerson("authenticators: [{id: a, kind: passkey, handle: h, method: FIDO2, level: 3, added_at: 2030-01-01}]"), `line 2: "added_at": "2030-01-01" is not a time such as 2026-03-31T12:00:00Z`},
-		{"own rule: a robot has an owner, who is somebody else in the document", "people:\n- {uid: 555000000101, robot: {until: 2030-01-01}}\n- {uid: 555000000102, robot: {owner: 555000000102}}\n- {uid: 555000000103, robot: {owner: 555000000999}}\n", "line 2: a robot has an owner, who answers for it\nline 3: a robot has somebody else as its owner\nline 4: there is no person \"555000000999\" in the document"},
-		{"own rule: a duplicate is of somebody else in the document", "people:\n- {uid: 555000000101, merged_into: 555000000101}\n- {uid: 555000000102, merged_into: 555000000999}\n", "line 2: nobody is their own duplicate\nline 3: there is no person \"555000000999\" in the document"},
+		{"own rule: a robot has an owner, who is somebody else in the document", "people:\n- {uid: 555000000101, robot: {until: 2030-01-01}}\n- {uid: 555000000102, robot: {owner: 555000000102}}\n- {uid: 555000000103, robot: {owner: 555000000999}}\n", "line 2: \"until\": a robot has an owner, who answers for it\nline 3: \"robot\": a robot has somebody else as its owner\nline 4: \"owner\": there is no person \"555000000999\" in the document"},
+		{"own rule: a duplicate is of somebody else in the document", "people:\n- {uid: 555000000101, merged_into: 555000000101}\n- {uid: 555000000102, merged_into: 555000000999}\n", "line 2: \"merged_into\": nobody is their own duplicate\nline 3: \"merged_into\": there is no person \"555000000999\" in the document"},
 		{"own rule: a card's certificate ends on a day", aPerson("cards: [{serial: 1, ends_on: soon}]"), `line 2: "ends_on": "soon" is not a date such as 2026-03-31`},
 		{"own rule: private keys are refused", aClient("jwks: {keys: [{kty: RSA, d: x}]}"), `line 2: "jwks": a private key has no place in the directory`},
 		{"own rule: a key set is one", aClient("jwks: [a]"), `line 2: "jwks": a JSON Web Key Set is wanted here, {keys: [...]}`},
@@ -65,11 +65,11 @@ func TestReadRefuses(t *testing.T) {
 		{"own rule: a member of a key comes once", aClient("jwks: {keys: [{kty: RSA, kty: EC}]}"), `line 2: "kty" is given twice`},
 		{"own rule: a key comes once", "people:\n- uid: '555000000101'\n  email: a\n  email: b\n", `line 4: "email" is given twice: first on line 3`},
 		{"own rule: nothing is given twice either", "people:\n- uid: '555000000101'\n  email: null\n  email: b\n", `line 4: "email" is given twice: first on line 3`},
-		{"own rule: no aliases and no anchors", "people: &p []\nclients: *p\n", "line 1: anchors are not allowed\nline 2: aliases are not allowed"},
+		{"own rule: no aliases and no anchors", "people: &p []\nclients: *p\n", "line 1: \"people\": anchors are not allowed\nline 2: \"clients\": aliases are not allowed"},
 		{"own rule: no anchors in keys and key sets", "&k clients:\n- {id: a, jwks: {keys: [&a b]}}", "line 1: anchors are not allowed"},
 		{"own rule: no anchor at the root", "&a {}", "line 1: anchors are not allowed"},
 		{"own rule: no merge keys", "<<: {people: []}\n", "line 1: merge keys are not allowed"},
-		{"own rule: no tags", aPerson("email: !!binary aGk="), "line 2: tags are not allowed"},
+		{"own rule: no tags", aPerson("email: !!binary aGk="), `line 2: "email": tags are not allowed`},
 		{"own rule: a key is a word", "? [people]\n: []\n", "line 1: a key must be one word"},
 		{"own rule: text has one line", aPerson(`email: "a\nb"`), `line 2: "email": line breaks and control characters are not allowed`},
 		{"own rule: text is not a list", aPerson("email: [a]"), `line 2: "email": one value is wanted here`},
@@ -94,16 +94,29 @@ func TestReadRefuses(t *testing.T) {
 }
 
 func TestProblems(t *testing.T) {
-	t.Run("own rule: the first twenty problems are enough", func(t *testing.T) {
-		var b strings.Builder
-		b.WriteString("people:\n")
-		for i := range 1000 {
-			fmt.Fprintf(&b, "- uid: %d\n", i)
-		}
-		_, err := Read(strings.NewReader(b.String()))
-		ps, ok := errors.AsType[Problems](err)
-		if !ok || len(ps) != 20 || ps[19].Line != 21 {
-			t.Errorf("%d problems: %v", len(ps), err)
+	t.Run("own rule: every problem is named with its line and its key, or a thousand and how many more there are", func(t *testing.T) {
+		for _, tt := range []struct {
+			wrong, named int
+			last         string
+		}{{21, 21, ""}, {1000, 1000, ""}, {1700, 1001, "and 700 more"}} {
+			var b strings.Builder
+			b.WriteString("people:\n")
+			for i := range tt.wrong {
+				fmt.Fprintf(&b, "- uid: %d\n", i)
+			}
+			_, err := Read(strings.NewReader(b.String()))
+			ps, ok := errors.AsType[Problems](err)
+			if !ok || len(ps) != tt.named {
+				t.Fatalf("%d problems of %d: %v", len(ps), tt.wrong, err)
+			}
+			for i, p := range ps[:min(tt.wrong, 1000)] {
+				if p.Line != i+2 || !strings.HasPrefix(p.Text, `"uid": `) {
+					t.Errorf("problem %d: %v", i, p)
+				}
+			}
+			if end := ps[len(ps)-1]; tt.last != "" && end.Error() != tt.last {
+				t.Errorf("at the end: %v", end)
+			}
 		}
 	})
 	t.Run("own rule: a problem with long text is short", func(t *testing.T) {

@@ -32,8 +32,8 @@ func Read(r io.Reader) (Document, error) {
 
 	var d Document
 	rd := reader{shapes: shapes{}, seen: map[name]int{}}
-	if rd.plainNode(root) {
-		rd.mapping(reflect.ValueOf(&d).Elem(), root)
+	if rd.plainNode(root, "") {
+		rd.mapping(reflect.ValueOf(&d).Elem(), "", root)
 	}
 	rd.settle()
 	if err := rd.problems.err(); err != nil {
@@ -74,7 +74,7 @@ func syntax(err error) Problems {
 
 // reader reads one document.
 type reader struct {
-	problems Problems
+	problems found
 	shapes   shapes
 	seen     map[name]int // where a name was given
 	refs     []ref
@@ -82,6 +82,14 @@ type reader struct {
 
 func (r *reader) fail(n *yaml.Node, format string, args ...any) {
 	r.problems.add(n.Line, format, args...)
+}
+
+// failAt is fail with the key under which n stands, if it has one.
+func (r *reader) failAt(n *yaml.Node, key, text string) {
+	if key != "" {
+		text = shown(key) + ": " + text
+	}
+	r.fail(n, "%s", text)
 }
 
 // checked is a type that has more to say about its value than its tags can.
@@ -97,7 +105,7 @@ type custom interface {
 
 // value reads n, which stands under key, into v.
 func (r *reader) value(v reflect.Value, f field, key string, n *yaml.Node) {
-	if !r.plainNode(n) {
+	if !r.plainNode(n, key) {
 		return
 	}
 	if c, ok := v.Addr().Interface().(custom); ok {
@@ -106,7 +114,7 @@ func (r *reader) value(v reflect.Value, f field, key string, n *yaml.Node) {
 	}
 	switch v.Kind() {
 	case reflect.Struct:
-		r.mapping(v, n)
+		r.mapping(v, key, n)
 	case reflect.Slice:
 		r.list(v, f, key, n)
 	case reflect.Int:
@@ -119,14 +127,15 @@ func (r *reader) value(v reflect.Value, f field, key string, n *yaml.Node) {
 }
 
 // plainNode refuses what makes a document mean something other than it says.
-func (r *reader) plainNode(n *yaml.Node) bool {
+// It stands under key; "" is nowhere.
+func (r *reader) plainNode(n *yaml.Node, key string) bool {
 	switch {
 	case n.Kind == yaml.AliasNode:
-		r.fail(n, "aliases are not allowed")
+		r.failAt(n, key, "aliases are not allowed")
 	case n.Anchor != "":
-		r.fail(n, "anchors are not allowed")
+		r.failAt(n, key, "anchors are not allowed")
 	case n.Style&yaml.TaggedStyle != 0:
-		r.fail(n, "tags are not allowed")
+		r.failAt(n, key, "tags are not allowed")
 	default:
 		return true
 	}
@@ -134,24 +143,24 @@ func (r *reader) plainNode(n *yaml.Node) bool {
 }
 
 // mapping reads n into the struct v, and gives what n leaves out its default.
-func (r *reader) mapping(v reflect.Value, n *yaml.Node) {
+func (r *reader) mapping(v reflect.Value, key string, n *yaml.Node) {
 	if n.Kind != yaml.MappingNode {
-		r.fail(n, "keys and values are wanted here")
+		r.failAt(n, key, "keys and values are wanted here")
 		return
 	}
 	fields := r.shapes.of(v.Type())
 	at := lines{start: n.Line, keys: make(map[string]int, len(fields))}
 	filled := make([]bool, v.NumField())
-	for i := 0; i+1 < len(n.Content) && !r.problems.full(); i += 2 {
-		key, val := n.Content[i], n.Content[i+1]
-		f, ok := r.key(fields, key)
-		if !ok || r.twice(f, key, at) {
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		word, val := n.Content[i], n.Content[i+1]
+		f, ok := r.key(fields, word)
+		if !ok || r.twice(f, word, at) {
 			continue
 		}
-		at.keys[f.key] = key.Line
+		at.keys[f.key] = word.Line
 		if !absent(val) {
 			filled[f.index] = true
-			r.value(v.Field(f.index), f, key.Value, val)
+			r.value(v.Field(f.index), f, word.Value, val)
 		}
 	}
 	for _, f := range fields {
@@ -174,7 +183,7 @@ func (r *reader) key(fields []field, key *yaml.Node) (field, bool) {
 		r.fail(key, "merge keys are not allowed")
 		return field{}, false
 	}
-	if !r.plainNode(key) {
+	if !r.plainNode(key, "") {
 		return field{}, false
 	}
 	for _, f := range fields {
@@ -211,7 +220,7 @@ func (r *reader) missing(v reflect.Value, f field, at lines) {
 	case f.required:
 		r.problems.add(at.of(f.key), "%q is missing", f.key)
 	case v.Kind() == reflect.Struct && !isCustom:
-		r.mapping(v, &yaml.Node{Kind: yaml.MappingNode, Line: at.start})
+		r.mapping(v, f.key, &yaml.Node{Kind: yaml.MappingNode, Line: at.start})
 	default:
 		f.setDefault(v)
 	}
@@ -234,9 +243,6 @@ func (r *reader) list(v reflect.Value, f field, key string, n *yaml.Node) {
 	}
 	v.Set(reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content)))
 	for i, item := range n.Content {
-		if r.problems.full() {
-			return
-		}
 		if absent(item) || item.Kind == yaml.ScalarNode && item.Value == "" {
 			r.fail(item, "%q: an item of the list is empty", key)
 			continue

@@ -39,9 +39,9 @@ func (c *Certificate) read(r *reader, key string, n *yaml.Node) {
 		var m struct {
 			Days int `doc:"expires_in,required,range=0..3650"`
 		}
-		before := len(r.problems)
-		r.mapping(reflect.ValueOf(&m).Elem(), n)
-		if len(r.problems) == before {
+		before := r.problems.count()
+		r.mapping(reflect.ValueOf(&m).Elem(), key, n)
+		if r.problems.count() == before {
 			*c = Certificate(expiresIn + ": " + strconv.Itoa(m.Days))
 		}
 		return
@@ -109,10 +109,10 @@ type KeySet string
 var private = []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
 
 func (k *KeySet) read(r *reader, key string, n *yaml.Node) {
-	before := len(r.problems)
+	before := r.problems.count()
 	set, ok := r.json(key, n).(map[string]any)
 	keys, isList := set["keys"].([]any)
-	if len(r.problems) > before {
+	if r.problems.count() > before {
 		return
 	}
 	if !ok || !isList {
@@ -143,7 +143,7 @@ func (k *KeySet) read(r *reader, key string, n *yaml.Node) {
 // json returns n as encoding/json would. Every word is text but true, false
 // and null, so that a kid of 0001 stays one.
 func (r *reader) json(key string, n *yaml.Node) any {
-	if !r.plainNode(n) {
+	if !r.plainNode(n, key) {
 		return nil
 	}
 	switch n.Kind {
@@ -151,7 +151,7 @@ func (r *reader) json(key string, n *yaml.Node) any {
 		m := make(map[string]any, len(n.Content)/2)
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			name, ok := r.word(key, n.Content[i])
-			if !ok || !r.plainNode(n.Content[i]) {
+			if !ok || !r.plainNode(n.Content[i], key) {
 				continue
 			}
 			if _, twice := m[name]; twice {
