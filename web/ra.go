@@ -143,6 +143,7 @@ type FormField struct {
 	As                    string // text, area, date, number, choice, radios, many, tick, file
 	Value                 string
 	Options               []Option
+	Accept                string // of a file: how names of such files end
 	List                  string // id of Choices
 	Width                 string // 4, 10, 20 or "" for all there is
 	Lines                 int

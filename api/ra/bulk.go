@@ -137,7 +137,7 @@ func (p *Pages) filePage(v visit, problem error) error {
 	page := web.RAForm{RA: p.page(v, "/ra/bulk", "ra.bulk.heading"), Action: "/ra/bulk", File: true, Button: p.say(v, "continue"), Cancel: "/ra"}
 	page.Intro = p.say(v, "ra.bulk.text", "most", digits(mostRows))
 	page.Facts = []web.Fact{{Name: p.say(v, "ra.bulk.columns"), Value: strings.Join(columns, ","), Code: true}}
-	page.Fields = []web.FormField{{ID: "f-file", Name: "file", As: "file", Label: p.say(v, "ra.bulk.file"), Hint: p.say(v, "ra.bulk.file.hint")}}
+	page.Fields = []web.FormField{{ID: "f-file", Name: "file", As: "file", Accept: ".csv,text/csv", Label: p.say(v, "ra.bulk.file"), Hint: p.say(v, "ra.bulk.file.hint")}}
 	status := http.StatusOK
 	if problem != nil {
 		status = http.StatusUnprocessableEntity

@@ -41,10 +41,10 @@ func (p *Pages) asks(v visit) (asked, error) {
 	if !ok {
 		return asked{}, idp.ErrNotFound
 	}
-	if err := v.ParseForm(); err != nil {
-		return asked{}, idp.ErrRequest
+	a := asked{form: f}
+	if err := a.parsed(v); err != nil {
+		return a, err
 	}
-	a := asked{f, v.Form}
 	if v.Method == http.MethodPost {
 		named(a.values)
 	}
@@ -97,6 +97,9 @@ func (p *Pages) showForm(v visit) error {
 // checkForm shows what a change would do, or the form again with what is wrong.
 func (p *Pages) checkForm(v visit) error {
 	a, err := p.asks(v)
+	if len(refusedFields(err)) > 0 {
+		return p.fill(v, a, err)
+	}
 	if err != nil {
 		return err
 	}

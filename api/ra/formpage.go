@@ -25,6 +25,10 @@ func (p *Pages) fill(v visit, a asked, problem error) error {
 	page.Facts = p.subjectFacts(v, s, a)
 	for _, fl := range a.visible() {
 		page.Fields = append(page.Fields, p.field(v, a, fl))
+		if fl.file != "" {
+			page.File = true
+			page.Fields = append(page.Fields, p.fileField(v, a, fl))
+		}
 	}
 	page.Lists = p.lists(v, s.records)
 	status := http.StatusOK
@@ -66,6 +70,12 @@ func (p *Pages) field(v visit, a asked, fl field) web.FormField {
 		out.As = "text"
 	}
 	return out
+}
+
+// fileField asks for a file in the place of what a field asks for as text.
+func (p *Pages) fileField(v visit, a asked, fl field) web.FormField {
+	name := beside(fl.name)
+	return web.FormField{ID: "f-" + name, Name: name, As: "file", Accept: fl.file, Label: p.label(v, a.kind, name), Hint: p.hint(v, a.kind, name)}
 }
 
 // title is the heading of a change, where what it is of does not stand beside it.

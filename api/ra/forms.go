@@ -35,6 +35,7 @@ type field struct {
 	is      entry  // of a target: what it is, if not text
 	code    bool   // it is not language: as a tool writes it
 	begins  string // the group of fields that begins with it: ra.group.NAME
+	file    string // of text that may come as a file too: how the names of such files end
 }
 
 // form is what a change asks for. Its words are ra.change.KIND, which stands on
@@ -138,9 +139,9 @@ var forms = []form{
 
 	{kind: registry.AuthenticatorCode, fields: append(to("uid"), identity(registry.InPerson, registry.ByVideo)...), stand: standIdentity},
 	{kind: registry.CardIssued, fields: slices.Concat(to("uid"), card, []field{why}), stand: map[string]string{"serial": "00", "series": "9", "ends_on": "2200-01-01"}},
-	{kind: registry.CertificateIssued, fields: append(to("uid", "old"), field{name: "csr", as: area, code: true}, field{name: "series", as: number, width: "4"}, why),
+	{kind: registry.CertificateIssued, fields: append(to("uid", "old"), field{name: "csr", as: area, code: true, file: ".csr,.req,.p10,.pem,.txt"}, field{name: "series", as: number, width: "4"}, why),
 		stand: map[string]string{"csr": "-", "series": "9"}},
-	{kind: registry.CertificateRecorded, fields: append(to("uid", "old"), field{name: "certificate", as: area, code: true}, field{name: "series", as: number, width: "4"}, why),
+	{kind: registry.CertificateRecorded, fields: append(to("uid", "old"), field{name: "certificate", as: area, code: true, file: ".crt,.cer,.pem,.txt"}, field{name: "series", as: number, width: "4"}, why),
 		stand: map[string]string{"certificate": "-", "series": "9"}},
 	{kind: registry.CardSuspended, fields: append(to("serial"), why), short: true, stops: true},
 	{kind: registry.CardResumed, fields: append(to("serial"), why), short: true},

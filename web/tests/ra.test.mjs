@@ -1,6 +1,9 @@
 // The registration authority, in a real browser: a day at its desk.
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { join } from "node:path";
 import { test } from "node:test";
+import { folder } from "./harness.mjs";
 import { asking } from "./held.mjs";
 import { Person, setUp, world } from "./person.mjs";
 
@@ -184,6 +187,26 @@ test("a code to add a key is shown once", async (t) => {
   await person.click(button(person, "Add a security key together"));
   await person.page.locator("#secret").waitFor();
   await person.inspect("code");
+});
+
+test("the request for a card's certificate comes as a file, without scripts", async (t) => {
+  const person = await Person.arrive(t, { javaScriptEnabled: false });
+  const request = execFileSync("openssl", ["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=card", "-keyout", join(folder(), "key.pem")], { stdio: ["ignore", "pipe", "ignore"] });
+  await toDesk(person, manager, "/ra/change/certificate_issued?uid=555000000104");
+  await person.inspect("certificate");
+  const file = person.page.getByLabel("Or a file with the request");
+  await file.setInputFiles({ name: "card.csr", mimeType: "application/pkcs10", buffer: Buffer.from("no request") });
+  await person.page.getByLabel("Series").fill("9");
+  await person.click(person.continue);
+  await person.page.locator(".nhsuk-error-summary").waitFor();
+  await person.inspect("certificate with a problem");
+  await file.setInputFiles({ name: "card.csr", mimeType: "application/pkcs10", buffer: request });
+  await person.click(person.continue);
+  await button(person, "Issue a card with a certificate").waitFor();
+  await person.inspect("certificate check");
+  await person.click(button(person, "Issue a card with a certificate"));
+  await person.page.waitForURL(/\/ra\/people\/555000000104\?done=certificate_issued/);
+  await person.inspect("certificate issued");
 });
 
 test("who holds no authority is told so, and whom to ask", async (t) => {
