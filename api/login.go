@@ -123,7 +123,9 @@ func (s *Server) cancel(w http.ResponseWriter, r *http.Request) error {
 // showWays offers the ways to sign in that could answer the login.
 func (s *Server) showWays(w http.ResponseWriter, r *http.Request, status int, v idp.View, m *web.Message) error {
 	page := web.Ways{Page: s.framed(r, v), LoginID: v.Login.ID, Message: m, Why: s.why(r, v)}
-	page.Error = m != nil
+	if page.Error = m != nil; page.Error && m.Request != "" {
+		page.RequestID = m.Request
+	}
 	for _, way := range lastFirst(v.Client.Ways(v.Login, s.Logins.Ways), s.Browser.LastWay(r)) {
 		if way.Name == SmartcardWay && s.Development != nil {
 			page.Cards = s.Development.Cards.Cards(r.Context()) // for who has no reader, and no card file

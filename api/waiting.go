@@ -104,6 +104,7 @@ func (s *Server) news(lang string, v idp.View, d smartcard.Desk) news {
 		n.Event, n.State, n.Ended = "refused", "", true
 		n.message = s.Site.Message(lang, d.Report.Code, "date", s.Site.Date(lang, d.Report.Date),
 			"application", orElse(s.nameOf(lang, v.Client), s.Site.Text(lang, "application.unnamed")))
+		n.message.Request = d.Report.Request
 	case d.Stage == smartcard.Answered:
 		n.State, n.Left = smartcard.Signing, 0
 		n.message.Text = s.Site.Text(lang, "desk.signing")

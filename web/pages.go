@@ -47,6 +47,7 @@ type Message struct {
 	Heading string
 	Text    string
 	Action  string // what to do now; may be empty
+	Request string // the request ID of what it tells of; empty: the page's own
 }
 
 // About says whether it is one of the messages with these codes: a form with

@@ -198,7 +198,9 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, c smartcard.Call
 	}
 	ctx := context.WithoutCancel(r.Context()) // an agent that has gone changes nothing
 	c.Once = "refused"                        // it happens once, and what the agent said last was heard already
-	t, err := s.Desks.Report(ctx, c, refusal(reason), s.Now())
+	told := refusal(reason)
+	told.Request = api.RequestID(ctx) // that of the page would lead whom the person calls nowhere
+	t, err := s.Desks.Report(ctx, c, told, s.Now())
 	if err != nil {
 		s.Log.WarnContext(ctx, "desk cannot tell its page", "error", err.Error())
 	}

@@ -72,6 +72,7 @@ type Report struct {
 	TriesLeft int       `json:"tries_left,omitempty"` // with PINWrong
 	Code      string    `json:"code,omitempty"`       // with Refused: the message that says why
 	Date      time.Time `json:"date,omitzero"`        // with Refused: since when, where the message has a day
+	Request   string    `json:"request,omitempty"`    // with Refused: the request ID that the journal has it under
 	Shows     bool      `json:"-"`                    // with CardIn: a certificate came with it
 }
 

@@ -199,6 +199,9 @@ func TestDeskRefusals(t *testing.T) {
 			}
 			p.again()
 			p.wantPage(http.StatusForbidden, tt.words)
+			if read := idp.Reference(fmt.Sprint(got.body["request_id"])); !strings.Contains(p.text(), read) {
+				t.Errorf("what the person reads out leads nowhere: %s is not on the page:\n%s", read, p.text())
+			}
 			if p.message() != tt.code {
 				t.Errorf("the page says %s", p.message())
 			}
