@@ -120,6 +120,10 @@ faults: needs build ## break things under load, with the full numbers (docs/faul
 bench: needs build ## measure what operations cost, against their budgets; ARGS=--json
 	@bin/lanyard-bench measure $(ARGS)
 
+.PHONY: journey
+journey: needs build $(INSTALLED) ## the registration authority's day in a browser, on a million people and two servers; ARGS="--pictures DIR"
+	@bin/lanyard-bench journey $(ARGS)
+
 .PHONY: check
 check: format lint versions vulnerabilities test test-race test-cross test-wine test-deb ## run what must pass before a release
 

@@ -33,7 +33,7 @@ func main() {
 	}
 }
 
-var errUsage = errors.New("usage: lanyard-bench measure|faults|insert [options]")
+var errUsage = errors.New("usage: lanyard-bench measure|faults|journey|insert [options]")
 
 func run(ctx context.Context, args []string, out, errs io.Writer) error {
 	if len(args) == 0 {
@@ -45,6 +45,8 @@ func run(ctx context.Context, args []string, out, errs io.Writer) error {
 		return runMeasure(ctx, args[1:], out, errs)
 	case "faults":
 		return runFaults(ctx, args[1:], out, errs)
+	case "journey":
+		return runJourney(ctx, args[1:], out, errs)
 	case "bare":
 		return runBare(ctx)
 	case "insert":

@@ -72,16 +72,20 @@ func (w *world) askFaces(ctx context.Context, people int, say func(string)) ([]r
 	return figures, nil
 }
 
-// manager signs in the manager who was made with the registry, at a browser and
-// for commands, as their card would.
+// manager signs in the manager who was made with the registry.
 func (w *world) manager(ctx context.Context) (cookie, token string, err error) {
+	return w.signedIn(ctx, w.crowd.busy.uid)
+}
+
+// signedIn signs somebody in at a browser and for commands, as their card would.
+func (w *world) signedIn(ctx context.Context, uid string) (cookie, token string, err error) {
 	rdb := goredis.NewUniversalClient(&goredis.UniversalOptions{Addrs: []string{w.redis.Address()}})
 	defer func() { _ = rdb.Close() }()
 	live, now := redis.New(rdb, time.Now), time.Now()
 	cookie = idp.NewSecret()
 	family := idp.NewSecret()[:11] // as many letters as the name of a family has
 	token = family + idp.NewSecret()
-	s := idp.Session{ID: "sid-of-manager", Key: idp.Hash(cookie), Subject: w.crowd.busy.uid, Method: authenticators.Smartcard, Level: authenticators.AAL3, AuthTime: now, LastAct: now}
+	s := idp.Session{ID: "sid-of-" + uid, Key: idp.Hash(cookie), Subject: uid, Method: authenticators.Smartcard, Level: authenticators.AAL3, AuthTime: now, LastAct: now}
 	g := idp.Grant{Family: family, ClientID: idp.AdminClient, Scopes: []string{"openid", idp.AdminScope}, Subject: s.Subject, SessionID: s.ID, SessionKey: s.Key,
 		ACR: idp.AAL3Any, Method: s.Method, Level: s.Level, AuthTime: now}
 	return cookie, token, errors.Join(live.SaveSession(ctx, s), live.SaveToken(ctx, token, g, now.Add(time.Hour)))

@@ -26,6 +26,15 @@ function browserProgram() {
   throw new Error("no Chromium is installed: `make test` installs it");
 }
 
+// browser starts Chromium.
+export const browser = (args = [], env) => chromium.launch({
+  executablePath: browserProgram(),
+  timeout: 60_000,
+  args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync", ...args],
+  env,
+});
+
 // world is where people live: a service and a browser, from setUp on.
 export const world = {};
 
@@ -36,13 +45,7 @@ export function setUp(ready = () => ({}), options = []) {
   before(async () => {
     world.lanyard = await start(options);
     const { args = [], env } = (await ready()) ?? {};
-    world.program = await chromium.launch({
-      executablePath: browserProgram(),
-      timeout: 60_000,
-      args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-        "--disable-background-networking", "--disable-component-update", "--disable-sync", ...args],
-      env,
-    });
+    world.program = await browser(args, env);
   });
   after(async () => {
     await world.program?.close();

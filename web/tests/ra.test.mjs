@@ -202,9 +202,9 @@ test("the request for a card's certificate comes as a file, without scripts", as
   await person.inspect("certificate with a problem");
   await file.setInputFiles({ name: "card.csr", mimeType: "application/pkcs10", buffer: request });
   await person.click(person.continue);
-  await button(person, "Issue a card with a certificate").waitFor();
+  await button(person, "Issue a card's certificate").waitFor();
   await person.inspect("certificate check");
-  await person.click(button(person, "Issue a card with a certificate"));
+  await person.click(button(person, "Issue a card's certificate"));
   await person.page.waitForURL(/\/ra\/people\/555000000104\?done=certificate_issued/);
   await person.inspect("certificate issued");
 });
