@@ -31,7 +31,7 @@ func (s *Server) beginCard(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	asking := question(v)
-	asking.Language = s.language(r, v.Login)
+	asking.Language, asking.Former = s.language(r, v.Login), v.Former(s.Logins.Now())
 	raw, err := s.Rooms[SmartcardWay].Begin(r.Context(), asking)
 	if err != nil {
 		return err

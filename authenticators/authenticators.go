@@ -30,6 +30,14 @@ type Login struct {
 	ClientID   string // the application that asks
 	ClientName string // its name, for people
 	Language   string // in which the person is spoken to; empty: not known
+	Former     Former // which session of the old service would do
+}
+
+// Former says which session that a card opened at the old service is taken for a
+// sign-in, without the card's being shown once more.
+type Former struct {
+	Since   time.Time `json:"since,omitzero"`    // its person signed in there at this time or later; zero: none is taken
+	Subject string    `json:"subject,omitempty"` // the person's uid; empty: whoever it is
 }
 
 // Evidence is what a room learned: who, how, how surely, and when.
@@ -43,6 +51,7 @@ type Evidence struct {
 	EndsWith      string    // what takes it along at Ends: WithSeries; empty: it ends by itself
 	Once          string    // base64url SHA-256 of the question: true of one sign-in only
 	Flag          string    // what the audit must say of it, in one word; empty: nothing
+	Session       string    // the key of the session of the old service that it comes of, with which ends what comes of it; empty: of none
 	Use           *Use      // what it leaves at the authenticator; nil for cards, which the registry does not count
 }
 

@@ -127,7 +127,7 @@ func ClaimsFor(issuer string, p Person, g Grant, now time.Time) Claims {
 	c := Claims{
 		IDToken: IDToken{
 			Issuer: issuer, Subject: p.UID, SubName: p.UID, Audience: g.ClientID, AuthorizedBy: g.ClientID,
-			Expires: now.Add(TokenLife).Unix(), IssuedAt: now.Unix(), AuthTime: g.AuthTime.Unix(), Nonce: g.Nonce,
+			Expires: g.TokenEnd(now).Unix(), IssuedAt: now.Unix(), AuthTime: g.AuthTime.Unix(), Nonce: g.Nonce,
 			ACR: g.ACR, AMR: []string{string(g.Method)}, SessionID: g.SessionID, AALevel: strconv.Itoa(int(g.Level)),
 			IALevel: assurance, IALevelOld: assurance, SelectedRoleID: g.Role,
 		},

@@ -26,6 +26,12 @@ type SSOTokens interface {
 	SSOSession(ctx context.Context, token string) (Session, error)
 }
 
+// FormerSessions are those of the old service, by their keys.
+type FormerSessions interface {
+	// Lives says nil if the session with that key lives, and ErrToken if not.
+	Lives(ctx context.Context, key string) error
+}
+
 // Exchanged is a token that took the place of another.
 type Exchanged struct {
 	Access  string
@@ -46,6 +52,9 @@ func (gs *Grants) Exchange(ctx context.Context, e Exchange, request string, once
 		return Exchanged{}, err
 	}
 	g, p, err := gs.holder(ctx, g)
+	if err == nil {
+		err = gs.formerLives(ctx, g)
+	}
 	if errors.Is(err, ErrToken) {
 		return Exchanged{}, ErrSubject
 	}
@@ -151,7 +160,7 @@ func (gs *Grants) subject(ctx context.Context, e Exchange, now time.Time) (Grant
 	if err != nil {
 		return Grant{}, time.Time{}, err
 	}
-	until := earliest(ends, now.Add(TokenLife), g.AuthTime.Add(LongestAt(g.Level).Max))
+	until := earliest(ends, g.TokenEnd(now), g.AuthTime.Add(LongestAt(g.Level).Max))
 	// A client's own token has nobody behind it. Another client's is worth
 	// nothing to this one, however it came by it.
 	if g.Subject == "" || g.ClientID != e.ClientID && g.For() != e.ClientID || !now.Before(until) {
@@ -174,8 +183,7 @@ func (gs *Grants) ofSSO(ctx context.Context, e Exchange) (Grant, time.Time, erro
 	}
 	// It has timers of its own, and gives nothing that a session of ours which
 	// began and was used as it was would not.
-	ours := s
-	ours.Legacy, ours.Timers = nil, gs.Timers[s.Level]
+	ours := s.AsOurs(gs.Timers[s.Level])
 	if !ours.Live(gs.Now()) {
 		return Grant{}, time.Time{}, ErrToken
 	}
@@ -248,7 +256,7 @@ func (c Client) takes(g Grant, p Person, now time.Time) error {
 // were asked for by name, and the role where its scope is gone, stay behind.
 func (g Grant) narrowed(caller, target Client, scopes []string) (Grant, error) {
 	next := Grant{Family: g.Family, ClientID: caller.ID, Subject: g.Subject, SessionID: g.SessionID, SessionKey: g.SessionKey,
-		ACR: g.ACR, Method: g.Method, Level: g.Level, AuthTime: g.AuthTime, Authenticator: g.Authenticator}
+		ACR: g.ACR, Method: g.Method, Level: g.Level, AuthTime: g.AuthTime, Authenticator: g.Authenticator, Of: g.Of, Until: g.Until}
 	if target.ID != caller.ID {
 		next.Audience = target.ID
 	}

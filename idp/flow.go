@@ -105,10 +105,21 @@ func (ls *Logins) View(ctx context.Context, l Login, s *Session) (View, error) {
 	return v, nil
 }
 
-// unended returns s, or nil if it was ended: Redis may have brought it back.
+// unended returns s, or nil if it was ended: Redis may have brought it back. So
+// it was if that of the old service is over that it came of.
 func (ls *Logins) unended(ctx context.Context, s *Session) (*Session, error) {
 	if s == nil {
 		return nil, nil //nolint:nilnil // nil is "nobody is there"
+	}
+	if s.Of != "" {
+		of, err := ls.former(ctx, s.Of)
+		if errors.Is(err, ErrNotFound) {
+			return nil, nil //nolint:nilnil // likewise
+		}
+		if err != nil {
+			return nil, err
+		}
+		s.Until = of.Expires()
 	}
 	ended, err := ls.Fences.Stands(ctx, Fence{Kind: SessionFence, Hash: s.Key})
 	if err != nil {
@@ -176,6 +187,16 @@ func (ls *Logins) SignIn(ctx context.Context, l Login, request string, e authent
 	s := Session{ID: NewSID(), Key: Hash(secret), Subject: p.UID, Method: e.Method, Level: e.Level,
 		AuthTime: e.At, LastAct: ls.Now(), Login: l.ID, Ends: e.Ends, EndsWith: e.EndsWith, Timers: ls.Timers[e.Level],
 		Authenticator: e.Authenticator}
+	if e.Session != "" {
+		of, err := ls.former(ctx, e.Session)
+		if errors.Is(err, ErrNotFound) || err == nil && of.Subject != p.UID {
+			return Session{}, "", ls.refused(ctx, event, authenticators.ErrAnswer) // it ended this instant
+		}
+		if err != nil {
+			return Session{}, "", err
+		}
+		s.ID, s.Of, s.Role = of.ID, of.Key, of.Role
+	}
 	// Of many cards that are shown to one login at once, one signs in.
 	fences := []Fence{{Kind: ChallengeFence, Hash: e.Once}, {Kind: LoginFence, Hash: Hash(l.ID)}}
 	if old != "" {
@@ -227,11 +248,52 @@ func (ls *Logins) follow(ctx context.Context, s *Session, p Person, old string) 
 	if err != nil {
 		return nil, fmt.Errorf("fence of session: %w", err)
 	}
-	if before.Subject == s.Subject && !over && p.Stands(before.AuthTime, before.Authenticator) {
+	same := before.Subject == s.Subject && !over && p.Stands(before.AuthTime, before.Authenticator)
+	switch {
+	case same && s.Of == "" && before.Of == "":
 		s.ID = before.ID
 		return ended, nil
+	case same && before.Of != "" && (s.Of == "" || s.ID == before.ID):
+		return ended, nil // that of the old service goes on, and what else came of it
 	}
 	return append(ended, Fence{Kind: SIDFence, Hash: before.ID}), nil
+}
+
+// former returns the live session of the old service with that key, or
+// ErrNotFound. Whether its person and their card still stand is asked where
+// those of what came of it are: they are the same.
+func (ls *Logins) former(ctx context.Context, key string) (Session, error) {
+	of, err := ls.Sessions.Session(ctx, key, ls.Now())
+	if err != nil {
+		return Session{}, err
+	}
+	if of.Legacy == nil || !of.Ends.IsZero() && !ls.Now().Before(of.Ends) {
+		return Session{}, ErrNotFound
+	}
+	for _, over := range of.Over() {
+		ended, err := ls.Fences.Stands(ctx, over)
+		if err != nil {
+			return Session{}, fmt.Errorf("fence of session: %w", err)
+		}
+		if ended {
+			return Session{}, ErrNotFound
+		}
+	}
+	return of, nil
+}
+
+// Former says which session of the old service would do for v. A request that
+// wants a sign-in of its own, or more than such a session is worth, takes none.
+func (v View) Former(now time.Time) authenticators.Former {
+	l := v.Login
+	if _, no := v.Client.Issue(l.Wants, authenticators.LegacySmartcard, authenticators.AAL3); no != nil || l.Fresh || l.MaxAge != nil && *l.MaxAge == 0 {
+		return authenticators.Former{}
+	}
+	longest := LongestLegacy().Max
+	if l.MaxAge != nil {
+		longest = min(longest, *l.MaxAge)
+	}
+	return authenticators.Former{Since: now.Add(-longest), Subject: l.Hint}
 }
 
 // forgive forgets the wrong tries at what p could have guessed with, now that
@@ -368,7 +430,7 @@ func (v View) grant() (code string, g Grant, err error) {
 	family := newFamily()
 	return newInFamily(family), Grant{Family: family, ClientID: l.ClientID, RedirectURI: l.RedirectURI, Challenge: l.Challenge,
 		Nonce: l.Nonce, Scopes: l.Scopes, Asked: l.Asked, Subject: v.Session.Subject, SessionID: v.Session.ID, SessionKey: v.Session.Key, ACR: acr,
-		Method: v.Session.Method, Level: v.Session.Level, AuthTime: v.Session.AuthTime, Role: v.Role.Role, Authenticator: v.Session.Authenticator}, nil
+		Method: v.Session.Method, Level: v.Session.Level, AuthTime: v.Session.AuthTime, Role: v.Role.Role, Authenticator: v.Session.Authenticator, Of: v.Session.Of, Until: v.Session.Until}, nil
 }
 
 // End ends a login that has come to its end, once, where nobody waits for a
@@ -384,12 +446,13 @@ func (ls *Logins) End(ctx context.Context, v View) error {
 
 // Renew puts a login in the place of that of v, which asks the same of somebody
 // else: a login makes one session, and that of v may have made it. id and
-// browser are of the new one, which lasts no longer than the old.
+// browser are of the new one, which lasts no longer than the old. It wants a
+// sign-in of its own: nothing that is left of the first person will do.
 func (ls *Logins) Renew(ctx context.Context, v View, id, browser string) (Login, error) {
 	l, err := ls.Store.TakeLogin(ctx, v.Login.ID, ls.Now())
 	if err != nil {
 		return Login{}, err
 	}
-	l.ID, l.Browser, l.Role, l.Told = id, browser, "", false
+	l.ID, l.Browser, l.Role, l.Told, l.Fresh = id, browser, "", false, true
 	return l, ls.Store.AddLogin(ctx, l)
 }

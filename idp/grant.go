@@ -38,6 +38,21 @@ type Grant struct {
 	Role        string                `json:"role,omitempty"`
 
 	Authenticator string `json:"authenticator,omitempty"` // of the session
+
+	// Of is the key of the session of the old service that it came of; "" of none.
+	Of string `json:"of,omitempty"`
+
+	// Until is when all that comes of it ends at the latest: of a session of the
+	// old service nothing lives longer than that would have. Zero: no such end.
+	Until time.Time `json:"until,omitzero"`
+}
+
+// TokenEnd returns when a token of g ends that begins at now.
+func (g Grant) TokenEnd(now time.Time) time.Time {
+	if end := now.Add(TokenLife); g.Until.IsZero() || end.Before(g.Until) {
+		return end
+	}
+	return g.Until
 }
 
 // For is the client that looks at the tokens of g.

@@ -26,6 +26,12 @@ type Session struct {
 	Authenticator string `json:"authenticator,omitempty"` // which one made it, as evidence calls it; "" from an older release
 
 	Legacy *LegacyDesk `json:"legacy,omitempty"` // of a session of the old service; nil for all others
+
+	// Of is the key of the session of the old service that this one came of, at a
+	// browser of the same desk. To applications the two are one, by one sid: they
+	// end together. "" is of none.
+	Of    string    `json:"of,omitempty"`
+	Until time.Time `json:"-"` // when that one ends if nobody uses it, as it was found with this one
 }
 
 // LegacyDesk is where a session of the old service was made: what its agent says
@@ -98,6 +104,14 @@ func (s Session) Expires() time.Time {
 	return absolute
 }
 
+// AsOurs returns what s, of the old service, would be as a session of ours with
+// those timers. What comes of it here is worth nothing that this is not: of two
+// lives the shorter counts.
+func (s Session) AsOurs(t Timers) Session {
+	s.Legacy, s.Timers = nil, t
+	return s
+}
+
 // Over are the fences of a session that was ended, and of all that came of it.
 func (s Session) Over() []Fence {
 	return []Fence{{Kind: SessionFence, Hash: s.Key}, {Kind: SIDFence, Hash: s.ID}}
@@ -127,7 +141,8 @@ type OwnSession struct {
 
 // OwnSessions shows people where they are signed in.
 type OwnSessions interface {
-	// SessionsOf returns the live sessions of a person, the newest first. What
+	// SessionsOf returns the live sessions of a person, the newest first, but for
+	// those that came of one of the old service: they are the same as that. What
 	// it does not know of is that somebody signed out of everything, or that a
 	// fence tells of an end: who asks looks at these too.
 	SessionsOf(ctx context.Context, uid string, now time.Time) ([]OwnSession, error)

@@ -22,6 +22,7 @@ type Grants struct {
 	Fences    Fences
 	Now       func() time.Time
 
+	Former     FormerSessions                  // of the old service; nil: nothing comes of them
 	SSO        SSOTokens                       // of the old service; nil: none is exchanged
 	Timers     map[authenticators.Level]Timers // of sessions of ours, as Logins has them: nothing that comes of one of the old service outlives them
 	SSOClients []string                        // who may exchange them; empty: all that may exchange
@@ -51,7 +52,7 @@ func (gs *Grants) Redeem(ctx context.Context, r Redemption, request string, once
 	// From here on a failure leaves a token that nobody was given.
 	// That its family has ended does not count: the first of many redeemers gets
 	// its tokens, whatever comes of them.
-	if err := gs.lives(ctx, Fence{Kind: SIDFence, Hash: g.SessionID}); errors.Is(err, ErrToken) {
+	if err := errors.Join(gs.lives(ctx, Fence{Kind: SIDFence, Hash: g.SessionID}), gs.formerLives(ctx, g)); errors.Is(err, ErrToken) {
 		return Grant{}, Person{}, Issued{}, ErrCode
 	} else if err != nil {
 		return Grant{}, Person{}, Issued{}, err
@@ -80,6 +81,19 @@ func (gs *Grants) Redeem(ctx context.Context, r Redemption, request string, once
 		return Grant{}, Person{}, Issued{}, fmt.Errorf("record token: %w", err)
 	}
 	return g, p, r.Next, nil
+}
+
+// formerLives says nil if the session of the old service lives that g came of,
+// if it came of one, and ErrToken if not. It asks the session store itself, where
+// an end is known at once: of what has ended nothing is minted.
+func (gs *Grants) formerLives(ctx context.Context, g Grant) error {
+	if g.Of == "" {
+		return nil
+	}
+	if gs.Former == nil { // the bridge was switched off since
+		return ErrToken
+	}
+	return gs.Former.Lives(ctx, g.Of)
 }
 
 // watch returns what is written down with a token of g so that its client is
@@ -150,7 +164,9 @@ func (gs *Grants) Introspect(ctx context.Context, token, client, request string,
 	if err != nil {
 		return Token{}, Person{}, err
 	}
-	t.Grant = g
+	if t.Grant = g; !g.Until.IsZero() && g.Until.Before(t.Expires) {
+		t.Expires = g.Until
+	}
 	return t, p, nil
 }
 
@@ -242,6 +258,9 @@ func (gs *Grants) lives(ctx context.Context, fences ...Fence) error {
 // that it is for, and what they signed in with still stands, and ErrToken if not.
 // g is cut down to what both clients may still have.
 func (gs *Grants) person(ctx context.Context, g Grant) (Grant, Person, error) {
+	if !g.Until.IsZero() && !gs.Now().Before(g.Until) {
+		return Grant{}, Person{}, ErrToken
+	}
 	c, err := gs.Clients.Client(ctx, g.ClientID)
 	var audience Client
 	if err == nil {

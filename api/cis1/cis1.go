@@ -41,6 +41,10 @@ const (
 	validPath     = "/identity/isTokenValid"
 	attributePath = "/identity/attributes"
 	endPath       = "/identity/logout"
+
+	// ProofPath is where agents of ours get proofs of sessions for desk-auth/1.
+	// The old service had none.
+	ProofPath = "/login/deskproof"
 )
 
 // Cards is the door of a smartcard.Gateway.
@@ -70,6 +74,7 @@ type Config struct {
 	Help     string         // where people go whom an agent cannot help
 	Networks []netip.Prefix // from which they are answered; none: from all
 
+	Proof    http.HandlerFunc // gives proofs of sessions to agents of ours; nil: nobody gets any
 	Cards    Cards
 	Sessions *cis1.Sessions
 	Usage    *cis1.Usage // counts who calls what; nil: nobody does
@@ -102,6 +107,9 @@ func (s *Server) Mount(plain, card chi.Router) {
 	if s.Gateway || s.SessionManager {
 		plain.Get(updatePath, s.update) // agents are told of it when somebody signs in
 		plain.Post(updatePath, s.update)
+	}
+	if s.Proof != nil {
+		plain.Post(ProofPath, s.Proof)
 	}
 	if s.Assertion {
 		plain.Get(assertionPath, s.assert)

@@ -167,6 +167,7 @@ type desk struct {
 var (
 	logSession = regexp.MustCompile(`^[!-~]{1,64}$`)
 	deviceID   = regexp.MustCompile(`^[ -+\--~]{1,128}$`) // no comma: that is where the address begins
+	ourAgent   = regexp.MustCompile(`^(lanyard-agent)/([0-9A-Za-z.+-]{1,40})$`)
 	agentParts = regexp.MustCompile(`GACv([0-9. ]{1,40})`)
 )
 
@@ -177,7 +178,8 @@ func (s *Server) hear(w http.ResponseWriter, r *http.Request, service string) (o
 		err = errMessage
 	}
 	d := desk{address: from(r)}
-	d.LogSession, d.Version = o.get("log_session_id"), version(r)
+	d.LogSession = o.get("log_session_id")
+	d.Product, d.Version = agentOf(r)
 	d.Device, _, _ = strings.Cut(o.get("device_id"), ",")
 	if _, said, ok := strings.Cut(o.get("device_id"), ",ClientIP="); ok {
 		if a, not := netip.ParseAddr(said); not == nil {
@@ -191,14 +193,18 @@ func (s *Server) hear(w http.ResponseWriter, r *http.Request, service string) (o
 	return o, d, true
 }
 
-// version is that of the agent, as its User-Agent has it: with spaces where
-// numbers have one digit. "" if it says none.
-func version(r *http.Request) string {
+// agentOf is which agent calls, as rules call it, and its version, as its
+// User-Agent has them. The old ones do not name themselves, and write spaces
+// where numbers have one digit. "" if it says none.
+func agentOf(r *http.Request) (product, version string) {
+	if m := ourAgent.FindStringSubmatch(r.UserAgent()); m != nil {
+		return m[1], m[2]
+	}
 	m := agentParts.FindStringSubmatch(r.UserAgent())
 	if m == nil {
-		return ""
+		return "", ""
 	}
-	return strings.ReplaceAll(m[1], " ", "")
+	return "", strings.ReplaceAll(m[1], " ", "")
 }
 
 // readAnswer reads what the card has signed.

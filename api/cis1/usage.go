@@ -1,6 +1,7 @@
 package cis1
 
 import (
+	"cmp"
 	"net/http"
 	"regexp"
 
@@ -16,8 +17,8 @@ var productName = regexp.MustCompile(`^([A-Za-z0-9][A-Za-z0-9._-]{0,39})(?:/([A-
 // caller is who calls, by its own word: an agent, a program that says its name,
 // or else where it calls from.
 func caller(r *http.Request) (application, of string) {
-	if agentParts.MatchString(r.UserAgent()) {
-		return smartcard.LegacyAgent, version(r)
+	if product, version := agentOf(r); product+version != "" {
+		return cmp.Or(product, smartcard.LegacyAgent), version
 	}
 	if m := productName.FindStringSubmatch(r.UserAgent()); m != nil {
 		return m[1], m[2]

@@ -39,6 +39,19 @@ type Room interface {
 
 var _ Room = (*smartcard.Room)(nil)
 
+// Proofs are of sessions of the old service, for agents that hold one.
+type Proofs interface {
+	// Give returns a proof of the session of an SSO token for the question that
+	// c redeemed.
+	Give(ctx context.Context, c smartcard.Caller, token string) (string, error)
+
+	// Respond judges a proof in place of a signed message, and returns the
+	// completion code.
+	Respond(ctx context.Context, c smartcard.Caller, proof string) (string, error)
+}
+
+var _ Proofs = (*smartcard.Proofs)(nil)
+
 // Refusals records that a card was refused.
 type Refusals interface {
 	// RefuseSignIn records why login l was refused, and returns the reason.
@@ -58,7 +71,7 @@ type Words interface {
 	Ahead(lang string, what smartcard.Ahead) []web.Message
 }
 
-// Config is what a Server needs; all of it must be there.
+// Config is what a Server needs; all of it must be there but where it says so.
 type Config struct {
 	Origin   string // of our pages, as agents know it
 	Room     Room
@@ -68,6 +81,9 @@ type Config struct {
 	Arrivals func(context.Context) time.Duration // how long who redeems has to wait; 0 if not at all
 	Now      func() time.Time
 	Log      *slog.Logger
+
+	Proofs   Proofs // nil: none are given or taken
+	ProofURL string // where agents get them, as they know it
 }
 
 // Server answers agents at desks.
@@ -132,7 +148,7 @@ func (s *Server) redeem(w http.ResponseWriter, r *http.Request) {
 // that the agent shows is judged before its passcode is asked.
 func (s *Server) progress(w http.ResponseWriter, r *http.Request) {
 	var told progress
-	caller, ok := s.hear(w, r, progressPath, &told)
+	caller, ok := s.hear(w, r, s.Origin+progressPath, &told)
 	if !ok {
 		return
 	}
@@ -167,12 +183,16 @@ func (s *Server) progress(w http.ResponseWriter, r *http.Request) {
 // agent, and to nobody else.
 func (s *Server) response(w http.ResponseWriter, r *http.Request) {
 	var answer response
-	caller, ok := s.hear(w, r, responsePath, &answer)
+	caller, ok := s.hear(w, r, s.Origin+responsePath, &answer)
 	if !ok {
 		return
 	}
+	if answer.Proof != "" && (s.Proofs == nil || answer.JWS != "" || answer.X5C != nil) {
+		fail(w, http.StatusBadRequest, invalidRequest)
+		return
+	}
 
-	completion, err := s.Room.Respond(r.Context(), caller, []byte(answer.JWS), answer.X5C)
+	completion, err := s.judge(r.Context(), caller, answer)
 	if err != nil {
 		s.refuse(w, r, caller, err)
 		return
@@ -181,10 +201,46 @@ func (s *Server) response(w http.ResponseWriter, r *http.Request) {
 	write(w, http.StatusOK, map[string]string{"cc": completion})
 }
 
+func (s *Server) judge(ctx context.Context, c smartcard.Caller, answer response) (string, error) {
+	if answer.Proof != "" {
+		return s.Proofs.Respond(ctx, c, answer.Proof)
+	}
+	return s.Room.Respond(ctx, c, []byte(answer.JWS), answer.X5C)
+}
+
+// GiveProof gives an agent a proof of the session of the old service that it
+// holds, for the question that it redeemed. It stands where the gateway of the
+// old service does and not with the rest: SSO tokens go nowhere else. Whatever is
+// wrong, it says no, and the agent asks for the card.
+func (s *Server) GiveProof(w http.ResponseWriter, r *http.Request) {
+	if wait := s.Arrivals(r.Context()); wait > 0 {
+		s.Words.Problem(w, r, "", idp.Limited{Wait: wait})
+		return
+	}
+	var shown ticket
+	caller, ok := s.hear(w, r, s.ProofURL, &shown)
+	if !ok {
+		return
+	}
+
+	proof, err := s.Proofs.Give(r.Context(), caller, shown.Ticket)
+	if refused(err) {
+		s.Log.InfoContext(r.Context(), "desk refused", "step", "give proof", "reason", err.Error())
+		fail(w, http.StatusForbidden, noSession)
+		return
+	}
+	if err != nil {
+		s.Words.Problem(w, r, "", err)
+		return
+	}
+
+	write(w, http.StatusOK, map[string]string{"proof": proof})
+}
+
 // hear returns which agent calls, with what it says in v, or answers and returns
 // false.
-func (s *Server) hear(w http.ResponseWriter, r *http.Request, path string, v any) (smartcard.Caller, bool) {
-	caller, ok := s.prove(w, r, path)
+func (s *Server) hear(w http.ResponseWriter, r *http.Request, uri string, v any) (smartcard.Caller, bool) {
+	caller, ok := s.prove(w, r, uri)
 	return caller, ok && read(w, r, maxAnswer, v)
 }
 

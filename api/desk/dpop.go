@@ -39,13 +39,13 @@ type claims struct {
 // prove returns which agent calls, and about which transaction, or answers
 // and returns false. Whether that agent is the one that redeemed is compared in
 // the step that acts on it, so a proof by another key is worth nothing.
-func (s *Server) prove(w http.ResponseWriter, r *http.Request, path string) (smartcard.Caller, bool) {
+func (s *Server) prove(w http.ResponseWriter, r *http.Request, uri string) (smartcard.Caller, bool) {
 	proofs := r.Header.Values("DPoP")
 	if len(proofs) != 1 {
 		s.unproven(w, r, errProof("not one")) // RFC 9449 §4.3, 1
 		return smartcard.Caller{}, false
 	}
-	c, err := check(proofs[0], r.Method, s.Origin+path, s.Now())
+	c, err := check(proofs[0], r.Method, uri, s.Now())
 	if err != nil {
 		s.unproven(w, r, err)
 		return smartcard.Caller{}, false

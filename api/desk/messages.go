@@ -32,6 +32,7 @@ const (
 	invalidRequest = "invalid_request"
 	invalidProof   = "invalid_dpop_proof" // RFC 9449 §7.1
 	handleGone     = "handle_gone"
+	noSession      = "no_session"
 	tooLarge       = "too_large"
 	notJSON        = "not_json"
 )
@@ -119,10 +120,17 @@ func (p progress) report() (smartcard.Report, bool) {
 		(!r.Shows || p.State == smartcard.CardIn)
 }
 
-// response is the card's answer.
+// response is the card's answer, or a proof of a session of the old service in
+// its place.
 type response struct {
-	JWS string   `json:"jws"`
-	X5C [][]byte `json:"x5c"` // RFC 7515 §4.1.6: base64, not base64url
+	JWS   string   `json:"jws"`
+	X5C   [][]byte `json:"x5c"` // RFC 7515 §4.1.6: base64, not base64url
+	Proof string   `json:"proof"`
+}
+
+// ticket is what an agent shows to have a proof.
+type ticket struct {
+	Ticket string `json:"sso_ticket"`
 }
 
 // refusal is what the page shows of a refused card.

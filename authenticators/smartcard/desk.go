@@ -135,10 +135,6 @@ func (r *Room) Respond(ctx context.Context, c Caller, jws []byte, x5c [][]byte) 
 		return "", err
 	}
 
-	completion, err := r.random()
-	if err != nil {
-		return "", fmt.Errorf("make completion code: %w", err)
-	}
 	asked := sha256.Sum256([]byte(t.ServerNonce))
 	e := authenticators.Evidence{
 		Subject:       s.card.Holder,
@@ -152,6 +148,16 @@ func (r *Room) Respond(ctx context.Context, c Caller, jws []byte, x5c [][]byte) 
 	}
 	if !s.series.IsZero() && s.series.Before(s.ends) {
 		e.Ends, e.EndsWith = s.series, authenticators.WithSeries
+	}
+	return r.settle(ctx, t, e, now)
+}
+
+// settle keeps what the answer to t proved, and returns the completion code for
+// it.
+func (r *Room) settle(ctx context.Context, t Transaction, e authenticators.Evidence, now time.Time) (string, error) {
+	completion, err := r.random()
+	if err != nil {
+		return "", fmt.Errorf("make completion code: %w", err)
 	}
 	if err := r.transactions.Settle(ctx, t, completion, e, now.Add(completionLife)); err != nil {
 		return "", fmt.Errorf("settle question: %w", err)

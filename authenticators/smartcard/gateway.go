@@ -1,6 +1,7 @@
 package smartcard
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -52,9 +53,10 @@ type Gateway struct {
 // NewGateway returns the gateway beside a room, with its trust and its rules.
 func NewGateway(r *Room, c GatewayConfig) *Gateway { return &Gateway{r, c} }
 
-// GatewayDesk is what an agent of the old service says of itself. All of it must
-// be the same when the answer comes.
+// GatewayDesk is what an agent at the gateway says of itself. All of it must be
+// the same when the answer comes.
 type GatewayDesk struct {
+	Product    string `json:"product,omitempty"` // as rules call it; empty: LegacyAgent
 	LogSession string `json:"log_session"`
 	Device     string `json:"device"`
 	Version    string `json:"version"`
@@ -109,7 +111,7 @@ func (g *Gateway) Ask(ctx context.Context, d GatewayDesk) (GatewayQuestion, erro
 
 // takes says nil if agents of that version are taken.
 func (g *Gateway) takes(ctx context.Context, d GatewayDesk) error {
-	ends, err := g.room.agentEnds(ctx, Agent{Name: LegacyAgent, Version: d.Version})
+	ends, err := g.room.agentEnds(ctx, Agent{Name: cmp.Or(d.Product, LegacyAgent), Version: d.Version})
 	if err != nil {
 		return err
 	}

@@ -135,6 +135,7 @@ func (r *Room) Begin(ctx context.Context, login authenticators.Login) (json.RawM
 		ServerNonce: nonce,
 		DisplayCode: code,
 		Language:    login.Language,
+		Former:      login.Former,
 		Expires:     now.Add(questionLife).UTC().Truncate(time.Second), // the message has whole seconds
 	}
 	if err := r.transactions.Open(ctx, t, now.Add(handleLife)); err != nil {

@@ -30,6 +30,8 @@ type Transaction struct {
 	Language    string    `json:"lang"`         // in which the person is spoken to
 	Expires     time.Time `json:"expires"`
 
+	Former authenticators.Former `json:"former,omitzero"` // which session of the old service would do in place of the card
+
 	Agent Agent `json:"agent,omitzero"` // who redeemed the handle; zero until somebody did
 }
 

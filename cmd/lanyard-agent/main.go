@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/lanyard-id/lanyard/cmd/lanyard-agent/internal/card"
 	"github.com/lanyard-id/lanyard/cmd/lanyard-agent/internal/desk"
+	"github.com/lanyard-id/lanyard/cmd/lanyard-agent/internal/gateway"
 	"github.com/lanyard-id/lanyard/cmd/lanyard-agent/internal/prompt"
 	"github.com/lanyard-id/lanyard/cmd/lanyard-agent/internal/settings"
 )
@@ -56,7 +58,7 @@ func main() {
 var errUsage = errors.New("usage")
 
 // options are what the command line says.
-type options struct{ issuer, origin, virtual string }
+type options struct{ issuer, origin, bridge, virtual string }
 
 // settings reads what counts on this computer.
 func (o options) settings() (settings.Settings, error) {
@@ -64,7 +66,7 @@ func (o options) settings() (settings.Settings, error) {
 	if err != nil {
 		return settings.Settings{}, err
 	}
-	given := map[string]string{"Issuer": o.issuer, "Origin": o.origin}
+	given := map[string]string{"Issuer": o.issuer, "Origin": o.origin, "Bridge": o.bridge}
 	return settings.Read(append(layers, settings.LayerOf(settings.CommandLine, func(name string) settings.Value {
 		return settings.Value{Text: given[name], From: "option --" + strings.ToLower(name)}
 	}))...)
@@ -91,8 +93,9 @@ func command(in *os.File, out io.Writer) *cobra.Command {
 	f := root.PersistentFlags()
 	f.StringVar(&o.issuer, "issuer", "", "the sign-in service, where the settings of this computer name none (development); without both http://localhost:8080")
 	f.StringVar(&o.origin, "origin", "", "where its pages are, if the issuer's address does not say it (development)")
+	f.StringVar(&o.bridge, "bridge", "", "its bridge to the old service, with --issuer (development)")
 	f.StringVar(&o.virtual, "virtual-card", "", "`file` of a card in software, in place of a reader (development)")
-	root.AddCommand(open, statusCommand(&o), doctorCommand(&o), settingsCommand(&o))
+	root.AddCommand(open, statusCommand(&o), doctorCommand(&o), settingsCommand(&o), signOutCommand())
 	return root
 }
 
@@ -109,6 +112,9 @@ func (o options) begin(in *os.File, out io.Writer) (*run, error) {
 	r := &run{settings: s, standing: newStanding(s.Services, time.Now), now: time.Now}
 	r.agent = desk.Agent{Services: s.Services, Cards: cards, Prompt: asker(in, out), HTTP: desk.NewClient(), PINTimer: s.PINTimer,
 		Version: version, Language: languageOf(os.Getenv), Peer: desk.SamePerson, Follow: r.follow, Now: time.Now}
+	if i := slices.IndexFunc(s.Services, func(s desk.Service) bool { return s.Bridge != "" }); i >= 0 {
+		r.agent.Gateway = gateway.New(gateway.Config{Base: s.Services[i].Bridge, HTTP: r.agent.HTTP, Version: version, Now: time.Now})
+	}
 	r.desk = desk.At(r.agent)
 	r.log, r.close = newLog(s.LogLevel, os.Getenv, os.Stderr)
 	return r, nil
@@ -121,6 +127,7 @@ func (o options) stay(ctx context.Context, in *os.File, out io.Writer) error {
 		return err
 	}
 	defer r.close()
+	defer r.leave(ctx)
 	if journalListens(os.Getenv, os.Stderr) { // the log is there, and says what may be kept
 		out = io.Discard
 	}
@@ -141,7 +148,7 @@ func (o options) stay(ctx context.Context, in *os.File, out io.Writer) error {
 		}
 		_, _ = fmt.Fprintln(out, "Signed in. The card is not needed any more.")
 	})
-	s.says = r.standing.line
+	s.says, s.leaves = r.standing.line, r.signOut
 	undo := func() {}
 	err = s.stay(ctx, func() {
 		// Now, for an agent that finds another would take that one's links away.
@@ -184,6 +191,7 @@ func (o options) open(ctx context.Context, in *os.File, out io.Writer, link stri
 		return err
 	}
 	defer r.close()
+	defer r.leave(ctx)
 	came := make(chan error, 1) // of this link: what comes of others their own pages say
 	s := newSession(path, func(ctx context.Context, other string) {
 		if err := r.open(ctx, other); other == link {

@@ -73,6 +73,8 @@ type session struct {
 	open func(ctx context.Context, link string) // signs in by a link; more than one at a time may come
 	says func() string                          // how the agent stands, for who asks; a line
 
+	leaves func(context.Context) // signs out of the old service
+
 	mu     sync.Mutex
 	inHand int
 	ended  bool
@@ -82,7 +84,7 @@ type session struct {
 }
 
 func newSession(path string, open func(context.Context, string)) *session {
-	return &session{path: path, open: open, says: func() string { return "{}\n" }, last: func() {}}
+	return &session{path: path, open: open, says: func() string { return "{}\n" }, leaves: func(context.Context) {}, last: func() {}}
 }
 
 // stay takes links until ctx is done. ready is called when it does.
@@ -165,6 +167,9 @@ func (s *session) answer(ctx context.Context, c net.Conn) {
 		_, _ = io.WriteString(c, "\n") // somebody looks whether an agent is here
 	case link == askStatus:
 		_, _ = io.WriteString(c, s.says())
+	case link == askSignOut:
+		s.leaves(ctx)
+		_, _ = io.WriteString(c, "ok\n")
 	case s.start(ctx, link):
 		_, _ = io.WriteString(c, "ok\n")
 	default:

@@ -20,6 +20,8 @@ import (
 
 	"github.com/lanyard-id/lanyard/api"
 	legacy "github.com/lanyard-id/lanyard/api/cis1"
+	"github.com/lanyard-id/lanyard/api/desk"
+	"github.com/lanyard-id/lanyard/authenticators"
 	"github.com/lanyard-id/lanyard/authenticators/smartcard"
 	"github.com/lanyard-id/lanyard/idp"
 	"github.com/lanyard-id/lanyard/idp/cis1"
@@ -28,13 +30,13 @@ import (
 
 // mountBridge puts on pages what is switched on of the old service, and lets
 // grants exchange its SSO tokens. With all off it does nothing.
-func (p parts) mountBridge(pages *api.Server, room *smartcard.Room, live *redis.Store, journal idp.Journal, grants *idp.Grants, wait func(context.Context) time.Duration) {
+func (p parts) mountBridge(pages *api.Server, agents *desk.Server, room *smartcard.Room, live *redis.Store, journal idp.Journal, grants *idp.Grants) {
 	b := p.bridge
 	if !b.on() && !b.Exchange {
 		return
 	}
 	sessions := &cis1.Sessions{Store: live, People: p.registry, Journal: journal, Fences: p.registry,
-		Timers: idp.Timers{Max: b.SessionMax, Idle: b.SessionIdle}, Now: p.now}
+		Timers: idp.Timers{Max: b.SessionMax, Idle: b.SessionIdle}, Ours: p.timers, Now: p.now}
 	off, _ := cis1.ReadSwitch(b.Off) // checkBridge has read it
 	if b.Exchange {
 		grants.SSO, grants.SSOClients = sessions, b.ExchangeClients
@@ -46,10 +48,17 @@ func (p parts) mountBridge(pages *api.Server, room *smartcard.Room, live *redis.
 	if !b.on() {
 		return
 	}
+	at := strings.TrimSuffix(cmp.Or(b.URL, origin(p.issuer)), "/")
 	cards := smartcard.NewGateway(room, smartcard.GatewayConfig{Questions: live.Questions("cis1"), Rules: p.registry, Sign: p.signChallenge, SHA1: b.SHA1})
 	c := legacy.Config{Gateway: b.Gateway, Assertion: b.Assertion, SessionManager: b.SessionManager,
-		URL: strings.TrimSuffix(cmp.Or(b.URL, origin(p.issuer)), "/"), Help: origin(p.issuer) + "/", Networks: b.Networks,
-		Cards: cards, Sessions: sessions, Usage: p.usage, Off: off, Words: pages, Arrivals: wait, Now: p.now, Log: p.log}
+		URL: at, Help: origin(p.issuer) + "/", Networks: b.Networks,
+		Cards: cards, Sessions: sessions, Usage: p.usage, Off: off, Words: pages, Arrivals: agents.Arrivals, Now: p.now, Log: p.log}
+	if b.Desk {
+		grants.Former = sessions
+		agents.Proofs = smartcard.NewProofs(room, smartcard.ProofsConfig{Questions: live.Questions("cis1-proof"), Desks: live, Sessions: sessions,
+			Off: func(client string) bool { return off.Off(client, p.now()) }, Used: p.atDesk})
+		agents.ProofURL, c.Proof = at+legacy.ProofPath, agents.GiveProof
+	}
 	if b.SignAssertions {
 		c.Signer = p.assertionKey
 	}
@@ -64,6 +73,16 @@ func (p parts) signChallenge(challenge []byte) ([]byte, error) {
 	}
 	sum := sha256.Sum256(challenge)
 	return key.Signer.Sign(rand.Reader, sum[:], crypto.SHA256)
+}
+
+// atDesk counts a person who came into an application by a session of the old
+// service. Where they work is left out if nobody can say.
+func (p parts) atDesk(ctx context.Context, client string, e authenticators.Evidence) {
+	use := cis1.Use{Part: cis1.AtDesk, Call: "proof", Application: client, Person: e.Subject}
+	if who, err := p.registry.Person(ctx, e.Subject); err == nil {
+		use.Organisation = cis1.WorksAt("", who, p.now())
+	}
+	p.usage.Count(use)
 }
 
 // assertionKey is the key that signs role assertions now, and since when.

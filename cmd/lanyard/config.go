@@ -137,6 +137,8 @@ type BridgeConfig struct {
 	SessionManager bool `key:"session_manager" default:"false" help:"answer applications of the old service that ask whether a session lives, read it, keep it alive or end it"`
 	Exchange       bool `key:"exchange" default:"false" help:"give applications tokens of this service for an SSO token of the old one"`
 
+	Desk bool `key:"desk" default:"false" help:"let new agents that signed in at the gateway too take their person into applications of this service by that session, without the card's being shown again"`
+
 	ExchangeClients []string       `key:"exchange_clients" help:"applications that may exchange SSO tokens; empty: all that are registered for token exchange"`
 	Off             []string       `key:"off" help:"applications that are not answered any more, each as NAME:DATE, named as lanyard bridge report does; from 00:00 in London on that day"`
 	Listen          string         `key:"listen" help:"address of a listener of its own for the paths of the old service; empty: they are answered where people are"`

@@ -93,6 +93,9 @@ func checkBridge(c Config, no *refusals) {
 	if b.Listen != "" && !b.on() {
 		no.add("bridge.listen", "nothing of the old service is answered", "switch on bridge.gateway, bridge.assertion or bridge.session_manager, or leave it out")
 	}
+	if b.Desk && !b.Gateway {
+		no.add("bridge.desk", "the gateway is off, where agents would have signed in", "switch on bridge.gateway, or this off")
+	}
 	if b.SHA1 && !b.Gateway {
 		no.add("bridge.sha1", "the gateway is off, and SHA-1 is taken nowhere else", "switch on bridge.gateway, or this off")
 	}

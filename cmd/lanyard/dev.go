@@ -23,6 +23,7 @@ import (
 	"github.com/lanyard-id/lanyard/authenticators/smartcard/cardca"
 	"github.com/lanyard-id/lanyard/authenticators/smartcard/virtualagent"
 	"github.com/lanyard-id/lanyard/cmd/lanyard/demo"
+	"github.com/lanyard-id/lanyard/idp"
 	"github.com/lanyard-id/lanyard/idp/provider"
 	"github.com/lanyard-id/lanyard/store/memory"
 	"github.com/lanyard-id/lanyard/web"
@@ -35,6 +36,7 @@ type devOptions struct {
 	layout                      string
 	seed, state                 string
 	autoLogin                   string
+	bridge                      bool
 }
 
 func devCommand() *cobra.Command {
@@ -58,7 +60,17 @@ func devCommand() *cobra.Command {
 	f.StringVar(&o.seed, "seed", "", "directory `file` to start with, in place of the demo directory")
 	f.StringVar(&o.state, "state", "", "`file` to keep changes in between runs")
 	f.StringVar(&o.autoLogin, "auto-login", "", "sign everybody in as the person with this `uid`, without a page")
+	f.BoolVar(&o.bridge, "bridge", false, "answer agents and applications of the old service (CIS1) too, at the address of the provider")
 	return cmd
+}
+
+// devBridge is what a development service answers of the old service: all of it.
+func (o devOptions) devBridge() BridgeConfig {
+	if !o.bridge {
+		return BridgeConfig{}
+	}
+	longest := idp.LongestLegacy()
+	return BridgeConfig{Gateway: true, Assertion: true, SessionManager: true, Exchange: true, Desk: true, SHA1: true, SessionMax: longest.Max, SessionIdle: longest.Idle}
 }
 
 // runDev runs the service until ctx is done. It prints one line to out when
@@ -152,7 +164,7 @@ func wireDev(ctx context.Context, o devOptions, idpURL, rpURL string, log *slog.
 	admin := inMemory(people, operator)
 	admin.certifies = cardAuthority{authority, cardLife}
 	s, err := wire(parts{issuer: o.issuer, layout: provider.Layout(o.layout), registry: people, rdb: rdb, administration: admin, //nolint:contextcheck // what it makes answers requests, which have their own
-		keys: keys.keys, cards: trustIn(authority), authorities: newOutside(true), outside: newOutside(true), applications: newApplications(true), auto: o.autoLogin != "", sealer: sealer,
+		keys: keys.keys, cards: trustIn(authority), authorities: newOutside(true), outside: newOutside(true), applications: newApplications(true), auto: o.autoLogin != "", sealer: sealer, bridge: o.devBridge(),
 		upstream: &federated.Config{Name: "Riverside", Issuer: idpURL + demo.UpstreamPath, ClientID: upstreamClient, ClientSecret: secret, Scopes: []string{"email"}, HTTP: newOutside(true)},
 		now:      now, log: log})
 	if err != nil {

@@ -29,10 +29,11 @@ cmd/lanyard                           -> * + chi cobra go-jose go-redis miniredi
 cmd/lanyard/demo                      -> idp/registry/directory web + go-jose go-oidc oauth2
 cmd/lanyard/legacyclient              ->
 cmd/lanyard-bench                     -> authenticators authenticators/passkey/testkey authenticators/smartcard/cardca authenticators/smartcard/challenge authenticators/smartcard/virtualcard idp idp/post/mailbox idp/registry idp/registry/directory store/conformance/servers store/postgres store/redis store/vault + go-jose go-redis pgx x/net
-cmd/lanyard-agent                     -> cmd/lanyard-agent/internal/card cmd/lanyard-agent/internal/desk cmd/lanyard-agent/internal/prompt cmd/lanyard-agent/internal/settings + cobra systray x/sys
+cmd/lanyard-agent                     -> cmd/lanyard-agent/internal/card cmd/lanyard-agent/internal/desk cmd/lanyard-agent/internal/gateway cmd/lanyard-agent/internal/prompt cmd/lanyard-agent/internal/settings + cobra systray x/sys
 cmd/lanyard-agent/internal/card       -> authenticators/smartcard/virtualcard + purego x/sys
 cmd/lanyard-agent/internal/card/virtualreader -> authenticators/smartcard/virtualcard
-cmd/lanyard-agent/internal/desk       -> authenticators/smartcard/challenge cmd/lanyard-agent/internal/card cmd/lanyard-agent/internal/prompt + go-jose x/sys
+cmd/lanyard-agent/internal/desk       -> authenticators/smartcard/challenge cmd/lanyard-agent/internal/card cmd/lanyard-agent/internal/gateway cmd/lanyard-agent/internal/prompt + go-jose x/sys
+cmd/lanyard-agent/internal/gateway    -> authenticators/smartcard/cms cmd/lanyard-agent/internal/card
 cmd/lanyard-agent/internal/prompt     -> + x/sys x/term
 cmd/lanyard-agent/internal/settings   -> cmd/lanyard-agent/internal/desk + x/sys
 api                                   -> api/ops authenticators authenticators/federated authenticators/passkey authenticators/smartcard authenticators/totp idp idp/registry web + chi ulid x/time

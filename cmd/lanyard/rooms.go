@@ -41,7 +41,11 @@ func (rs *rooms) add(name string, room authenticators.Room, proves ...idp.Proof)
 // openRooms opens the rooms: one line each, and what it needs below.
 func (p parts) openRooms(card authenticators.Room, live *redis.Store) (*rooms, error) {
 	rs := &rooms{rooms: map[string]authenticators.Room{}, enrol: map[string]authenticators.Enroller{}}
-	rs.add(api.SmartcardWay, card, idp.Proof{Method: authenticators.Smartcard, Level: authenticators.AAL3})
+	proves := []idp.Proof{{Method: authenticators.Smartcard, Level: authenticators.AAL3}}
+	if p.bridge.Desk { // who has signed in at the old gateway proves that
+		proves = append(proves, idp.Proof{Method: authenticators.LegacySmartcard, Level: authenticators.AAL3})
+	}
+	rs.add(api.SmartcardWay, card, proves...)
 	if err := p.keyRoom(rs, live); err != nil {
 		return nil, err
 	}

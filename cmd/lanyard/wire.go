@@ -202,8 +202,8 @@ func wire(p parts) (*service, error) {
 			Pause: tellEvery, Now: p.now, Log: p.log},
 		log: p.log,
 	}
-	p.mountBridge(pages, room, live, journal, grants, redeems.Wait)
 	agents := desk.New(desk.Config{Origin: origin(p.issuer), Room: room, Desks: live, Refusals: logins, Words: pages, Arrivals: redeems.Wait, Now: p.now, Log: p.log})
+	p.mountBridge(pages, agents, room, live, journal, grants)
 	pages.Desk = &api.Desk{Desks: live, Shown: live, Card: room, Alias: hostOf(p.issuer), Origin: origin(p.issuer), Mount: agents.Mount}
 	return &service{room: room, keys: open.keys, site: site, pages: pages, ops: metrics.Handler(p.readiness(live.Ping)), metrics: metrics, told: told}, nil
 }

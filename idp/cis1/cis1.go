@@ -77,7 +77,8 @@ type Sessions struct {
 	People  idp.People
 	Journal idp.Journal
 	Fences  idp.Fences
-	Timers  idp.Timers // where they shall be shorter than idp.LongestLegacy
+	Timers  idp.Timers                          // where they shall be shorter than idp.LongestLegacy
+	Ours    map[authenticators.Level]idp.Timers // of sessions of ours: what such a session is worth here ends with the shorter
 	Now     func() time.Time
 }
 
@@ -147,7 +148,12 @@ func (ss *Sessions) Find(ctx context.Context, token string) (idp.Session, idp.Pe
 	if !IsToken(token) {
 		return idp.Session{}, idp.Person{}, idp.ErrToken
 	}
-	s, err := ss.Store.Session(ctx, KeyOf(token), ss.Now())
+	return ss.find(ctx, KeyOf(token))
+}
+
+// find is Find by the key of the session.
+func (ss *Sessions) find(ctx context.Context, key string) (idp.Session, idp.Person, error) {
+	s, err := ss.Store.Session(ctx, key, ss.Now())
 	if errors.Is(err, idp.ErrNotFound) || err == nil && s.Legacy == nil {
 		return idp.Session{}, idp.Person{}, idp.ErrToken
 	}
@@ -183,6 +189,42 @@ func (ss *Sessions) SSOSession(ctx context.Context, token string) (idp.Session, 
 }
 
 var _ idp.SSOTokens = (*Sessions)(nil)
+
+// Lives implements idp.FormerSessions.
+func (ss *Sessions) Lives(ctx context.Context, key string) error {
+	_, _, err := ss.find(ctx, key)
+	return err
+}
+
+var _ idp.FormerSessions = (*Sessions)(nil)
+
+// KeyOf is the function of that name.
+func (ss *Sessions) KeyOf(token string) string { return KeyOf(token) }
+
+// Worth returns what the live session with that key proves to applications of
+// ours, if f takes it. It is no act of its person, and gives nothing that a
+// session of ours which began and was used as it was would not. Whatever is
+// wrong is authenticators.ErrAnswer.
+func (ss *Sessions) Worth(ctx context.Context, key string, f authenticators.Former) (authenticators.Evidence, error) {
+	no := func(why string) (authenticators.Evidence, error) {
+		return authenticators.Evidence{}, fmt.Errorf("%w: %s", authenticators.ErrAnswer, why)
+	}
+	if f.Since.IsZero() {
+		return no("the request takes no session of the old service")
+	}
+	s, _, err := ss.find(ctx, key)
+	if errors.Is(err, idp.ErrToken) {
+		return no("the session of the old service is over")
+	}
+	if err != nil {
+		return authenticators.Evidence{}, err
+	}
+	if s.AuthTime.Before(f.Since) || f.Subject != "" && f.Subject != s.Subject || !s.AsOurs(ss.Ours[s.Level]).Live(ss.Now()) {
+		return no("the session of the old service is too old, or another's")
+	}
+	return authenticators.Evidence{Subject: s.Subject, Method: s.Method, Level: s.Level, At: s.AuthTime, Authenticator: s.Authenticator,
+		Ends: s.Ends, EndsWith: s.EndsWith, Session: s.Key}, nil
+}
 
 // person returns who signed in, if that still stands, and idp.ErrToken if not.
 func (ss *Sessions) person(ctx context.Context, uid string, at time.Time, authenticator string) (idp.Person, error) {

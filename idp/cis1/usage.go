@@ -17,6 +17,7 @@ const (
 	Assertion      = "assertion"
 	SessionManager = "session_manager"
 	Exchange       = "exchange"
+	AtDesk         = "desk" // sessions that new agents let people into applications of ours by
 )
 
 // Use is what is counted of a call: who still calls what. An application of the

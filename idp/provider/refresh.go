@@ -61,10 +61,11 @@ func (p *Provider) caller(ctx context.Context, c op.Client) (client, error) {
 // give answers with the tokens of a grant. One signature is made, for the ID
 // token.
 func (p *Provider) give(ctx context.Context, what string, c idp.Client, g idp.Grant, person idp.Person, tokens idp.Issued) (*op.Response, error) {
-	answer := tokenResponse{AccessToken: tokens.Access, TokenType: oidc.BearerToken, ExpiresIn: int(idp.TokenLife.Seconds()),
+	now := p.Logins.Now()
+	answer := tokenResponse{AccessToken: tokens.Access, TokenType: oidc.BearerToken, ExpiresIn: int(g.TokenEnd(now).Sub(now).Seconds()),
 		Scope: strings.Join(g.Scopes, " "), RefreshToken: tokens.Refresh}
 	if strings.Contains(" "+answer.Scope+" ", " openid ") {
-		claims := idp.ClaimsFor(p.Issuer, person, g, p.Logins.Now()).IDToken
+		claims := idp.ClaimsFor(p.Issuer, person, g, now).IDToken
 		claims.ATHash = atHash(c.IDTokenAlg, tokens.Access)
 		if exchanges(c) {
 			claims.ID = g.NewID()

@@ -71,7 +71,7 @@ func (s *Store) SessionsOf(ctx context.Context, uid string, now time.Time) ([]id
 	for _, got := range sessions {
 		b, err := got.Bytes()
 		session, err := liveSession(b, err, now)
-		if errors.Is(err, idp.ErrNotFound) || err == nil && session.Subject != uid {
+		if errors.Is(err, idp.ErrNotFound) || err == nil && (session.Subject != uid || session.Of != "") {
 			continue
 		}
 		if err != nil {

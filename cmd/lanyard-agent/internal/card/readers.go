@@ -195,6 +195,33 @@ func (c *inReader) watch(ctx context.Context, s service) {
 	}()
 }
 
+// UntilGone returns when the card that was shown is taken out, or nobody can say
+// whether it is there, or ctx is done.
+func (r Readers) UntilGone(ctx context.Context, shown About) {
+	s := r.service
+	if s == nil {
+		var err error
+		if s, err = system(); err != nil {
+			return
+		}
+	}
+	if r.Poll {
+		s = polled{s}
+	}
+	var seen []reader
+	for first, at := true, (reader{}); ; first = false {
+		now, err := s.Readers(ctx, seen)
+		if err != nil {
+			return
+		}
+		i := slices.IndexFunc(now, func(r reader) bool { return r.name == shown.Reader && r.present && r.atr == shown.ATR })
+		if i < 0 || !first && now[i].events != at.events {
+			return
+		}
+		at, seen = now[i], now
+	}
+}
+
 // About implements Card.
 func (c *inReader) About() About { return c.about }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/lanyard-id/lanyard/authenticators/smartcard/challenge"
 	"github.com/lanyard-id/lanyard/cmd/lanyard-agent/internal/card"
+	"github.com/lanyard-id/lanyard/cmd/lanyard-agent/internal/gateway"
 	"github.com/lanyard-id/lanyard/cmd/lanyard-agent/internal/prompt"
 )
 
@@ -25,6 +26,9 @@ type signIn struct {
 
 	until   time.Time
 	removed bool // a card was taken out, and none has come yet
+
+	opening *gateway.Opening // at the old gateway, by the card that has signed; nil: none
+	shown   card.About       // that card
 }
 
 // run has the question signed, and sees the browser back.
@@ -33,7 +37,7 @@ func (s *signIn) run(ctx context.Context, b *bounce) error {
 	s.until = s.agent.Now().Add(left)
 	limited, cancel := context.WithTimeout(ctx, left)
 	defer cancel()
-	jws, certificate, err := s.sign(limited)
+	answer, err := s.answer(limited)
 	if err != nil {
 		return err
 	}
@@ -41,9 +45,12 @@ func (s *signIn) run(ctx context.Context, b *bounce) error {
 		return ctx.Err()
 	}
 	// What was sent is heard of: a stop waits for the answer.
-	completion, err := s.pulse.respond(context.WithoutCancel(ctx), jws, certificate.Raw)
+	completion, err := s.pulse.respond(context.WithoutCancel(ctx), answer)
 	if err != nil {
 		return err
+	}
+	if s.opening != nil {
+		s.opening.Finish(s.gone) //nolint:contextcheck // the session is this desk's, not this sign-in's
 	}
 	b.lead(s.r.service.Origin+donePath, s.r.question.Transaction, completion)
 	alone := time.NewTimer(returnTime)
@@ -61,6 +68,48 @@ func (s *signIn) run(ctx context.Context, b *bounce) error {
 	default:
 		return ctx.Err()
 	}
+}
+
+// answer answers the question: by the session that is held of the old service, if
+// it will do, and by a card if not.
+func (s *signIn) answer(ctx context.Context) (response, error) {
+	if s.bridged() && s.agent.Gateway.Holds() {
+		if proof := s.agent.Gateway.Proof(ctx, s.r.proof); proof != "" {
+			_, err := s.says(ctx, report{State: signing})
+			return response{Proof: proof}, err
+		}
+	}
+	jws, certificate, err := s.sign(ctx)
+	if err != nil {
+		return response{}, err
+	}
+	return response{JWS: string(jws), X5C: [][]byte{certificate.Raw}}, nil
+}
+
+// bridged says whether the service has a bridge to the old one that this computer
+// knows of.
+func (s *signIn) bridged() bool { return s.agent.Gateway != nil && s.r.service.Bridge != "" }
+
+// gone returns when the card that has signed is taken out.
+func (s *signIn) gone(ctx context.Context) {
+	if readers, ok := s.agent.Cards.(card.Readers); ok {
+		readers.UntilGone(ctx, s.shown)
+		return
+	}
+	<-ctx.Done() // a file stays
+}
+
+// opens begins a session at the old gateway, for the card that is about to sign.
+// Where there is none to be had the person signs in without.
+func (s *signIn) opens(ctx context.Context, about card.About) *gateway.Opening {
+	if !s.bridged() {
+		return nil
+	}
+	o, err := s.agent.Gateway.Open(ctx, about.Certificate)
+	if err != nil {
+		return nil
+	}
+	return o
 }
 
 // sign has a card sign the question. One that is taken out may be put back, for
@@ -245,12 +294,18 @@ func (s *signIn) use(ctx context.Context, c card.Card, passcode []byte) (jws []b
 	p.ClientNonce, p.AgentKey, p.Agent, p.Reader, p.PIN = random(32), s.r.thumb, s.agent.self(), about.Reader, challenge.Host
 	p.Card = challenge.Card{GUID: about.GUID, ATR: about.ATR, Serial: challenge.Serial(about.Certificate)}
 	var unsaid error
+	opening := s.opens(ctx, about)
 	err = c.Use(passcode, func(key crypto.Signer) error {
 		if _, unsaid = s.says(ctx, report{State: signing}); unsaid != nil {
 			return unsaid // nothing is signed that nobody waits for
 		}
-		jws, err = challenge.Sign(p, about.Certificate, key)
-		return err
+		if jws, err = challenge.Sign(p, about.Certificate, key); err != nil {
+			return err
+		}
+		if opening != nil && opening.Sign(about.Certificate, key) == nil {
+			s.opening, s.shown = opening, about
+		}
+		return nil
 	})
 	_, wrong := errors.AsType[card.PINError](err)
 	switch {

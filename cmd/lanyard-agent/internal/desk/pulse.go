@@ -141,12 +141,12 @@ func inWords(err error) bool {
 	return ok
 }
 
-// respond sends what the card signed, while nothing else is said: the service
+// respond sends the answer, while nothing else is said: the service
 // hears no reports while it judges.
-func (p *pulse) respond(ctx context.Context, jws, certificate []byte) (string, error) {
+func (p *pulse) respond(ctx context.Context, a response) (string, error) {
 	p.turn <- struct{}{}
 	defer func() { <-p.turn }()
-	completion, err := p.r.respond(ctx, jws, certificate)
+	completion, err := p.r.respond(ctx, a)
 	p.heard = p.r.now()
 	return completion, err
 }

@@ -155,7 +155,7 @@ func TestPulse(t *testing.T) {
 			if _, err := p.say(ctx, report{State: signing}); err != nil {
 				t.Fatal(err)
 			}
-			if cc, err := p.respond(ctx, nil, nil); err != nil || cc != "x" {
+			if cc, err := p.respond(ctx, response{}); err != nil || cc != "x" {
 				t.Errorf("respond() = %q, %v", cc, err)
 			}
 			time.Sleep(2 * beatTime)

@@ -33,6 +33,7 @@ type Service struct {
 	Alias  string // as links call it
 	Issuer string // to the letter
 	Origin string // of its pages, and of what the agent calls
+	Bridge string // of its bridge to the old service; empty: none is used
 }
 
 // Check says what is wrong with s: its calls carry what signs people in.
@@ -44,6 +45,16 @@ func (s Service) Check() error {
 	}
 	if origin.Scheme != "https" && (origin.Scheme != "http" || !isLoopback(issuer.Hostname()) || !isLoopback(origin.Hostname())) {
 		return fmt.Errorf("service %s: it must be reached by https", s.Alias)
+	}
+	if s.Bridge == "" {
+		return nil
+	}
+	bridge, err := url.Parse(s.Bridge)
+	if err != nil || bridge.Host == "" || bridge.Scheme+"://"+bridge.Host != s.Bridge {
+		return fmt.Errorf("service %s: its bridge is no address", s.Alias)
+	}
+	if bridge.Scheme != "https" && (bridge.Scheme != "http" || !isLoopback(issuer.Hostname()) || !isLoopback(bridge.Hostname())) {
+		return fmt.Errorf("service %s: its bridge must be reached by https", s.Alias)
 	}
 	return nil
 }
@@ -153,9 +164,17 @@ func (r *run) report(ctx context.Context, now report) (said, error) {
 	return words, nil
 }
 
-// respond sends what the card signed and returns the completion code.
-func (r *run) respond(ctx context.Context, jws, certificate []byte) (string, error) {
-	body, err := r.call(ctx, "/desk/v1/response", true, map[string]any{"jws": string(jws), "x5c": [][]byte{certificate}})
+// response answers the question: what the card signed, or in its place a proof
+// that its session at the old gateway lives.
+type response struct {
+	JWS   string   `json:"jws,omitempty"`
+	X5C   [][]byte `json:"x5c,omitempty"`
+	Proof string   `json:"proof,omitempty"`
+}
+
+// respond sends the answer and returns the completion code.
+func (r *run) respond(ctx context.Context, a response) (string, error) {
+	body, err := r.call(ctx, "/desk/v1/response", true, a)
 	if err != nil {
 		return "", err
 	}
@@ -181,7 +200,7 @@ func (r *run) call(ctx context.Context, path string, proven bool, v any) ([]byte
 	}
 	req.Header.Set("Content-Type", "application/json")
 	if proven {
-		proof, err := r.proof(path)
+		proof, err := r.proof(r.service.Origin + path)
 		if err != nil {
 			return nil, err
 		}
@@ -234,9 +253,9 @@ func problem(resp *http.Response, body []byte) error {
 
 // proof makes an RFC 9449 proof for one call, tied to the question. Its time is
 // the service's: a desk's own clock may be wrong.
-func (r *run) proof(path string) (string, error) {
+func (r *run) proof(uri string) (string, error) {
 	payload, err := json.Marshal(map[string]any{
-		"jti": random(16), "htm": http.MethodPost, "htu": r.service.Origin + path,
+		"jti": random(16), "htm": http.MethodPost, "htu": uri,
 		"iat": r.now().Add(r.ahead).Unix(), "tx": r.question.Transaction,
 	})
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/lanyard-id/lanyard/authenticators/smartcard/challenge"
 	"github.com/lanyard-id/lanyard/cmd/lanyard-agent/internal/card"
+	"github.com/lanyard-id/lanyard/cmd/lanyard-agent/internal/gateway"
 	"github.com/lanyard-id/lanyard/cmd/lanyard-agent/internal/prompt"
 )
 
@@ -31,6 +32,10 @@ type Agent struct {
 	Language string        // in which is spoken until the service says
 	PINTimer time.Duration // how long card and passcode may take; 0: as long as the service says
 	Now      func() time.Time
+
+	// Gateway is that of the bridge to the old service, for services that have
+	// one; nil: none is used.
+	Gateway *gateway.Gateway
 
 	// Follow is told of each link that comes to the desk. What it returns is told
 	// what came of it, before the person is. It may be nil.

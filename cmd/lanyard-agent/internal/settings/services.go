@@ -20,7 +20,7 @@ const maxServices = 16
 // services takes the services from the highest layer that names any, and returns
 // what was said of them.
 func services(s *Settings, layers []Layer) (map[string]Said, error) {
-	names := []string{nameIssuer, nameOrigin, nameOthers}
+	names := []string{nameIssuer, nameOrigin, nameOthers, nameBridge}
 	from := Layer{Rank: Default, Values: map[string]Value{nameIssuer: {Text: developmentIssuer, From: "default"}}}
 	for _, l := range layers {
 		if l.Rank != Former && slices.ContainsFunc(names, func(n string) bool { return l.Values[n].Text != "" }) {
@@ -48,9 +48,9 @@ func services(s *Settings, layers []Layer) (map[string]Said, error) {
 // amongst says whether the service that a layer names, in part or in whole, is
 // one of those.
 func amongst(all []desk.Service, l Layer) bool {
-	issuer, origin := l.Values[nameIssuer].Text, l.Values[nameOrigin].Text
-	return issuer == "" && origin == "" || slices.ContainsFunc(all, func(s desk.Service) bool {
-		return (issuer == "" || issuer == s.Issuer) && (origin == "" || origin == s.Origin)
+	issuer, origin, bridge := l.Values[nameIssuer].Text, l.Values[nameOrigin].Text, l.Values[nameBridge].Text
+	return issuer == "" && origin == "" && bridge == "" || slices.ContainsFunc(all, func(s desk.Service) bool {
+		return (issuer == "" || issuer == s.Issuer) && (origin == "" || origin == s.Origin) && (bridge == "" || bridge == s.Bridge)
 	})
 }
 
@@ -67,8 +67,10 @@ func whence(l Layer) string {
 func listed(l Layer) ([]desk.Service, error) {
 	var all []desk.Service
 	var problems []error
+	bridge := strings.TrimSuffix(l.Values[nameBridge].Text, "/") // of the first service, which Issuer names
 	add := func(v Value, issuer, origin string) {
-		s, err := service(issuer, origin)
+		s, err := service(issuer, origin, bridge)
+		bridge = ""
 		if err == nil && slices.ContainsFunc(all, func(other desk.Service) bool { return other.Alias == s.Alias }) {
 			err = fmt.Errorf("two services have pages at %s, and links could mean either", s.Alias)
 		}
@@ -79,6 +81,9 @@ func listed(l Layer) ([]desk.Service, error) {
 		all = append(all, s)
 	}
 	issuer, origin := l.Values[nameIssuer], l.Values[nameOrigin]
+	if bridge := l.Values[nameBridge]; bridge.Text != "" && issuer.Text == "" {
+		problems = append(problems, fmt.Errorf("%s: %s says nothing without %s", bridge.From, nameBridge, nameIssuer))
+	}
 	switch {
 	case issuer.Text != "":
 		add(issuer, issuer.Text, origin.Text)
@@ -102,8 +107,8 @@ func listed(l Layer) ([]desk.Service, error) {
 
 // service is the one with that issuer. Its pages are where the issuer's address
 // says, unless something else is said. Links call it by the host of its pages.
-func service(issuer, origin string) (desk.Service, error) {
-	if len(issuer) > 2048 || len(origin) > 2048 {
+func service(issuer, origin, bridge string) (desk.Service, error) {
+	if len(issuer) > 2048 || len(origin) > 2048 || len(bridge) > 2048 {
 		return desk.Service{}, errors.New("the address is too long")
 	}
 	if origin == "" {
@@ -118,6 +123,6 @@ func service(issuer, origin string) (desk.Service, error) {
 		origin = u.Scheme + "://" + host
 	}
 	_, alias, _ := strings.Cut(origin, "://")
-	s := desk.Service{Alias: alias, Issuer: issuer, Origin: origin}
+	s := desk.Service{Alias: alias, Issuer: issuer, Origin: origin, Bridge: bridge}
 	return s, s.Check()
 }

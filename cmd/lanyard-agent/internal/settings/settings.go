@@ -97,6 +97,7 @@ const (
 	nameIssuer = "Issuer"
 	nameOrigin = "Origin"
 	nameOthers = "OtherServices"
+	nameBridge = "Bridge"
 )
 
 // The names that older products have, too.
@@ -124,6 +125,8 @@ var All = []Setting{
 		Help: "where its pages are, such as https://id.example; empty: where the issuer's address says"},
 	{Name: nameOthers,
 		Help: "more services, parted by commas: an issuer each, and after a space where its pages are if that differs"},
+	{Name: nameBridge,
+		Help: "the service's bridge to the old one (CIS1), such as https://gas.hospital.example: the card signs in there too; empty: nowhere else"},
 	{Name: nameTimer, Default: "300", take: takeTimer, near: nearTimer,
 		Help: "seconds that a person has for card and passcode, 30 to 300; the service may give fewer"},
 	{Name: namePolling, Default: "false", take: onOff(func(s *Settings) *bool { return &s.PollReaders }), near: nearOnOff,

@@ -1,0 +1,198 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/lanyard-id/lanyard/cmd/lanyard-agent/internal/desk"
+	"github.com/lanyard-id/lanyard/cmd/lanyard-agent/internal/gateway"
+)
+
+// bridged is an agent at a desk whose settings name the service's bridge, and
+// what it asked for there.
+type bridged struct {
+	desk.Agent
+	p *typist
+
+	mu    sync.Mutex
+	calls []string // of the bridge, by path
+}
+
+// RoundTrip implements http.RoundTripper.
+func (b *bridged) RoundTrip(r *http.Request) (*http.Response, error) {
+	b.mu.Lock()
+	b.calls = append(b.calls, r.URL.Path)
+	b.mu.Unlock()
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+// called is how often the agent called a path of the bridge.
+func (b *bridged) called(path string) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := 0
+	for _, c := range b.calls {
+		if c == path {
+			n++
+		}
+	}
+	return n
+}
+
+// bridgedAgent is one with somebody's card, at a desktop session of its own.
+func (s service) bridgedAgent(t *testing.T, uid string) *bridged {
+	t.Helper()
+	b := &bridged{p: &typist{passcodes: []string{passcode, passcode, passcode}}}
+	b.Agent = s.agent(s.cardFile(t, uid), b.p)
+	b.Services[0].Bridge = s.issuer
+	b.Gateway = gateway.New(gateway.Config{Base: s.issuer, HTTP: &http.Client{Transport: b}, Version: version, Now: time.Now})
+	t.Cleanup(func() { b.Gateway.Close(context.WithoutCancel(t.Context())) })
+	return b
+}
+
+// signsIn signs in at a new browser of that desk, and waits until the agent is
+// done.
+func (b *bridged) signsIn(t *testing.T, s service) *browser {
+	t.Helper()
+	browser := newBrowser(t)
+	link, waiting := browser.begins(s)
+	ended := s.signsUp(t, b.Agent, link)
+	browser.returns(waiting)
+	if err := <-ended; err != nil {
+		t.Fatalf("SignIn() = %v", err)
+	}
+	if browser.at.Path != "/account" {
+		t.Fatalf("at %s: %s", browser.at, browser.page)
+	}
+	return browser
+}
+
+// holds waits until the agent holds a session of the old service.
+func (b *bridged) holds(t *testing.T) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !b.Gateway.Holds(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("no session of the old service after %v", b.calls)
+		}
+	}
+}
+
+func TestBridge(t *testing.T) {
+	s := startService(t, "--bridge")
+	t.Run("own rule: one card sign-in serves both worlds: the next browser of this desk is let in without card and passcode", func(t *testing.T) {
+		b := s.bridgedAgent(t, uid)
+		b.signsIn(t, s)
+		b.holds(t)
+		if b.signsIn(t, s); len(b.p.asked) != 1 {
+			t.Errorf("the passcode was asked for %d times", len(b.p.asked))
+		}
+		if n := b.called("/login/deskproof"); n != 1 {
+			t.Errorf("%d proofs", n)
+		}
+	})
+	t.Run("own rule: after sign-out the card is asked for, and what was entered by that session is over", func(t *testing.T) {
+		b := s.bridgedAgent(t, uid)
+		own := b.signsIn(t, s)
+		b.holds(t)
+		entered := b.signsIn(t, s)
+		b.Gateway.End(t.Context())
+		if entered.in(s) {
+			t.Error("the second browser is still signed in")
+		}
+		if !own.in(s) {
+			t.Error("the first, at which the card was shown, is not signed in any more")
+		}
+		if b.signsIn(t, s); len(b.p.asked) != 2 {
+			t.Errorf("the passcode was asked for %d times", len(b.p.asked))
+		}
+	})
+	t.Run("own rule: a session that ended elsewhere lets nobody in: the card is asked for", func(t *testing.T) {
+		b := s.bridgedAgent(t, uid)
+		b.signsIn(t, s)
+		b.holds(t)
+		entered := b.signsIn(t, s)
+		entered.open(s.issuer + "/sign-out")
+		entered.post(s.issuer+"/sign-out", url.Values{})
+		if b.signsIn(t, s); len(b.p.asked) != 2 {
+			t.Errorf("the passcode was asked for %d times", len(b.p.asked))
+		}
+	})
+	t.Run("D3: another person's desktop has nothing of the session: their agent asks for a card, and they get no completion code of this one's", func(t *testing.T) {
+		mine := s.bridgedAgent(t, uid)
+		mine.signsIn(t, s)
+		mine.holds(t)
+		theirs := s.bridgedAgent(t, uid)
+		theirs.p.passcodes = nil // they have no passcode to type
+		b := newBrowser(t)
+		link, _ := b.begins(s)
+		if err := theirs.SignIn(t.Context(), link); err == nil || len(theirs.p.asked) == 0 || theirs.called("/login/deskproof") != 0 || b.in(s) {
+			t.Errorf("SignIn() = %v after %v", err, theirs.calls)
+		}
+		link, waiting := b.begins(s) // and led to this person's agent
+		stranger := mine.Agent
+		stranger.Peer = func(net.Addr, net.Addr) error { return errors.New("a stranger") }
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- stranger.SignIn(ctx, link) }()
+		b.returns(waiting)
+		if strings.Contains(b.page, holder) || b.in(s) {
+			t.Error("a stranger was signed in")
+		}
+		stop()
+		<-ended
+	})
+	t.Run("X10: who leads this desk's agent to a question of theirs is not signed in by its session", func(t *testing.T) {
+		mine := s.bridgedAgent(t, uid)
+		mine.signsIn(t, s)
+		mine.holds(t)
+		attacker, victim := newBrowser(t), newBrowser(t)
+		link, waiting := attacker.begins(s)
+		ended := s.signsUp(t, mine.Agent, link)
+		bounce, tx := attacker.leadsBack(waiting)
+		victim.posted(bounce, url.Values{"tx": {tx}})
+		if !strings.Contains(victim.page, "SES-02") || attacker.in(s) || victim.in(s) {
+			t.Errorf("the victim reads %s", victim.page)
+		}
+		<-ended
+	})
+	t.Run("own rule: the session ends when its card is taken out, and with the agent", func(t *testing.T) {
+		b := s.bridgedAgent(t, uid)
+		b.signsIn(t, s)
+		b.holds(t)
+		entered := b.signsIn(t, s)
+		b.Gateway.Close(t.Context())
+		if b.Gateway.Holds() || b.called("/login/authlogout") == 0 || entered.in(s) {
+			t.Errorf("it goes on, after %v", b.calls)
+		}
+	})
+	t.Run("own rule: a bridge that does not answer, or talks nonsense, keeps nobody out", func(t *testing.T) {
+		b := s.bridgedAgent(t, uid)
+		nonsense := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = w.Write([]byte("<gpOBJECT><gpPARAM name=\"challenge\">QUJD</gpPARAM></gpOBJECT>"))
+		}))
+		defer nonsense.Close()
+		for _, base := range []string{"http://127.0.0.1:1", nonsense.URL} {
+			b.Gateway = gateway.New(gateway.Config{Base: base, HTTP: http.DefaultClient, Version: version, Now: time.Now})
+			b.signsIn(t, s)
+			if b.Gateway.Holds() {
+				t.Error("a session is held")
+			}
+		}
+	})
+	t.Run("own rule: without the setting the agent calls no bridge", func(t *testing.T) {
+		b := s.bridgedAgent(t, uid)
+		b.Services[0].Bridge = ""
+		b.signsIn(t, s)
+		if len(b.calls) != 0 {
+			t.Errorf("it called %v", b.calls)
+		}
+	})
+}

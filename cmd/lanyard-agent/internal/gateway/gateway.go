@@ -1,0 +1,381 @@
+// Package gateway is the agent's side of the bridge to the old service: while
+// somebody shows their card at this desk it signs them in at the bridge's gateway
+// too, as the old agents did, and holds the SSO token for them.
+//
+// The token is in this process alone, for the person whose desktop session this
+// is, and goes to the bridge and nowhere else. It is given up when its card is
+// taken out, when another person's card is shown, when the person signs out, when
+// the agent ends, and when it has lived as long as the gateway gave it.
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/lanyard-id/lanyard/authenticators/smartcard/cms"
+	"github.com/lanyard-id/lanyard/cmd/lanyard-agent/internal/card"
+)
+
+// Where the bridge answers. Nothing of it is taken from an answer.
+const (
+	activatePath = "/login/authactivate"
+	validatePath = "/login/authvalidate"
+	logoutPath   = "/login/authlogout"
+	rolePath     = "/saml/RoleSelectionGP.jsp"
+	proofPath    = "/login/deskproof"
+)
+
+// callTime is the longest call. Nobody waits longer for the old world than for
+// the new.
+const callTime = 4 * time.Second
+
+// Config is what a Gateway needs; all of it must be there.
+type Config struct {
+	Base    string // of the bridge, as https://gas.hospital.example
+	HTTP    *http.Client
+	Version string // of the agent
+	Now     func() time.Time
+}
+
+// Gateway is the bridge's gateway, as this desk sees it.
+type Gateway struct {
+	c      Config
+	device string
+	work   sync.WaitGroup
+
+	mu     sync.Mutex
+	held   []held // the newest last: all of one person
+	closed bool
+}
+
+// held is a session of the old service.
+type held struct {
+	ticket, log, uid string
+	ends             time.Time
+	forget           context.CancelFunc // stops looking out for its card
+}
+
+// mostHeld bounds how many sessions one person holds: the card opens one each
+// time that it is shown.
+const mostHeld = 4
+
+// New returns the gateway of a bridge.
+func New(c Config) *Gateway {
+	name, err := os.Hostname()
+	if err != nil {
+		name = ""
+	}
+	if name = regexp.MustCompile(`[^A-Za-z0-9._-]`).ReplaceAllString(name, ""); name == "" {
+		name = "desk"
+	}
+	return &Gateway{c: c, device: name[:min(len(name), 64)]}
+}
+
+// Opening is a session that the card at this desk is about to open.
+type Opening struct {
+	g                    *Gateway
+	log, uid             string
+	challenge, signature string
+	response             string
+}
+
+var twelveDigits = regexp.MustCompile(`^[0-9]{12}$`)
+
+// holderOf is the uid in a card's certificate; "" if there is none.
+func holderOf(c *x509.Certificate) string {
+	for _, part := range c.Subject.Names {
+		if text, ok := part.Value.(string); ok && twelveDigits.MatchString(text) {
+			return text
+		}
+	}
+	return ""
+}
+
+// challengeLen is how long a challenge is. Another is not signed: it could mean
+// something.
+const challengeLen = 32
+
+// Open asks for a challenge for the card with that certificate. It is nil, with
+// the reason, where there is none to be had: the person signs in without.
+func (g *Gateway) Open(ctx context.Context, c *x509.Certificate) (*Opening, error) {
+	o := &Opening{g: g, log: rand.Text()[:10], uid: holderOf(c)}
+	if o.uid == "" {
+		return nil, errors.New("the card does not say whose it is")
+	}
+	said, err := g.post(ctx, activatePath, o.log, "ACTIVATION")
+	if err != nil {
+		return nil, err
+	}
+	o.challenge, o.signature = said.get("challenge"), said.get("signature")
+	if raw, err := base64.StdEncoding.DecodeString(o.challenge); err != nil || len(raw) != challengeLen || o.signature == "" {
+		return nil, errors.New("the bridge's challenge cannot be read")
+	}
+	return o, nil
+}
+
+// Sign has the card sign the challenge, with SHA-256.
+func (o *Opening) Sign(c *x509.Certificate, key crypto.Signer) error {
+	raw, err := base64.StdEncoding.DecodeString(o.challenge)
+	if err != nil {
+		return err
+	}
+	message, err := cms.Sign(raw, c, signer{key})
+	if err != nil {
+		return err
+	}
+	o.response = base64.StdEncoding.EncodeToString(message)
+	return nil
+}
+
+// Finish shows what the card has signed and holds the session that it opened, in
+// the background. gone returns when the card was taken out, or its context is
+// done.
+func (o *Opening) Finish(gone func(context.Context)) {
+	g := o.g
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if o.response == "" || g.closed {
+		return
+	}
+	g.work.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*callTime)
+		defer cancel()
+		if err := o.finish(ctx, gone); err != nil {
+			return // the next card opens one; a refusal is in the service's journal
+		}
+	})
+}
+
+// signer is a card that signs as the gateway takes it.
+type signer struct{ crypto.Signer }
+
+// Sign implements crypto.Signer.
+func (s signer) Sign(random io.Reader, digest []byte, _ crypto.SignerOpts) ([]byte, error) {
+	return s.Signer.Sign(random, digest, card.ForGateway{})
+}
+
+func (o *Opening) finish(ctx context.Context, gone func(context.Context)) error {
+	said, err := o.g.post(ctx, validatePath, o.log, "AUTHENTICATION", param{Name: "challenge", Text: o.challenge}, param{Name: "signature", Text: o.signature},
+		param{Name: "uid", Text: o.uid}, param{Name: "card_type", Text: "p11"}, param{Name: "response", Encoding: "base64", Text: o.response}, param{Name: "mobility", Text: "0"})
+	if err != nil {
+		return err
+	}
+	ticket := said.get("sso_ticket")
+	minutes, err := strconv.Atoi(said.get("sso_max_session_time"))
+	if err != nil || minutes < 1 || ticket == "" || len(ticket) > 256 {
+		return errors.New("the bridge's answer cannot be read")
+	}
+	if roles := said.roles(); len(roles) == 1 { // of several its person chooses where they work
+		_, _ = o.g.send(ctx, http.MethodGet, rolePath+"?"+url.Values{"token": {ticket}, "selectedRoleUid": {roles[0]}, "ssbMode": {"0"},
+			"fallbackStatus": {"0"}, "gacVersion": {o.g.c.Version}}.Encode(), nil)
+	}
+	watching, forget := context.WithCancel(context.WithoutCancel(ctx))
+	h := held{ticket: ticket, log: o.log, uid: o.uid, ends: o.g.c.Now().Add(time.Duration(min(minutes, 24*60)) * time.Minute), forget: forget}
+	o.g.hold(ctx, h)
+	o.g.work.Go(func() {
+		gone(watching)
+		if watching.Err() == nil {
+			end, cancel := context.WithTimeout(context.WithoutCancel(watching), callTime)
+			defer cancel()
+			o.g.End(end)
+		}
+	})
+	return nil
+}
+
+// hold keeps a session. Those of another person end, and so does the oldest where
+// there are too many.
+func (g *Gateway) hold(ctx context.Context, h held) {
+	g.mu.Lock()
+	over := []held{}
+	if g.closed {
+		over = append(over, h)
+	} else {
+		if len(g.held) > 0 && g.held[0].uid != h.uid {
+			over, g.held = g.held, nil
+		}
+		if g.held = append(g.held, h); len(g.held) > mostHeld {
+			over, g.held = append(over, g.held[0]), g.held[1:]
+		}
+	}
+	g.mu.Unlock()
+	g.leave(ctx, over)
+}
+
+// Holds says whether a session is held that may still live.
+func (g *Gateway) Holds() bool { return g.newest() != "" }
+
+func (g *Gateway) newest() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.held) == 0 || !g.c.Now().Before(g.held[len(g.held)-1].ends) {
+		return ""
+	}
+	return g.held[len(g.held)-1].ticket
+}
+
+// Proof returns a one-time proof of the session that is held, for the question
+// that dpop makes a proof of possession for. It is "" where there is none to be
+// had: then the card is asked for.
+func (g *Gateway) Proof(ctx context.Context, dpop func(uri string) (string, error)) string {
+	ticket := g.newest()
+	if ticket == "" {
+		return ""
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	at := g.c.Base + proofPath
+	proof, err := dpop(at)
+	if err != nil {
+		return ""
+	}
+	body, err := json.Marshal(map[string]string{"sso_ticket": ticket})
+	if err != nil {
+		return ""
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, at, bytes.NewReader(body))
+	if err != nil {
+		return ""
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header["DPoP"] = []string{proof} // as RFC 9449 spells it
+	raw, err := g.do(req)
+	var answer struct {
+		Proof string `json:"proof"`
+	}
+	if err != nil || json.Unmarshal(raw, &answer) != nil || len(answer.Proof) > 256 {
+		return ""
+	}
+	return answer.Proof
+}
+
+// End gives up all that is held, and has the bridge end it.
+func (g *Gateway) End(ctx context.Context) {
+	g.mu.Lock()
+	over := g.held
+	g.held = nil
+	g.mu.Unlock()
+	g.leave(ctx, over)
+}
+
+// Close is End for good.
+func (g *Gateway) Close(ctx context.Context) {
+	g.mu.Lock()
+	g.closed = true
+	g.mu.Unlock()
+	g.End(ctx)
+	g.work.Wait()
+}
+
+// leave signs out at the bridge. What does not reach it ends by itself.
+func (g *Gateway) leave(ctx context.Context, over []held) {
+	for _, h := range over {
+		h.forget()
+		_, _ = g.post(ctx, logoutPath, h.log, "LOGOUT", param{Name: "sso_ticket", Text: h.ticket}, param{Name: "uid", Text: h.uid})
+	}
+}
+
+// post sends a message of the old agents, and returns what is answered.
+func (g *Gateway) post(ctx context.Context, path, log, service string, more ...param) (object, error) {
+	o := object{Params: append([]param{{Name: "service", Text: service}, {Name: "auth_method", Text: "3"}, {Name: "app_url", Text: "NHST"},
+		{Name: "log_session_id", Text: log}, {Name: "device_id", Text: g.device}}, more...)}
+	body, err := xml.Marshal(o)
+	if err != nil {
+		return object{}, err
+	}
+	return g.send(ctx, http.MethodPost, path, append([]byte(xml.Header), body...))
+}
+
+func (g *Gateway) send(ctx context.Context, method, path string, body []byte) (object, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, g.c.Base+path, bytes.NewReader(body))
+	if err != nil {
+		return object{}, err
+	}
+	req.Header.Set("Content-Type", "text/xml; charset=utf-8")
+	raw, err := g.do(req)
+	if err != nil {
+		return object{}, err
+	}
+	return readObject(raw)
+}
+
+// maxAnswer bounds what the bridge may answer: the roles of a person are many.
+const maxAnswer = 256 << 10
+
+func (g *Gateway) do(req *http.Request) ([]byte, error) {
+	req.Header.Set("User-Agent", "lanyard-agent/"+g.c.Version)
+	resp, err := g.c.HTTP.Do(req)
+	if err != nil {
+		return nil, errors.New("the bridge does not answer") // its address may hold a token
+	}
+	defer func() { _ = resp.Body.Close() }()
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return nil, errors.New("the bridge does not answer")
+	}
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("the bridge answers %d", resp.StatusCode)
+	}
+	return raw, nil
+}
+
+// object is a message of the old service: gpOBJECT, which holds gpPARAM alone.
+type object struct {
+	XMLName xml.Name `xml:"gpOBJECT"`
+	Params  []param  `xml:"gpPARAM"`
+}
+
+type param struct {
+	Name     string `xml:"name,attr"`
+	ID       string `xml:"id,attr,omitempty"`
+	Encoding string `xml:"encoding,attr,omitempty"`
+	Text     string `xml:",chardata"`
+}
+
+// readObject reads what the bridge answered.
+func readObject(raw []byte) (object, error) {
+	var o object
+	if len(raw) > maxAnswer || xml.Unmarshal(raw, &o) != nil {
+		return object{}, errors.New("the bridge's answer cannot be read")
+	}
+	return o, nil
+}
+
+func (o object) get(name string) string {
+	for _, p := range o.Params {
+		if p.Name == name {
+			return p.Text
+		}
+	}
+	return ""
+}
+
+// roles are the ids of the positions that a person may choose from.
+func (o object) roles() []string {
+	var ids []string
+	for _, p := range o.Params {
+		if strings.HasPrefix(p.Name, "nhsjobrole") && p.ID != "" {
+			ids = append(ids, p.ID)
+		}
+	}
+	return ids
+}

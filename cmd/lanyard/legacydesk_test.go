@@ -1,0 +1,412 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lanyard-id/lanyard/cmd/lanyard/legacyclient"
+	"github.com/lanyard-id/lanyard/idp"
+)
+
+// frontDesk is a desk at which somebody holds an SSO token: their browser, which
+// is asked for a card, and the agent that has redeemed its link.
+type frontDesk struct {
+	*deskAgent
+	p      *person
+	issuer string // as the service calls itself
+}
+
+// atFront opens a request of client at a desk. issuer is what the service calls
+// itself, where that is not where it is reached.
+func (s running) atFront(t *testing.T, client string, more url.Values, issuer string, now func() time.Time) *frontDesk {
+	t.Helper()
+	p := newPerson(t)
+	return s.atFrontOf(p, client, more, issuer, now)
+}
+
+func (s running) atFrontOf(p *person, client string, more url.Values, issuer string, now func() time.Time) *frontDesk {
+	p.t.Helper()
+	p.open(s.authorizeURL(client, more))
+	p.send("/login/smartcard/begin", nil)
+	a := newDeskAgent(p.t, s.issuer, nil, now)
+	a.redeem(p.starts().Get("h"))
+	return &frontDesk{deskAgent: a, p: p, issuer: issuer}
+}
+
+// proves is a DPoP proof for a call, as the service sees its address.
+func (f *frontDesk) proves(path string) string {
+	return f.prove(path, func(p *proof) { p.claims["htu"] = f.issuer + path })
+}
+
+// asks shows an SSO token for a proof.
+func (f *frontDesk) asks(ticket string) answered {
+	f.t.Helper()
+	return f.post("/login/deskproof", map[string]any{"sso_ticket": ticket}, f.proves("/login/deskproof"))
+}
+
+// shows answers with a proof in place of the card.
+func (f *frontDesk) shows(proof string) answered {
+	f.t.Helper()
+	got := f.post("/desk/v1/response", map[string]any{"proof": proof}, f.proves("/desk/v1/response"))
+	if cc := got.said("cc"); cc != "" {
+		f.cc = cc
+	}
+	return got
+}
+
+// enters does all of it, and brings the browser back.
+func (f *frontDesk) enters(ticket string) {
+	f.t.Helper()
+	got := f.asks(ticket)
+	got.wantOK(f.t)
+	f.shows(got.said("proof")).wantOK(f.t)
+	f.comesBack()
+}
+
+func (f *frontDesk) comesBack() {
+	f.t.Helper()
+	f.p.open(strings.Replace(f.doneURL(), f.issuer, f.service, 1))
+}
+
+// startFronted starts a service with the front channel on, and opens desks there.
+func startFronted(t *testing.T) (s *deskService, at func(client string, more url.Values) *frontDesk) {
+	t.Helper()
+	s = startLegacy(t, func(p *parts) { p.bridge.Desk = true })
+	return s, func(client string, more url.Values) *frontDesk {
+		t.Helper()
+		return s.atFront(t, client, more, s.issuer, s.clock.Now)
+	}
+}
+
+func TestFrontChannel(t *testing.T) {
+	s, at := startFronted(t)
+	role := url.Values{"scope": {"openid profile selectedrole"}}
+	t.Run("P19: who has a session at the old gateway comes into an application from that desk without the card, in the role that was chosen there", func(t *testing.T) {
+		a := s.legacySignedIn(fiveRoles)
+		if _, err := a.Choose(t.Context(), a.Roles[3].ID); err != nil {
+			t.Fatal(err)
+		}
+		s.pass(5 * time.Minute)
+		f := at("basic", role)
+		f.enters(a.Ticket)
+		tokens := s.redeem(t, "basic", f.p.wantCode(), nil)
+		claims := payload(t, tokens)
+		if amr, _ := claims["amr"].([]any); claims["sub"] != fiveRoles || !slices.Equal(amr, []any{"N3_SMARTCARD"}) || claims["acr"] != "AAL3_ANY" || claims["selected_roleid"] != a.Roles[3].ID {
+			t.Errorf("the ID token says %v", claims)
+		}
+		if since := s.clock.Now().Unix() - int64(claims["auth_time"].(float64)); since < 300 {
+			t.Errorf("auth_time is %d seconds ago: it is that of the card", since)
+		}
+		f.p.open(s.authorizeURL("basic", url.Values{"prompt": {"none"}}))
+		f.p.wantCode()
+		if e := s.signedInBy("N3_SMARTCARD", "basic"); e.Session != claims["sid"] || e.Subject != fiveRoles {
+			t.Errorf("the journal says %+v", e)
+		}
+	})
+	t.Run("P19: what such a session is not worth takes the card", func(t *testing.T) {
+		a := s.legacySignedIn(oneRole)
+		s.pass(2 * time.Minute)
+		for what, more := range map[string]url.Values{
+			"prompt=login":        {"prompt": {"login"}},
+			"max_age":             {"max_age": {"60"}},
+			"max_age=0":           {"max_age": {"0"}},
+			"a card by the desk":  {"acr_values": {"AAL3_CIS2_SMARTCARD"}},
+			"somebody else's uid": {"login_hint": {fiveRoles}},
+		} {
+			if got := at("basic", more).asks(a.Ticket); got.status != http.StatusForbidden || got.body["error"] != "no_session" {
+				t.Errorf("%s: %d %v", what, got.status, got.body)
+			}
+		}
+		for _, more := range []url.Values{{"max_age": {"300"}}, {"login_hint": {oneRole}}, {"acr_values": {"AAL3_N3_SMARTCARD"}}, {"acr_values": {"AAL3_SMARTCARD"}}} {
+			f := at("basic", more)
+			f.enters(a.Ticket)
+			f.p.wantCode()
+		}
+		s.pass(14 * time.Minute) // a session of ours would be over
+		if got := at("basic", nil).asks(a.Ticket); got.status != http.StatusForbidden {
+			t.Errorf("after 16 minutes without an act: %d %v", got.status, got.body)
+		}
+	})
+	t.Run("P19: a proof is of one session, one question and one agent, once and for half a minute", func(t *testing.T) {
+		a := s.legacySignedIn(oneRole)
+		f, other := at("basic", nil), at("basic", nil)
+		first := f.asks(a.Ticket).said("proof")
+		for what, try := range map[string]func(proof string) answered{
+			"another question, by its agent": func(proof string) answered { return other.shows(proof) },
+			"another key": func(proof string) answered {
+				b := newDeskAgent(t, s.issuer, nil, s.clock.Now)
+				b.question = f.question
+				return b.post("/desk/v1/response", map[string]any{"proof": proof}, b.prove("/desk/v1/response", nil))
+			},
+			"no key": func(proof string) answered { return f.post("/desk/v1/response", map[string]any{"proof": proof}) },
+			"with an answer of a card beside it": func(proof string) answered {
+				return f.post("/desk/v1/response", map[string]any{"proof": proof, "jws": "x"}, f.proves("/desk/v1/response"))
+			},
+			"the SSO token itself": func(string) answered { return at("basic", nil).shows(a.Ticket) },
+			"a guess":              func(string) answered { return at("basic", nil).shows(digest()) },
+		} {
+			if got := try(first); got.status < 400 || got.body["cc"] != nil {
+				t.Errorf("%s: %d %v", what, got.status, got.body)
+			}
+		}
+		if got := f.shows(first); got.status == http.StatusOK { // another question used it up
+			t.Errorf("a proof that was shown before: %d %v", got.status, got.body)
+		}
+		g := at("basic", nil)
+		proof := g.asks(a.Ticket).said("proof")
+		g.shows(proof).wantOK(t)
+		if got := g.shows(proof); got.status != http.StatusUnauthorized {
+			t.Errorf("the second time: %d %v", got.status, got.body)
+		}
+		g.comesBack()
+		g.p.wantCode()
+		late := at("basic", nil)
+		proof = late.asks(a.Ticket).said("proof")
+		s.pass(31 * time.Second)
+		if got := late.shows(proof); got.status == http.StatusOK {
+			t.Errorf("after 31 seconds: %d %v", got.status, got.body)
+		}
+		strange := newDeskAgent(t, s.issuer, nil, s.clock.Now)
+		strange.question = at("basic", nil).question
+		if got := strange.post("/login/deskproof", map[string]any{"sso_ticket": a.Ticket}, strange.prove("/login/deskproof", nil)); got.status != http.StatusForbidden {
+			t.Errorf("an agent that redeemed nothing: %d %v", got.status, got.body)
+		}
+	})
+	t.Run("X10: a proof that is shown for who began elsewhere signs nobody in, there or here", func(t *testing.T) {
+		a := s.legacySignedIn(oneRole)
+		attacker := at("basic", nil) // who led this desk's agent to their own question
+		attacker.shows(attacker.asks(a.Ticket).said("proof")).wantOK(t)
+		victim := newPerson(t)
+		victim.open(attacker.doneURL())
+		victim.wantPage(http.StatusBadRequest, "SES-02")
+		attacker.comesBack()
+		attacker.p.wantPage(http.StatusBadRequest, "SES-01")
+	})
+	t.Run("P19: after the session's end there is no proof, and none that was given is worth anything", func(t *testing.T) {
+		a := s.legacySignedIn(oneRole)
+		f, settled := at("basic", nil), at("basic", nil)
+		proof := f.asks(a.Ticket).said("proof")
+		settled.shows(settled.asks(a.Ticket).said("proof")).wantOK(t)
+		if err := a.SignOut(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := f.shows(proof); got.status == http.StatusOK {
+			t.Errorf("a proof from before: %d %v", got.status, got.body)
+		}
+		if got := at("basic", nil).asks(a.Ticket); got.status != http.StatusForbidden {
+			t.Errorf("a new one: %d %v", got.status, got.body)
+		}
+		settled.comesBack()
+		settled.p.wantPage(http.StatusBadRequest, "SES-03")
+		if len(settled.p.cookies(s.running, "lanyard-session")) != 0 {
+			t.Error("the browser has a session")
+		}
+	})
+	t.Run("P19: with that session everything ends that came of it, whoever ends it where", func(t *testing.T) {
+		for what, end := range map[string]func(*legacyclient.Agent, *frontDesk){
+			"sign-out at the gateway": func(a *legacyclient.Agent, _ *frontDesk) {
+				if err := a.SignOut(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			},
+			"sign-out at the browser": func(_ *legacyclient.Agent, f *frontDesk) {
+				f.p.open(s.issuer + "/sign-out")
+				f.p.send("/sign-out", nil)
+			},
+			"an hour without an act there": func(*legacyclient.Agent, *frontDesk) { s.pass(time.Hour) },
+		} {
+			a := s.legacySignedIn(oneRole)
+			f := at("basic", nil)
+			f.enters(a.Ticket)
+			code := f.p.wantCode()
+			tokens := s.redeem(t, "basic", code, nil)
+			s.userinfo(t, tokens.said("access_token")).wantOK(t)
+			f.p.open(s.authorizeURL("basic", nil))
+			late := f.p.wantCode()
+			end(a, f)
+			s.userinfo(t, tokens.said("access_token")).wantError(t, http.StatusUnauthorized, "invalid_token")
+			s.redeem(t, "basic", late, nil).wantError(t, http.StatusBadRequest, "invalid_grant")
+			wantLives(t, a, false)
+			f.p.open(s.authorizeURL("basic", url.Values{"prompt": {"none"}}))
+			if got := f.p.answer().Get("error"); got != "login_required" {
+				t.Errorf("%s: the browser is told %q", what, got)
+			}
+		}
+	})
+	t.Run("P19: no token lives longer than that session", func(t *testing.T) {
+		a := s.legacySignedIn(oneRole)
+		for range 59 {
+			s.pass(10 * time.Minute)
+			legacyAsks(t, a, "/sessionmanager/session/update", "tokenid")
+		}
+		f := at("basic", nil)
+		f.enters(a.Ticket)
+		tokens := s.redeem(t, "basic", f.p.wantCode(), nil)
+		claims := payload(t, tokens)
+		if lives, _ := tokens.body["expires_in"].(float64); lives < 500 || lives > 600 || claims["exp"].(float64)-claims["iat"].(float64) > 600 {
+			t.Errorf("tokens of a session that has ten minutes left live %v s", lives)
+		}
+		s.pass(10*time.Minute + time.Second)
+		s.userinfo(t, tokens.said("access_token")).wantError(t, http.StatusUnauthorized, "invalid_token")
+	})
+	t.Run("own rule: a card that is shown at the browser after that makes a session of its own", func(t *testing.T) {
+		a := s.legacySignedIn(oneRole)
+		f := at("basic", nil)
+		f.enters(a.Ticket)
+		f.p.wantCode()
+		g := s.atFrontOf(f.p, "basic", url.Values{"acr_values": {"AAL3_CIS2_SMARTCARD"}}, s.issuer, s.clock.Now)
+		g.card = s.card(card(oneRole), year)
+		g.respond(g.answer(nil)).wantOK(t)
+		g.comesBack()
+		g.p.wantCode()
+		wantLives(t, a, true)
+		if err := a.SignOut(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		g.p.open(s.authorizeURL("basic", url.Values{"prompt": {"none"}}))
+		g.p.wantCode()
+	})
+	t.Run("own rule: neither SSO token nor proof is in the log", func(t *testing.T) {
+		a := s.legacySignedIn(oneRole)
+		f := at("basic", nil)
+		proof := f.asks(a.Ticket).said("proof")
+		f.shows(proof).wantOK(t)
+		b, err := os.ReadFile(s.log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if log := string(b); strings.Contains(log, a.Ticket) || strings.Contains(log, proof) || !strings.Contains(log, "desk redeemed") {
+			t.Error("a secret is in the log, or the log is empty")
+		}
+	})
+	t.Run("own rule: with the switch off there is no such path, and no proof is taken", func(t *testing.T) {
+		off := startLegacy(t, nil)
+		a := off.legacySignedIn(oneRole)
+		f := off.atFront(t, "basic", nil, off.issuer, off.clock.Now)
+		if got := f.asks(a.Ticket); got.status != http.StatusNotFound {
+			t.Errorf("%d %v", got.status, got.body)
+		}
+		if got := f.shows(digest()); got.status != http.StatusBadRequest {
+			t.Errorf("%d %v", got.status, got.body)
+		}
+	})
+	t.Run("own rule: an application that is switched off is not entered that way", func(t *testing.T) {
+		some := startLegacy(t, func(p *parts) { p.bridge.Desk, p.bridge.Off = true, []string{"basic:2020-01-01"} })
+		a := some.legacySignedIn(oneRole)
+		if got := some.atFront(t, "basic", nil, some.issuer, some.clock.Now).asks(a.Ticket); got.status != http.StatusForbidden {
+			t.Errorf("%d %v", got.status, got.body)
+		}
+		f := some.atFront(t, "post", nil, some.issuer, some.clock.Now)
+		f.enters(a.Ticket)
+		f.p.wantCode()
+	})
+}
+
+// signedInBy is the last sign-in of that method to a client in the journal.
+func (s *deskService) signedInBy(method, client string) idp.Event {
+	s.t.Helper()
+	var last idp.Event
+	for _, e := range s.events() {
+		if e.Kind == idp.SignedIn && e.Method == method && e.Client == client {
+			last = e
+		}
+	}
+	return last
+}
+
+// TestFrontRaces lets sessions end at one server while people come in by them at
+// the other.
+func TestFrontRaces(t *testing.T) {
+	const races, atOnce = 60, 3
+	both, _, agent := legacyPair(t, map[string]string{"policy.begins_each": "0", "bridge.desk": "true"})
+	first := agent("555000000118")
+	t.Run(fmt.Sprintf("P19: in %d races between a proof and the session's end nobody is let in after it, and applications are told", races), func(t *testing.T) {
+		work, failed, made := make(chan int), make(chan string, 4*races), make(chan bool, races)
+		done := make(chan struct{}, atOnce)
+		for range atOnce {
+			go func() {
+				defer func() { done <- struct{}{} }()
+				for i := range work {
+					frontRace(t, both, *first, i, func(what string) { failed <- what }, func(got bool) { made <- got })
+				}
+			}()
+		}
+		for i := range races {
+			work <- i
+		}
+		close(work)
+		for range atOnce {
+			<-done
+		}
+		close(failed)
+		close(made)
+		for what := range failed {
+			t.Error(what)
+		}
+		in := 0
+		for got := range made {
+			if got {
+				in++
+			}
+		}
+		t.Logf("%d came in before the end, %d did not", in, races-in)
+	})
+}
+
+// frontRace is one race.
+func frontRace(t *testing.T, both []running, a legacyclient.Agent, i int, failed func(string), made func(bool)) {
+	if err := a.SignIn(t.Context()); err != nil {
+		failed(err.Error())
+		return
+	}
+	a.Session["sso_logout_url"] = a.Base + "/login/authlogout"
+	f := both[1].atFront(t, "told", nil, pairIssuer, time.Now)
+	proof := f.asks(a.Ticket).said("proof")
+	came := make(chan answered, 1)
+	go func() { // as far as it gets
+		got := answered{}
+		defer func() { came <- got }()
+		if f.shows(proof).status != http.StatusOK {
+			return
+		}
+		f.comesBack()
+		if code := f.p.answer().Get("code"); code != "" {
+			got = both[1].redeem(t, "told", code, nil)
+		}
+	}()
+	time.Sleep(time.Duration(i%12) * 4 * time.Millisecond)
+	if err := a.SignOut(t.Context()); err != nil {
+		failed(err.Error())
+	}
+	after := both[1].atFront(t, "told", nil, pairIssuer, time.Now)
+	if got := after.asks(a.Ticket); got.status == http.StatusOK {
+		failed("a proof was given after the end")
+	}
+	token := <-came
+	made(token.status == http.StatusOK)
+	if token.status != http.StatusOK {
+		return
+	}
+	ended := time.Now()
+	for both[1].userinfo(t, token.said("access_token")).status == http.StatusOK {
+		if time.Since(ended) > 5*time.Second {
+			failed("five seconds after the end a token lives")
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	sid, _ := payload(t, token)["sid"].(string)
+	for len(ears().of("told", sid)) == 0 { // one that was made in that very moment is looked after in five seconds
+		if time.Since(ended) > 20*time.Second {
+			failed("its application is not told")
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
