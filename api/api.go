@@ -67,8 +67,9 @@ type Config struct {
 	Registration func(pages, files chi.Router)
 
 	// Legacy puts there what is answered of the old service: what judges a card
-	// on the second router. Nil: nothing is.
-	Legacy      func(plain, card chi.Router)
+	// on the second router. unknown answers whoever shall not know of it. Nil:
+	// nothing is.
+	Legacy      func(plain, card chi.Router, unknown http.HandlerFunc)
 	LegacyApart bool // it is answered by LegacyRoutes alone, on a listener of its own
 
 	// Development only; nil in production.

@@ -16,7 +16,8 @@ func (s *Server) Routes() http.Handler {
 		r.Use(s.Trace)
 	}
 	r.Use(s.arrive, s.observe, s.recoverer, s.secure)
-	r.NotFound(s.page(func(http.ResponseWriter, *http.Request) error { return errNoPage }))
+	unknown := s.page(func(http.ResponseWriter, *http.Request) error { return errNoPage })
+	r.NotFound(unknown)
 	r.MethodNotAllowed(s.page(func(http.ResponseWriter, *http.Request) error { return errMethod }))
 
 	r.Handle("/static/*", s.Site.Static())
@@ -34,7 +35,7 @@ func (s *Server) Routes() http.Handler {
 		r.With(goOn, within(ordinary)).Get("/cards/ocsp/*", s.Cards.ServeHTTP)
 	}
 	if s.Legacy != nil && !s.LegacyApart {
-		s.Legacy(r.With(goOn, within(ordinary)), r.With(goOn, within(asking)))
+		s.Legacy(r.With(goOn, within(ordinary)), r.With(goOn, within(asking)), unknown)
 	}
 
 	files := r.With(sameOrigin(s), limitFile, goOn, within(reading))
@@ -110,7 +111,8 @@ func (s *Server) LegacyRoutes() http.Handler {
 	}
 	r.Use(s.arrive, s.observe, s.recoverer, s.secure)
 	goOn := s.admit(s.InHand)
-	s.Legacy(r.With(goOn, within(ordinary)), r.With(goOn, within(asking)))
+	r.NotFound(http.NotFound)
+	s.Legacy(r.With(goOn, within(ordinary)), r.With(goOn, within(asking)), http.NotFound)
 	return r
 }
 

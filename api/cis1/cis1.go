@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -96,43 +97,76 @@ type Server struct {
 func New(c Config) *Server { return &Server{Config: c} }
 
 // Mount puts what is switched on on r: what judges a card on the second router.
-func (s *Server) Mount(plain, card chi.Router) {
-	plain, card = plain.With(s.near, s.switched, bounded), card.With(s.near, s.switched, bounded)
+// To who may not come, unknown answers as it does where nothing is, whatever the
+// method.
+func (s *Server) Mount(plain, card chi.Router, unknown http.HandlerFunc) {
+	const post, get = http.MethodPost, http.MethodGet
+	on := func(r chi.Router, path string, answer http.HandlerFunc, methods ...string) {
+		r.Handle(path, s.near(s.switched(bounded(only(methods, answer))), unknown))
+	}
 	if s.Gateway {
-		plain.Post(activatePath, s.activate)
-		card.Post(validatePath, s.validate)
-		plain.Post(logoutPath, s.logOut)
-		plain.Get(rolePath, s.chooseRole)
+		on(plain, activatePath, s.activate, post)
+		on(card, validatePath, s.validate, post)
+		on(plain, logoutPath, s.logOut, post)
+		on(plain, rolePath, s.chooseRole, get)
 	}
 	if s.Gateway || s.SessionManager {
-		plain.Get(updatePath, s.update) // agents are told of it when somebody signs in
-		plain.Post(updatePath, s.update)
+		on(plain, updatePath, s.update, get, post) // agents are told of it when somebody signs in
 	}
 	if s.Proof != nil {
-		plain.Post(ProofPath, s.Proof)
+		on(plain, ProofPath, s.Proof, post)
 	}
 	if s.Assertion {
-		plain.Get(assertionPath, s.assert)
+		on(plain, assertionPath, s.assert, get)
 	}
 	if s.SessionManager {
 		for path, answer := range map[string]http.HandlerFunc{validPath: s.isValid, attributePath: s.attributes, endPath: s.end} {
-			plain.Get(path, answer)
-			plain.Post(path, answer)
+			on(plain, path, answer, get, post)
 		}
 	}
 }
 
-// near lets in what comes from the networks that are allowed. To all others the
-// paths are not there.
-func (s *Server) near(next http.Handler) http.Handler {
+// only answers requests of those methods.
+func only(methods []string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if len(s.Networks) > 0 && !inside(s.Networks, api.Address(r.Context())) {
-			s.Log.WarnContext(r.Context(), "bridge refused", "reason", "the address is of no network that is allowed")
-			http.NotFound(w, r)
+		if !slices.Contains(methods, r.Method) {
+			w.Header().Set("Allow", strings.Join(methods, ", "))
+			http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// near lets in what comes from the networks that are allowed. To all others the
+// paths are not there.
+func (s *Server) near(next http.Handler, unknown http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		why := ""
+		switch {
+		case len(s.Networks) == 0:
+		case relayed(r):
+			why = "a proxy that trusted_proxies does not name brings it, so nobody knows from where"
+		case !inside(s.Networks, api.Address(r.Context())):
+			why = "the address is of no network that is allowed"
+		}
+		if why != "" {
+			s.Log.WarnContext(r.Context(), "bridge refused", "reason", why)
+			unknown(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// relayed says whether a request was brought by somebody whose word for where it
+// comes from is not taken. Their own address says nothing of who is behind them.
+func relayed(r *http.Request) bool {
+	if r.Header.Get("X-Forwarded-For") == "" && r.Header.Get("Forwarded") == "" && r.Header.Get("X-Real-Ip") == "" {
+		return false
+	}
+	at, err := netip.ParseAddrPort(r.RemoteAddr)
+	return err != nil || at.Addr().Unmap().WithZone("") == api.Address(r.Context()).Unmap().WithZone("")
 }
 
 func inside(networks []netip.Prefix, from netip.Addr) bool {

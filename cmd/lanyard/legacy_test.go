@@ -7,10 +7,13 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -403,6 +406,95 @@ func TestLegacySwitches(t *testing.T) {
 			if got := do(t, request(t, http.MethodGet, server.URL+path, nil, "")); got.status != http.StatusNotFound {
 				t.Errorf("%s answers %d there", path, got.status)
 			}
+		}
+	})
+}
+
+// shownAt is all that a stranger is shown at an address, but for what is of one
+// request.
+func shownAt(t *testing.T, method, address string, header http.Header) string {
+	t.Helper()
+	req := request(t, method, address, nil, "")
+	maps.Copy(req.Header, header)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := resp.Header.Get("X-Request-Id")
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Header.Del("X-Request-Id")
+	resp.Header.Del("Date")
+	told := fmt.Sprint(resp.StatusCode, resp.Header, string(body))
+	for _, own := range []string{id, id[:min(len(id), 8)], url.QueryEscape(u.Path), u.Path} {
+		told = strings.ReplaceAll(told, own, "")
+	}
+	return regexp.MustCompile(`nonce-[^']+|nonce="[^"]+"`).ReplaceAllString(told, "")
+}
+
+func TestStrangersAtBridge(t *testing.T) {
+	paths := []string{"/login/authactivate", "/login/authvalidate", "/login/authlogout", "/login/deskproof", "/saml/RoleSelectionGP.jsp", "/saml/RoleAssertion",
+		"/sessionmanager/session/update", "/identity/isTokenValid", "/identity/attributes", "/identity/logout"}
+	from := func(network string, change func(*parts)) *deskService {
+		return startLegacy(t, func(p *parts) {
+			p.bridge.Desk, p.bridge.Networks = true, []netip.Prefix{netip.MustParsePrefix(network)}
+			change(p)
+		})
+	}
+	alike := func(t *testing.T, base string, header http.Header) {
+		t.Helper()
+		for _, path := range paths {
+			for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodHead, http.MethodOptions, http.MethodPut, http.MethodDelete} {
+				nowhere := strings.Repeat("x", len(path)-1)
+				if got, want := shownAt(t, method, base+path, header), shownAt(t, method, base+"/"+nowhere, header); got != want {
+					t.Errorf("%s %s shows\n%s\nwhere nothing is it is\n%s", method, path, got, want)
+				}
+			}
+		}
+	}
+	t.Run("own rule: a stranger cannot tell the paths of the old service from those where nothing is, by any method", func(t *testing.T) {
+		s := from("10.0.0.0/8", func(*parts) {})
+		alike(t, s.issuer, nil)
+		alike(t, s.issuer, http.Header{"Accept": {"text/html"}, "Accept-Language": {"cy"}})
+	})
+	t.Run("own rule: nor on a listener of its own", func(t *testing.T) {
+		var apart *service
+		from("10.0.0.0/8", func(p *parts) {
+			p.bridge.Listen = "localhost:0"
+			var err error
+			if apart, err = wire(*p); err != nil {
+				t.Fatal(err)
+			}
+		})
+		server := httptest.NewServer(apart.pages.LegacyRoutes())
+		t.Cleanup(server.Close)
+		alike(t, server.URL, nil)
+	})
+	t.Run("own rule: nor of a part that is off", func(t *testing.T) {
+		s := startDesks(t, 0, func(*parts) {})
+		alike(t, s.issuer, nil)
+	})
+	t.Run("own rule: with networks, what a proxy brings that nobody trusts comes from nowhere", func(t *testing.T) {
+		s := from("127.0.0.0/8", func(*parts) {})
+		for _, name := range []string{"X-Forwarded-For", "Forwarded", "X-Real-Ip"} {
+			alike(t, s.issuer, http.Header{name: {"127.0.0.1"}})
+		}
+		if got := shownAt(t, http.MethodGet, s.issuer+"/identity/isTokenValid?tokenid=x", nil); !strings.Contains(got, "boolean=false") {
+			t.Errorf("who comes by themself is shown %s", got)
+		}
+		trusted := from("10.1.0.0/16", func(p *parts) { p.origin = originOf([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}) })
+		if got := shownAt(t, http.MethodGet, trusted.issuer+"/identity/isTokenValid?tokenid=x", http.Header{"X-Forwarded-For": {"10.1.2.3"}}); !strings.Contains(got, "boolean=false") {
+			t.Errorf("who a trusted proxy brings is shown %s", got)
+		}
+		for _, written := range []string{"", "10.2.0.1", "nobody", "127.0.0.1"} {
+			alike(t, trusted.issuer, http.Header{"X-Forwarded-For": {written}})
 		}
 	})
 }
