@@ -30,10 +30,17 @@ func (c *client) refresh(ctx context.Context, s *site, token string) (tokens, er
 	return t, err
 }
 
-// exchange gives an ID token for an access token.
-func (c *client) exchange(ctx context.Context, s *site, idToken string) error {
+// What a token is that is exchanged for an access token. RFC 8693 §3, and ours.
+const (
+	anIDToken     = "urn:ietf:params:oauth:token-type:id_token"
+	anAccessToken = "urn:ietf:params:oauth:token-type:access_token"
+	anSSOToken    = "urn:lanyard:token-type:cis1-sso"
+)
+
+// exchange gives a token of that kind for an access token.
+func (c *client) exchange(ctx context.Context, s *site, token, kind string) error {
 	a, err := c.post(ctx, s, "/token", url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:token-exchange"},
-		"subject_token": {idToken}, "subject_token_type": {"urn:ietf:params:oauth:token-type:id_token"}, "scope": {"openid profile"}})
+		"subject_token": {token}, "subject_token_type": {kind}, "scope": {"openid profile"}})
 	if err != nil {
 		return err
 	}
@@ -41,7 +48,7 @@ func (c *client) exchange(ctx context.Context, s *site, idToken string) error {
 		Access string `json:"access_token"`
 	}
 	if json.Unmarshal(a.body, &said) != nil || a.status != http.StatusOK || said.Access == "" {
-		return problem("exchange an ID token", a)
+		return problem("exchange "+kind, a)
 	}
 	s.hears("access token", said.Access)
 	return nil
@@ -103,17 +110,32 @@ func (b *bench) later(alg string) []operation {
 		g.refreshed++
 		return err
 	}}
-	exchange := operation{name: "token exchange, " + alg, budget: map[string]float64{"ES256": 0.4, "RS256": 1.4}[alg], before: ready, do: func(ctx context.Context, _ int) error {
-		g := <-held
-		defer func() { held <- g }()
-		return c.exchange(ctx, s, g.tokens.id)
-	}}
-	if alg != "ES256" {
-		return []operation{refresh, exchange}
+	budget := map[string]float64{"ES256": 0.4, "RS256": 1.4}[alg]
+	exchange := func(name, kind string, of func(tokens) string) operation {
+		return operation{name: name + ", " + alg, budget: budget, before: ready, do: func(ctx context.Context, _ int) error {
+			g := <-held
+			defer func() { held <- g }()
+			return c.exchange(ctx, s, of(g.tokens), kind)
+		}}
 	}
-	return []operation{refresh, exchange, {name: "introspection", budget: 0.13, before: ready, do: func(ctx context.Context, _ int) error {
+	sso := &ssoTokens{world: w}
+	all := []operation{refresh,
+		exchange("token exchange", anIDToken, func(t tokens) string { return t.id }),
+		exchange("token exchange of an access token", anAccessToken, func(t tokens) string { return t.access }),
+		{name: "token exchange of an SSO token, " + alg, budget: budget, before: sso.makeSome, do: func(ctx context.Context, _ int) error {
+			token, err := sso.take()
+			if err != nil {
+				return err
+			}
+			return c.exchange(ctx, s, token, anSSOToken)
+		}},
+	}
+	if alg != "ES256" {
+		return all
+	}
+	return append(all, operation{name: "introspection", budget: 0.13, before: ready, do: func(ctx context.Context, _ int) error {
 		g := <-held
 		defer func() { held <- g }()
 		return c.introspect(ctx, s, g.tokens.access)
-	}}}
+	}})
 }

@@ -149,7 +149,7 @@ func measure(ctx context.Context, program, agent, only string, round time.Durati
 		return all, err
 	}
 	w, err := newWorld(ctx, plan{program: program, servers: 1, direct: true, people: 64, card: virtualcard.RSA2048,
-		policy: map[string]string{"log.level": "warn", "tracing.endpoint": "", "postgres.max_conns": "20"}})
+		policy: map[string]string{"log.level": "warn", "tracing.endpoint": "", "postgres.max_conns": "20", "bridge.exchange": "true"}})
 	if err != nil {
 		return all, err
 	}
