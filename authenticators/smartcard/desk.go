@@ -162,6 +162,9 @@ func (r *Room) settle(ctx context.Context, t Transaction, e authenticators.Evide
 	if err := r.transactions.Settle(ctx, t, completion, e, now.Add(completionLife)); err != nil {
 		return "", fmt.Errorf("settle question: %w", err)
 	}
+	if r.seen != nil {
+		r.seen(ctx, t.Agent, e)
+	}
 	return completion, nil
 }
 

@@ -48,6 +48,10 @@ type Config struct {
 	Revocation   Revocation
 	Now          func() time.Time
 	Rand         io.Reader // nil means crypto/rand
+
+	// Seen is told of each agent whose answer was good, with what it proved; nil:
+	// nobody is.
+	Seen func(ctx context.Context, a Agent, e authenticators.Evidence)
 }
 
 // Room signs people in by card. It is safe for concurrent use.
@@ -62,6 +66,7 @@ type Room struct {
 	soft           bool
 	now            func() time.Time
 	rand           io.Reader
+	seen           func(context.Context, Agent, authenticators.Evidence)
 }
 
 var _ authenticators.Room = (*Room)(nil)
@@ -84,7 +89,7 @@ func New(c Config) (*Room, error) {
 		issuer: c.Issuer, origin: c.Origin,
 		trust: newTrust(c.Roots, c.Intermediates, c.Policies), algs: slices.Clone(c.Algs),
 		transactions: c.Transactions, cards: c.Cards, rules: c.Rules, revocation: c.Revocation, soft: c.Soft,
-		now: c.Now, rand: c.Rand,
+		now: c.Now, rand: c.Rand, seen: c.Seen,
 	}, nil
 }
 

@@ -76,10 +76,23 @@ func (p parts) signChallenge(challenge []byte) ([]byte, error) {
 }
 
 // atDesk counts a person who came into an application by a session of the old
-// service. Where they work is left out if nobody can say.
+// service.
 func (p parts) atDesk(ctx context.Context, client string, e authenticators.Evidence) {
-	use := cis1.Use{Part: cis1.AtDesk, Call: "proof", Application: client, Person: e.Subject}
-	if who, err := p.registry.Person(ctx, e.Subject); err == nil {
+	p.countAt(ctx, cis1.Use{Part: cis1.AtDesk, Call: "proof", Application: client, Person: e.Subject})
+}
+
+// agentSeen counts an agent at a desk that somebody has signed in with.
+func (p parts) agentSeen(ctx context.Context, a smartcard.Agent, e authenticators.Evidence) {
+	p.countAt(ctx, cis1.Use{Part: cis1.DeskAuth, Call: cis1.SignIn, Application: a.Name, Version: a.Version, Person: e.Subject})
+}
+
+// countAt counts a use where its person works; that is left out if nobody can
+// say.
+func (p parts) countAt(ctx context.Context, use cis1.Use) {
+	if p.usage == nil {
+		return
+	}
+	if who, err := p.registry.Person(ctx, use.Person); err == nil {
 		use.Organisation = cis1.WorksAt("", who, p.now())
 	}
 	p.usage.Count(use)
@@ -115,7 +128,8 @@ func bridgeReport(c *configured) *cobra.Command {
 		Use:   "report",
 		Short: "List which applications, agents and people use what of the old service",
 		Long: `List which applications and agents called what of the old service, at which organisation, how often and for how
-many people, and from which day on each is switched off (bridge.off). Applications of the old service do not prove
+many people, and from which day on each is switched off (bridge.off). Then the agents that people signed in with by
+card, new and old, and how far each organisation is up to date: no rule about agents ends one of theirs. Applications of the old service do not prove
 themselves: they stand here as they call themselves, or with the address that they called from.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -155,13 +169,18 @@ func (c *configured) bridgeReport(ctx context.Context, days int) (cis1.Report, e
 	if err != nil {
 		return cis1.Report{}, ending(err)
 	}
-	rules, err := store.AgentRules(ctx, smartcard.LegacyAgent)
-	if err != nil {
-		return cis1.Report{}, ending(err)
+	rules := map[string][]smartcard.AgentRule{}
+	for _, c := range counted {
+		if _, asked := rules[c.Application]; asked || c.Call != cis1.SignIn {
+			continue
+		}
+		if rules[c.Application], err = store.AgentRules(ctx, c.Application); err != nil {
+			return cis1.Report{}, ending(err)
+		}
 	}
 	off, _ := cis1.ReadSwitch(s.Bridge.Off)
-	taken := func(version string) bool {
-		return !slices.ContainsFunc(rules, func(r smartcard.AgentRule) bool { return r.Hits(version) })
+	taken := func(product, version string) bool {
+		return !slices.ContainsFunc(rules[product], func(r smartcard.AgentRule) bool { return r.Hits(version) })
 	}
 	return cis1.ReportOf(from, counted, off, taken), nil
 }
@@ -174,14 +193,20 @@ func showReport(w io.Writer, r cis1.Report) error {
 		_, e := fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\n", l.Application, l.Part, l.Call, l.Version, l.Organisation, l.Calls, l.People, l.Last, l.Off)
 		err = errors.Join(err, e)
 	}
-	_, e := fmt.Fprintf(t, "\nAGENT\tPEOPLE\tTAKEN\n")
+	_, e := fmt.Fprintf(t, "\nAGENT\tVERSION\tORGANISATION\tPEOPLE\tLAST\tTAKEN\n")
 	err = errors.Join(err, e)
 	for _, a := range r.Agents {
-		_, e := fmt.Fprintf(t, "%s\t%d\t%t\n", a.Version, a.People, a.Taken)
+		_, e := fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\t%t\n", a.Product, a.Version, a.Organisation, a.People, a.Last, a.Taken)
+		err = errors.Join(err, e)
+	}
+	_, e = fmt.Fprintf(t, "\nORGANISATION\tPEOPLE\tUP TO DATE\n")
+	err = errors.Join(err, e)
+	for _, o := range r.Estates {
+		_, e := fmt.Fprintf(t, "%s\t%d\t%.0f %%\n", o.Organisation, o.People, 100*o.Current)
 		err = errors.Join(err, e)
 	}
 	if len(r.Agents) > 0 {
-		_, e := fmt.Fprintf(t, "\n%.0f %% of people have an agent that no rule ends\n", 100*r.Current)
+		_, e := fmt.Fprintf(t, "\n%.0f %% of people have agents that no rule ends\n", 100*r.Current)
 		err = errors.Join(err, e)
 	}
 	return errors.Join(err, t.Flush())

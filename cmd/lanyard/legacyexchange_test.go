@@ -281,7 +281,7 @@ func TestSSORaces(t *testing.T) {
 }
 
 func TestBridgeReport(t *testing.T) {
-	_, settings, agent := legacyPair(t, nil)
+	_, settings, agent := legacyPair(t, map[string]string{"bridge.desk": "true"})
 	p, err := wireProduction(t.Context(), settledOf(t, settings), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
@@ -308,6 +308,8 @@ func TestBridgeReport(t *testing.T) {
 	}
 	s.exchange(t, "exchanges", a.Ticket, ofSSO, nil).wantOK(t)
 	s.exchange(t, "exchanges", a.Ticket, ofSSO, nil).wantError(t, http.StatusBadRequest, "invalid_request")
+	f := s.atFront(t, "basic", nil, pairIssuer, time.Now)
+	f.shows(f.asks(a.Ticket).said("proof")).wantOK(t)
 	for range 2 { // the second time there is nothing to keep
 		if err := p.keepUses(t.Context()); err != nil {
 			t.Fatal(err)
@@ -321,17 +323,24 @@ func TestBridgeReport(t *testing.T) {
 			t.Fatalf("%d %v\n%s%s", got.status, err, got.out, got.errors)
 		}
 		today, org := idp.DateOf(time.Now()), a.Roles[0].Org
+		atWork := org // nobody can say which it is of those who work at several
+		if slices.ContainsFunc(a.Roles, func(r legacyclient.Role) bool { return r.Org != org }) {
+			atWork = ""
+		}
 		for _, want := range []cis1.Line{
 			{Application: "WardList", Part: cis1.SessionManager, Call: "istokenvalid", Version: "2.1", Organisation: org, Calls: 3, People: 1, Last: today, Off: "2099-01-01"},
 			{Application: "exchanges", Part: cis1.Exchange, Call: "token", Organisation: org, Calls: 1, People: 1, Last: today},
+			{Application: "basic", Part: cis1.AtDesk, Call: "proof", Organisation: atWork, Calls: 1, People: 1, Last: today},
 			{Application: "legacy-identity-agent", Part: cis1.Gateway, Call: "roleselection", Version: "2.4.10.0", Organisation: org, Calls: 1, People: 1, Last: today},
 		} {
 			if !slices.Contains(r.Uses, want) {
 				t.Errorf("the report lacks %+v:\n%s", want, got.out)
 			}
 		}
-		if len(r.Agents) != 1 || r.Agents[0].Version != "2.4.10.0" || !r.Agents[0].Taken || r.Current != 1 {
-			t.Errorf("the agents are %+v, %v", r.Agents, r.Current)
+		old := cis1.Seen{Product: "legacy-identity-agent", Version: "2.4.10.0", Organisation: atWork, People: 1, Last: today, Taken: true}
+		desk := cis1.Seen{Product: "test-agent", Version: "1.2", Organisation: atWork, People: 1, Last: today, Taken: true}
+		if !slices.Equal(r.Agents, []cis1.Seen{old, desk}) || !slices.Equal(r.Estates, []cis1.Estate{{Organisation: atWork, People: 1, Current: 1}}) || r.Current != 1 {
+			t.Errorf("the agents are %+v, %+v, %v", r.Agents, r.Estates, r.Current)
 		}
 		if text := lanyard(t, settings, "bridge", "report"); text.status != 0 || !strings.Contains(text.out, "WardList") || !strings.Contains(text.out, "100 % of people") {
 			t.Errorf("%d\n%s%s", text.status, text.out, text.errors)

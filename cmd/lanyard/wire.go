@@ -128,7 +128,7 @@ func wire(p parts) (*service, error) {
 	}
 	room, err := smartcard.New(smartcard.Config{
 		Issuer: p.issuer, Origin: origin(p.issuer), Roots: p.cards.roots, Intermediates: p.cards.intermediates, Soft: p.soft,
-		Transactions: live, Cards: p.registry, Rules: p.registry, Revocation: vouching, Now: p.now,
+		Transactions: live, Cards: p.registry, Rules: p.registry, Revocation: vouching, Now: p.now, Seen: p.agentSeen,
 	})
 	if err != nil {
 		return nil, err

@@ -17,7 +17,8 @@ const (
 	Assertion      = "assertion"
 	SessionManager = "session_manager"
 	Exchange       = "exchange"
-	AtDesk         = "desk" // sessions that new agents let people into applications of ours by
+	AtDesk         = "desk"      // sessions that new agents let people into applications of ours by
+	DeskAuth       = "desk_auth" // sign-ins by desk-auth/1: no part of the old service, and seen for its agents alone
 )
 
 // Use is what is counted of a call: who still calls what. An application of the
@@ -160,29 +161,47 @@ type Line struct {
 	Off          idp.Date `json:"off,omitempty"` // from which day on it is switched off
 }
 
-// Agents is how far agents at desks are up to date.
-type Agents struct {
-	Version string `json:"version"`
-	People  int    `json:"people"` // who signed in with one of that version
-	Taken   bool   `json:"taken"`  // no rule ends it, now or later
+// Seen is one version of an agent that people signed in with at an organisation.
+type Seen struct {
+	Product      string   `json:"product"` // as rules about agents call it
+	Version      string   `json:"version"`
+	Organisation string   `json:"organisation"`
+	People       int      `json:"people"`
+	Last         idp.Date `json:"last"`
+	Taken        bool     `json:"taken"` // no rule ends it, now or later
 }
 
-// Report is who still uses what of the old service.
+// Estate is how far the agents of an organisation are up to date.
+type Estate struct {
+	Organisation string  `json:"organisation"` // "" are those of whom nobody can say where they work
+	People       int     `json:"people"`
+	Current      float64 `json:"current"` // the share of them who signed in with no agent that a rule ends, from 0 to 1
+}
+
+// Report is who still uses what of the old service, and with which agents people
+// sign in by card, at desks and at the gateway.
 type Report struct {
-	From   idp.Date `json:"from"`
-	Uses   []Line   `json:"uses"`
-	Agents []Agents `json:"agents"`
-	// Current is the share of people whose agent no rule ends, from 0 to 1.
+	From    idp.Date `json:"from"`
+	Uses    []Line   `json:"uses"`
+	Agents  []Seen   `json:"agents"`
+	Estates []Estate `json:"estates"`
+	// Current is the share of all people, as Estate has it.
 	Current float64 `json:"current"`
 }
 
 // ReportOf sums up what was counted from a day on. taken says whether agents of a
 // version go on being taken.
-func ReportOf(from idp.Date, counted []Counted, off Switch, taken func(version string) bool) Report {
+func ReportOf(from idp.Date, counted []Counted, off Switch, taken func(product, version string) bool) Report {
 	type place struct{ application, part, call, version, organisation string }
 	lines, people := map[place]*Line{}, map[place]map[string]struct{}{}
-	agents := map[string]map[string]struct{}{}
+	var signIns []Counted
 	for _, c := range counted {
+		if c.Person != "" && c.Call == SignIn && (c.Part == Gateway || c.Part == DeskAuth) {
+			signIns = append(signIns, c)
+		}
+		if c.Part == DeskAuth {
+			continue
+		}
 		at := place{c.Application, c.Part, c.Call, c.Version, c.Organisation}
 		l := lines[at]
 		if l == nil {
@@ -191,40 +210,81 @@ func ReportOf(from idp.Date, counted []Counted, off Switch, taken func(version s
 		}
 		l.Calls += c.Calls
 		l.Last = max(l.Last, c.Day)
-		if c.Person == "" {
-			continue
-		}
-		people[at][c.Person] = struct{}{}
-		if c.Part == Gateway && c.Call == SignIn {
-			if agents[c.Version] == nil {
-				agents[c.Version] = map[string]struct{}{}
-			}
-			agents[c.Version][c.Person] = struct{}{}
+		if c.Person != "" {
+			people[at][c.Person] = struct{}{}
 		}
 	}
-	r := Report{From: from, Uses: []Line{}, Agents: []Agents{}}
+	r := Report{From: from, Uses: []Line{}}
 	for at, l := range lines {
 		l.People = len(people[at])
 		r.Uses = append(r.Uses, *l)
 	}
 	slices.SortFunc(r.Uses, func(a, b Line) int {
-		return strings.Compare(strings.Join([]string{a.Application, a.Part, a.Call, a.Version, a.Organisation}, "\x00"),
-			strings.Join([]string{b.Application, b.Part, b.Call, b.Version, b.Organisation}, "\x00"))
+		return slices.Compare([]string{a.Application, a.Part, a.Call, a.Version, a.Organisation}, []string{b.Application, b.Part, b.Call, b.Version, b.Organisation})
 	})
-	all, good := map[string]struct{}{}, map[string]struct{}{}
-	for _, version := range slices.Sorted(maps.Keys(agents)) {
-		who := agents[version]
-		r.Agents = append(r.Agents, Agents{Version: version, People: len(who), Taken: taken(version)})
-		maps.Copy(all, who)
-		if taken(version) {
-			maps.Copy(good, who)
-		}
-	}
-	if len(all) > 0 {
-		r.Current = float64(len(good)) / float64(len(all))
-	}
+	r.Agents = agentsOf(signIns, taken)
+	r.Estates, r.Current = estatesOf(signIns, taken)
 	return r
 }
 
-// SignIn is the call by which a session begins.
+// agentsOf lists the agents that people signed in with.
+func agentsOf(signIns []Counted, taken func(product, version string) bool) []Seen {
+	type place struct{ product, version, organisation string }
+	agents, people := map[place]*Seen{}, map[place]map[string]struct{}{}
+	for _, c := range signIns {
+		at := place{c.Application, c.Version, c.Organisation}
+		if agents[at] == nil {
+			agents[at], people[at] = &Seen{Product: c.Application, Version: c.Version, Organisation: c.Organisation, Taken: taken(c.Application, c.Version)}, map[string]struct{}{}
+		}
+		agents[at].Last = max(agents[at].Last, c.Day)
+		people[at][c.Person] = struct{}{}
+	}
+	all := []Seen{}
+	for at, a := range agents {
+		a.People = len(people[at])
+		all = append(all, *a)
+	}
+	slices.SortFunc(all, func(a, b Seen) int {
+		return slices.Compare([]string{a.Product, a.Version, a.Organisation}, []string{b.Product, b.Version, b.Organisation})
+	})
+	return all
+}
+
+// estatesOf says how far agents are up to date, by organisation and in all. Who
+// has several is as far as the oldest.
+func estatesOf(signIns []Counted, taken func(product, version string) bool) ([]Estate, float64) {
+	places, all := map[string]map[string]bool{}, map[string]bool{}
+	note := func(people map[string]bool, uid string, good bool) {
+		was, seen := people[uid]
+		people[uid] = good && (was || !seen)
+	}
+	for _, c := range signIns {
+		if places[c.Organisation] == nil {
+			places[c.Organisation] = map[string]bool{}
+		}
+		good := taken(c.Application, c.Version)
+		note(places[c.Organisation], c.Person, good)
+		note(all, c.Person, good)
+	}
+	estates := []Estate{}
+	for _, organisation := range slices.Sorted(maps.Keys(places)) {
+		estates = append(estates, Estate{Organisation: organisation, People: len(places[organisation]), Current: share(places[organisation])})
+	}
+	return estates, share(all)
+}
+
+func share(people map[string]bool) float64 {
+	good := 0
+	for _, is := range people {
+		if is {
+			good++
+		}
+	}
+	if good == 0 {
+		return 0
+	}
+	return float64(good) / float64(len(people))
+}
+
+// SignIn is the call by which somebody signs in, at the gateway or at a desk.
 const SignIn = "authvalidate"

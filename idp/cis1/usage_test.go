@@ -90,7 +90,9 @@ func TestReport(t *testing.T) {
 		signIn("2030-06-01", "2.4.10.0", "a", 2), signIn("2030-06-03", "2.4.10.0", "b", 1), signIn("2030-06-02", "2.4.10.0", "a", 1),
 		signIn("2030-06-02", "1.0", "c", 1), signIn("2030-06-02", "1.0", "a", 1),
 		{Use: cis1.Use{Day: "2030-06-02", Part: cis1.Exchange, Call: "token", Application: "ward"}, Calls: 5},
-	}, cis1.Switch{"ward": "2031-01-01"}, func(version string) bool { return version == "2.4.10.0" })
+		{Use: cis1.Use{Day: "2030-06-04", Part: cis1.DeskAuth, Call: cis1.SignIn, Application: "lanyard-agent", Version: "0.1.0", Organisation: "RX9", Person: "b"}, Calls: 7},
+		{Use: cis1.Use{Day: "2030-06-04", Part: cis1.DeskAuth, Call: cis1.SignIn, Application: "lanyard-agent", Version: "0.1.0", Organisation: "RX9", Person: "d"}, Calls: 1},
+	}, cis1.Switch{"ward": "2031-01-01"}, func(_, version string) bool { return version != "1.0" })
 	t.Run("own rule: a report sums up who uses what, and how many people have an agent that stays", func(t *testing.T) {
 		want := []cis1.Line{
 			{Application: "agent", Part: "gateway", Call: "authvalidate", Version: "1.0", Organisation: "A9A5A", Calls: 2, People: 2, Last: "2030-06-02"},
@@ -100,8 +102,15 @@ func TestReport(t *testing.T) {
 		if !slices.Equal(r.Uses, want) {
 			t.Errorf("%+v", r.Uses)
 		}
-		if !slices.Equal(r.Agents, []cis1.Agents{{"1.0", 2, false}, {"2.4.10.0", 2, true}}) || r.Current != 2.0/3 {
-			t.Errorf("%+v, %v", r.Agents, r.Current)
+	})
+	t.Run("own rule: the estate of agents is seen by organisation, at desks and at the gateway, and who has several is as far as the oldest", func(t *testing.T) {
+		if !slices.Equal(r.Agents, []cis1.Seen{
+			{"agent", "1.0", "A9A5A", 2, "2030-06-02", false}, {"agent", "2.4.10.0", "A9A5A", 2, "2030-06-03", true}, {"lanyard-agent", "0.1.0", "RX9", 2, "2030-06-04", true},
+		}) {
+			t.Errorf("%+v", r.Agents)
+		}
+		if !slices.Equal(r.Estates, []cis1.Estate{{"A9A5A", 3, 1.0 / 3}, {"RX9", 2, 1}}) || r.Current != 0.5 {
+			t.Errorf("%+v, %v", r.Estates, r.Current)
 		}
 	})
 }

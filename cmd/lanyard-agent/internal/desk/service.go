@@ -2,7 +2,8 @@
 // card sign one question, and gives the completion code to the browser at this
 // desk alone.
 //
-// It keeps nothing. Each sign-in is one run with a key of its own, and what the
+// It keeps nothing but, where settings say so, what package gateway holds of the
+// old service. Each sign-in is one run with a key of its own, and what the
 // service answers counts only where it is what this computer's settings say.
 package desk
 
