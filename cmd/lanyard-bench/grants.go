@@ -37,21 +37,21 @@ const (
 	anSSOToken    = "urn:lanyard:token-type:cis1-sso"
 )
 
-// exchange gives a token of that kind for an access token.
-func (c *client) exchange(ctx context.Context, s *site, token, kind string) error {
+// exchange gives a token of that kind for an access token, and returns that.
+func (c *client) exchange(ctx context.Context, s *site, token, kind string) (string, error) {
 	a, err := c.post(ctx, s, "/token", url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:token-exchange"},
 		"subject_token": {token}, "subject_token_type": {kind}, "scope": {"openid profile"}})
 	if err != nil {
-		return err
+		return "", err
 	}
 	var said struct {
 		Access string `json:"access_token"`
 	}
 	if json.Unmarshal(a.body, &said) != nil || a.status != http.StatusOK || said.Access == "" {
-		return problem("exchange "+kind, a)
+		return "", problem("exchange "+kind, a)
 	}
 	s.hears("access token", said.Access)
-	return nil
+	return said.Access, nil
 }
 
 // introspect asks whether an access token lives.
@@ -115,19 +115,21 @@ func (b *bench) later(alg string) []operation {
 		return operation{name: name + ", " + alg, budget: budget, before: ready, do: func(ctx context.Context, _ int) error {
 			g := <-held
 			defer func() { held <- g }()
-			return c.exchange(ctx, s, of(g.tokens), kind)
+			_, err := c.exchange(ctx, s, of(g.tokens), kind)
+			return err
 		}}
 	}
 	sso := &ssoTokens{world: w}
 	all := []operation{refresh,
 		exchange("token exchange", anIDToken, func(t tokens) string { return t.id }),
 		exchange("token exchange of an access token", anAccessToken, func(t tokens) string { return t.access }),
-		{name: "token exchange of an SSO token, " + alg, budget: budget, before: sso.makeSome, do: func(ctx context.Context, _ int) error {
+		{name: "token exchange of an SSO token, " + alg, budget: budget, before: func(ctx context.Context) error { return sso.makeSome(ctx, enoughTokens) }, do: func(ctx context.Context, _ int) error {
 			token, err := sso.take()
 			if err != nil {
 				return err
 			}
-			return c.exchange(ctx, s, token, anSSOToken)
+			_, err = c.exchange(ctx, s, token, anSSOToken)
+			return err
 		}},
 	}
 	if alg != "ES256" {

@@ -63,6 +63,7 @@ func scenarios() []scenario {
 		{"F17", "signing keys change under load and no client fails; a revoked key is not accepted", rotateKeys},
 		{"F18", "a server whose keys cannot be opened does not start, and makes no others", loseKeyset},
 		{"F19", "the schema changes under the servers of the release before, and back, and nobody notices", upgradeSchema},
+		{"F22", "with what sessions of the old service stand on gone or slow applications are told so within 2 s, and of one that ended no token is made", breakBridge},
 		{"F23", "of 50 applications that are told of a session's end those that are slow, broken or hostile hold up no other", tellApplications},
 		{"F25", "of many that redeem one code on two servers one gets tokens", raceCodes},
 		{"F26", "of many that use one challenge or one assertion on two servers one succeeds", raceOnce},

@@ -30,14 +30,15 @@ const enoughTokens = 80_000
 
 var errNoTokens = errors.New("there are no more SSO tokens: measure for less long")
 
-// makeSome makes them, of people who signed in just now.
-func (st *ssoTokens) makeSome(ctx context.Context) error {
+// makeSome makes n, of people who signed in just now, in place of those that are
+// left.
+func (st *ssoTokens) makeSome(ctx context.Context, n int) error {
 	rdb := goredis.NewClient(&goredis.Options{Addr: st.world.redis.Address()})
 	defer func() { _ = rdb.Close() }()
 	live, now := redis.New(rdb, time.Now), time.Now()
 	st.made = nil
 	st.next.Store(0)
-	for i := range enoughTokens {
+	for i := range n {
 		token := cis1.NewToken()
 		s := idp.Session{ID: idp.NewSID(), Key: cis1.KeyOf(token), Subject: st.world.crowd.holders[i%len(st.world.crowd.holders)].uid,
 			Method: authenticators.LegacySmartcard, Level: authenticators.AAL3, AuthTime: now, LastAct: now,
