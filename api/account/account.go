@@ -187,7 +187,7 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, o idp.Owner) error 
 			return err
 		}
 		page.Sessions = append(page.Sessions, web.OpenSession{ID: s.ID, Applications: names, Way: wayOf(s.Method),
-			Since: p.Server.Site.Moment(page.Lang, idp.InLondon(s.AuthTime)), This: s.Key == o.Session.Key})
+			Since: p.Server.Site.Moment(page.Lang, idp.InLondon(s.AuthTime)), This: s.Key == o.Session.Key || s.Key == o.Session.Of})
 	}
 	return p.Server.Render(w, http.StatusOK, "account", page)
 }

@@ -105,6 +105,10 @@ func TestFrontChannel(t *testing.T) {
 		}
 		f.p.open(s.authorizeURL("basic", url.Values{"prompt": {"none"}}))
 		f.p.wantCode()
+		f.p.open(s.issuer + "/account")
+		if f.p.thisSid() != claims["sid"] || len(f.p.sids()) != 1 {
+			t.Errorf("the person sees %v, and here %s: to them it is one session", f.p.sids(), f.p.thisSid())
+		}
 		if e := s.signedInBy("N3_SMARTCARD", "basic"); e.Session != claims["sid"] || e.Subject != fiveRoles {
 			t.Errorf("the journal says %+v", e)
 		}
