@@ -22,6 +22,19 @@ CREATE UNIQUE INDEX IF NOT EXISTS cards_key ON cards (key_hash) WHERE key_hash I
 -- What an authority says is revoked.
 CREATE INDEX IF NOT EXISTS cards_revoked ON cards (issuer, serial) WHERE state = 'revoked';
 
+-- Whose cards had a key that was revoked with them: nobody gets a certificate for
+-- it again.
+CREATE INDEX IF NOT EXISTS cards_revoked_key ON cards (key_hash) WHERE key_hash IS NOT NULL AND state = 'revoked';
+
+-- When somebody last signed in with a card, as the journal says: it is gathered
+-- from there now and then, with last_sign_ins.
+CREATE TABLE IF NOT EXISTS last_uses (
+  uid           text        NOT NULL,
+  authenticator text        NOT NULL, -- as sessions call it
+  at            timestamptz NOT NULL,
+  PRIMARY KEY (uid, authenticator)
+);
+
 -- People who were invited to apply for a care identity.
 CREATE TABLE IF NOT EXISTS applicants (
   id           text        PRIMARY KEY,
