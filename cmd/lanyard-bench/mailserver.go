@@ -69,7 +69,7 @@ func (m *mailServer) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	m.cmd = exec.CommandContext(context.Background(), self, "mail", "--listen", m.address, "--book", m.book, "--slow", m.slow.String()) //nolint:gosec // ourselves
+	m.cmd = exec.CommandContext(context.Background(), self, "mail", "--listen", m.address, "--book", m.book, "--slow", m.slow.String())
 	m.cmd.Env = append(os.Environ(), asBench+"=1")
 	m.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if err := m.cmd.Start(); err != nil {
