@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
@@ -73,7 +72,7 @@ func Migrate(ctx context.Context, url string, log *slog.Logger) error {
 		select {
 		case <-ctx.Done():
 			return outage(fmt.Errorf("migrate: %w", ctx.Err()))
-		case <-time.After(patience/2 + rand.N(patience/2)):
+		case <-time.After(patience):
 		}
 	}
 }
