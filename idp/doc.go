@@ -6,7 +6,7 @@
 //	1  GET authorize                idp/provider/authorize.go  asks client.go, acr.go; flow.go Begin
 //	2  GET /login                   api/login.go               asks flow.go Find, login.go Next
 //	3  POST /login/{way}/...        api/authenticate.go        a room of authenticators gives Evidence
-//	4  (same request)               api/authenticate.go        flow.go SignIn makes the session
+//	4  (same request)               api/authenticate.go        signin.go SignIn makes the session
 //	5  GET, POST /login/role        api/role.go                flow.go ChooseRole, role.go
 //	6  (same request)               idp/provider/authorize.go  flow.go Finish makes the code
 //	7  POST token                   idp/provider/token.go      tokens.go Redeem, claims.go
