@@ -46,6 +46,9 @@ func (ls *Logins) SignIn(ctx context.Context, l Login, request string, e authent
 			return Session{}, "", err
 		}
 		s.ID, s.Of, s.Role = of.ID, of.Key, of.Role
+		if l.wantsAnother(s, ls.Now()) { // it did when the question was asked, and not now
+			return Session{}, "", ls.refused(ctx, event, authenticators.ErrAnswer)
+		}
 	}
 	// Of many cards that are shown to one login at once, one signs in.
 	fences := []Fence{{Kind: ChallengeFence, Hash: e.Once}, {Kind: LoginFence, Hash: Hash(l.ID)}}

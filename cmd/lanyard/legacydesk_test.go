@@ -137,6 +137,15 @@ func TestFrontChannel(t *testing.T) {
 			t.Errorf("after 16 minutes without an act: %d %v", got.status, got.body)
 		}
 	})
+	t.Run("P19: a session that has become too old meanwhile for what was asked takes the card", func(t *testing.T) {
+		a := s.legacySignedIn(oneRole)
+		s.pass(55 * time.Second)
+		f := at("basic", url.Values{"max_age": {"60"}})
+		f.shows(f.asks(a.Ticket).said("proof")).wantOK(t)
+		s.pass(10 * time.Second)
+		f.comesBack()
+		f.p.wantPage(http.StatusBadRequest, "SES-03")
+	})
 	t.Run("P19: a proof is of one session, one question and one agent, once and for half a minute", func(t *testing.T) {
 		a := s.legacySignedIn(oneRole)
 		f, other := at("basic", nil), at("basic", nil)
