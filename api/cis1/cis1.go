@@ -162,7 +162,7 @@ func (s *Server) near(next http.Handler, unknown http.HandlerFunc) http.Handler 
 // relayed says whether a request was brought by somebody whose word for where it
 // comes from is not taken. Their own address says nothing of who is behind them.
 func relayed(r *http.Request) bool {
-	if r.Header.Get("X-Forwarded-For") == "" && r.Header.Get("Forwarded") == "" && r.Header.Get("X-Real-Ip") == "" {
+	if !slices.ContainsFunc([]string{"X-Forwarded-For", "Forwarded", "X-Real-Ip", "Via"}, func(name string) bool { return len(r.Header.Values(name)) > 0 }) {
 		return false
 	}
 	at, err := netip.ParseAddrPort(r.RemoteAddr)

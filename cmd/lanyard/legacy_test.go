@@ -483,8 +483,10 @@ func TestStrangersAtBridge(t *testing.T) {
 	})
 	t.Run("own rule: with networks, what a proxy brings that nobody trusts comes from nowhere", func(t *testing.T) {
 		s := from("127.0.0.0/8", func(*parts) {})
-		for _, name := range []string{"X-Forwarded-For", "Forwarded", "X-Real-Ip"} {
-			alike(t, s.issuer, http.Header{name: {"127.0.0.1"}})
+		for _, name := range []string{"X-Forwarded-For", "Forwarded", "X-Real-Ip", "Via"} {
+			for _, lines := range [][]string{{"127.0.0.1"}, {""}, {"", "203.0.113.9"}} {
+				alike(t, s.issuer, http.Header{name: lines})
+			}
 		}
 		if got := shownAt(t, http.MethodGet, s.issuer+"/identity/isTokenValid?tokenid=x", nil); !strings.Contains(got, "boolean=false") {
 			t.Errorf("who comes by themself is shown %s", got)
