@@ -287,6 +287,11 @@ func TestExchanged(t *testing.T) {
 			b.wantHolder(token, idp.ErrToken)
 			b.wantHolder(home.Access, nil) // it is in the hands of the first again
 		}
+		b := aBench(t)
+		lent := b.must(idp.Exchange{Token: b.tokens.Access, ClientID: "ward", Audience: "records"})
+		on := b.must(idp.Exchange{Token: lent.Access, ClientID: "records", Audience: "archive"})
+		delete(b.registered, "ward")
+		b.wantHolder(on.Access, idp.ErrToken)
 	})
 	t.Run("P11: an assertion that was used before exchanges nothing", func(t *testing.T) {
 		b, assertion := aBench(t), idp.Fence{Kind: idp.AssertionFence, Hash: "jti"}

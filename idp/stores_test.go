@@ -44,7 +44,13 @@ func (l lagging) Person(ctx context.Context, uid string) (idp.Person, error) {
 
 type clients map[string]idp.Client
 
-func (c clients) Client(_ context.Context, id string) (idp.Client, error) { return c[id], nil }
+func (c clients) Client(_ context.Context, id string) (idp.Client, error) {
+	client, ok := c[id]
+	if !ok {
+		return idp.Client{}, idp.ErrClientUnknown
+	}
+	return client, nil
+}
 
 // errDown is what a journal says that cannot write.
 var errDown = errors.New("the journal is down")

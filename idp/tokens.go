@@ -266,6 +266,9 @@ func (gs *Grants) person(ctx context.Context, g Grant) (Grant, Person, error) {
 	if err == nil {
 		audience, err = gs.target(ctx, c, g.Audience)
 	}
+	if err == nil && g.Lender != "" {
+		_, err = gs.Clients.Client(ctx, g.Lender)
+	}
 	for hands := g.hands(); err == nil && len(hands) > 1; hands = hands[1:] {
 		_, err = gs.target(ctx, Client{ID: hands[0]}, hands[1])
 	}
