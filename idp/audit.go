@@ -98,6 +98,7 @@ const (
 	KeysRechecked        Kind = "keys_rechecked"        // the night is in Reason
 	AuthenticatorLowered Kind = "authenticator_lowered" // to what is in Method and Level
 	MailFailed           Kind = "mail_failed"           // which, and why, is in Reason
+	DigestsSent          Kind = "digests_sent"          // of worklists; the day, and to how many, is in Reason
 	LogoutFailed         Kind = "logout_failed"         // a client could not be told that a session ended; why is in Reason
 
 	// What an operator did on the server's host, before anybody could sign in.
@@ -128,6 +129,7 @@ const (
 	RefreshFence   = "refresh"
 	SSOFence       = "sso"     // of a session of the old service, for one client and purpose
 	RecheckFence   = "recheck" // all keys are judged once a night
+	DigestFence    = "digest"  // the registration authority is told of its worklists once a day
 	RepeatFence    = "repeat"  // a change that its caller has named is made once
 )
 

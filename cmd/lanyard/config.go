@@ -116,6 +116,7 @@ type SMTPConfig struct {
 	From         string `key:"from" help:"address that mails come from"`
 	TLS          string `key:"tls" default:"starttls" help:"starttls, implicit (TLS from the first byte) or none, which is for this computer alone"`
 	CAFile       string `key:"ca_file" help:"PEM file with the authorities of the mail server's certificate; empty: the machine's"`
+	Digests      bool   `key:"digests" default:"false" help:"tell managers and agents of the registration authority by mail, each morning, how many are on the worklists of their organisations"`
 }
 
 // BackchannelConfig says where applications stand that are told when sessions

@@ -280,6 +280,7 @@ func TestRefusals(t *testing.T) {
 		{"a password in the address of the mail server", aMailServer(map[string]string{"smtp.address": "u:Xk29dLq@mail.hospital.example:587"}), "smtp.address", "no address"},
 		{"a default password of the mail server", aMailServer(map[string]string{"smtp.username": "lanyard", "smtp.password_file": written(t, "changeme")}), "smtp.password_file", "everybody tries first"},
 		{"authorities of the mail server that are none", aMailServer(map[string]string{"smtp.ca_file": written(t, "x")}), "smtp.ca_file", "no certificate"},
+		{"digests without a mail server", map[string]string{"smtp.digests": "true"}, "smtp.address", "there is none"},
 		{"an address of mails without a mail server", map[string]string{"smtp.from": "no-reply@hospital.example"}, "smtp.address", "there is none"},
 	} {
 		t.Run("F35: "+tt.rule, func(t *testing.T) {

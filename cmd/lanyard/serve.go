@@ -24,6 +24,7 @@ import (
 	"github.com/lanyard-id/lanyard/idp"
 	"github.com/lanyard-id/lanyard/idp/cis1"
 	"github.com/lanyard-id/lanyard/idp/provider"
+	rules "github.com/lanyard-id/lanyard/idp/registry"
 	"github.com/lanyard-id/lanyard/store/postgres"
 	"github.com/lanyard-id/lanyard/store/redis"
 )
@@ -70,7 +71,8 @@ type production struct {
 	leaving    atomic.Bool
 	fencesLeft bool // standing, of which operators were told
 	house      *keyHouse
-	usage      *cis1.Usage // of the old service
+	digests    *digestHouse // nil: nobody is told of worklists
+	usage      *cis1.Usage  // of the old service
 
 	closers []func() // in the order in which things were opened
 }
@@ -121,6 +123,7 @@ func runServe(ctx context.Context, s settled, out io.Writer, log *slog.Logger) e
 	chores.Go(func() { p.keepHouse(work) })
 	chores.Go(func() { p.keepKeys(work) })
 	chores.Go(func() { p.carryMails(work, p.postman(s)) })
+	chores.Go(func() { p.keepDigests(work) })
 	chores.Go(func() { p.told.run(work) })
 	defer func() { rest(); chores.Wait() }()
 
@@ -200,6 +203,9 @@ func (p *production) open(ctx context.Context, s settled) error {
 	})
 	if err != nil {
 		return err
+	}
+	if s.SMTP.Digests {
+		p.digests = &digestHouse{digests: &rules.Digests{Service: p.desk, Addresses: store}}
 	}
 	if s.metadata != nil && p.keys != nil {
 		p.house = &keyHouse{metadata: s.metadata, rechecks: &idp.Rechecks{Held: store, Judge: p.keys.Recheck, People: store, Journal: store, Now: p.now}}

@@ -151,7 +151,7 @@ func (s settled) upstream() *federated.Config {
 // checkMail looks at who carries mails.
 func checkMail(c SMTPConfig, no *refusals) {
 	if c.Address == "" {
-		if c.Username != "" || c.PasswordFile != "" || c.From != "" || c.CAFile != "" {
+		if c.Username != "" || c.PasswordFile != "" || c.From != "" || c.CAFile != "" || c.Digests {
 			no.add("smtp.address", "there is none, and other settings speak of it", "name the mail server, or leave all of them out")
 		}
 		return

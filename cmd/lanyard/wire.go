@@ -104,6 +104,7 @@ type service struct {
 	metrics *ops.Metrics
 	site    *web.Site
 	told    *logoutHouse
+	desk    *rules.Service // of the registration authority
 }
 
 // wire puts a service together, from the stores at the bottom to the pages.
@@ -205,7 +206,8 @@ func wire(p parts) (*service, error) {
 	agents := desk.New(desk.Config{Origin: origin(p.issuer), Room: room, Desks: live, Refusals: logins, Words: pages, Arrivals: redeems.Wait, Now: p.now, Log: p.log})
 	p.mountBridge(pages, agents, room, live, journal, grants)
 	pages.Desk = &api.Desk{Desks: live, Shown: live, Card: room, Alias: hostOf(p.issuer), Origin: origin(p.issuer), Mount: agents.Mount}
-	return &service{room: room, keys: open.keys, site: site, pages: pages, ops: metrics.Handler(p.readiness(live.Ping)), metrics: metrics, told: told}, nil
+	return &service{room: room, keys: open.keys, site: site, pages: pages, ops: metrics.Handler(p.readiness(live.Ping)), metrics: metrics, told: told,
+		desk: p.registryService(p.registry, live, accounts)}, nil
 }
 
 // readiness asks all that a server needs, one after the other.

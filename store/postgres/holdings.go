@@ -243,10 +243,18 @@ func mailOf(id string) []byte { return []byte("mail " + id) }
 
 // post puts mails into the outbox, to be sent from at on.
 func post(ctx context.Context, tx pgx.Tx, at time.Time, mails []mail) error {
+	if len(mails) == 0 {
+		return nil
+	}
+	var ids []string
+	var sealed [][]byte
 	for _, m := range mails {
-		if _, err := tx.Exec(ctx, "INSERT INTO outbox (id, at, sealed, next_try_at) VALUES ($1, $2, $3, $2)", m.id, at, m.sealed); err != nil {
-			return outage(fmt.Errorf("keep a mail: %w", err))
-		}
+		ids, sealed = append(ids, m.id), append(sealed, m.sealed)
+	}
+	_, err := tx.Exec(ctx, `INSERT INTO outbox (id, at, sealed, next_try_at)
+		SELECT m.id, $2, m.sealed, $2 FROM unnest($1::text[], $3::bytea[]) AS m (id, sealed)`, ids, at, sealed)
+	if err != nil {
+		return outage(fmt.Errorf("keep mails: %w", err))
 	}
 	return nil
 }
