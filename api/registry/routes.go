@@ -25,6 +25,7 @@ const (
 	requests      = "Requests"
 	worklists     = "Worklists"
 	invited       = "Applicants"
+	notices       = "Notices"
 	rules         = "Policy"
 	applications  = "Applications"
 	config        = "Configuration"
@@ -41,6 +42,7 @@ var parts = map[string]string{
 	organisations: "Where people work.",
 	requests:      "Changes that wait for a second person.",
 	invited:       "People who were invited to apply for a care identity.",
+	notices:       "Mails to everybody whom something concerns.",
 	worklists:     "Lists of people about whom something is to be done.",
 	rules:         "Which cards and agents may be used, and until when.",
 	applications:  "The applications that people sign in to.",
@@ -76,6 +78,8 @@ func routes() []route {
 		{method: get, path: "/applicants/{applicant}", id: "showApplicant", tag: invited, does: "Show an applicant.", answer: applicant{}, run: (*API).oneApplicant},
 		asks[registry.AcceptApplicant](post, "/applicants/{applicant}/accept", "acceptApplicant", invited, "Make an applicant whose identity was checked a verified person. Their uid is chosen for them."),
 		asks[registry.RefuseApplicant](post, "/applicants/{applicant}/refuse", "refuseApplicant", invited, "Refuse an applicant, or take an invitation back."),
+
+		asks[registry.SendNotice](post, "/notices", "sendNotice", notices, "Tell by mail who works at an organisation or below it, by role or by the series of their cards. With check, how many that are."),
 
 		asks[registry.AssignPosition](post, "/positions", "assignPosition", positions, "Give a position to one person or many.").creates(""),
 		alters("/positions/{position}", "changePosition", positions, "Change what a position says.", (*API).wasPosition),

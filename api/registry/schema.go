@@ -84,6 +84,9 @@ var asked = map[string]schema{
 	"into":         {"pattern": uidForm},
 	"by":           {"pattern": `^([0-9]{12})?$`},
 	"reason":       {"maxLength": 500},
+	"role":         {"pattern": `^(R[0-9]{1,6})?$`},
+	"subject":      {"maxLength": 100},
+	"text":         {"maxLength": 2000},
 	"assurance":    {"minimum": 0, "maximum": 3},
 	"organisation": {"pattern": orgForm},
 	"parent":       {"pattern": `^([A-Z0-9]{2,12})?$`},
@@ -134,6 +137,8 @@ func (b *schemas) of(t reflect.Type, m mode) schema {
 	switch t.Kind() {
 	case reflect.String:
 		return schema{"type": "string"}
+	case reflect.Pointer: // which is left out where it is nil
+		return b.of(t.Elem(), m)
 	case reflect.Bool:
 		return schema{"type": "boolean"}
 	case reflect.Int, reflect.Int64:

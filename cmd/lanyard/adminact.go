@@ -218,6 +218,7 @@ type madeChange struct {
 	Warnings    []warning
 	Secret      string
 	Until       string
+	Told        *int
 	Differences []difference
 }
 
@@ -262,6 +263,9 @@ func (r *remote) say(out io.Writer, text []byte, check bool) error {
 	}
 	if o.Until != "" {
 		lines = append(lines, "works until "+o.Until)
+	}
+	if o.Told != nil {
+		lines = append(lines, "people told by mail: "+strconv.Itoa(*o.Told))
 	}
 	for _, w := range o.Warnings {
 		lines = append(lines, w.text())

@@ -28,6 +28,7 @@ type authority interface {
 	rules.Enrolments
 	rules.Insured
 	rules.Uses
+	rules.Addresses
 }
 
 // administration is how the registry is looked after.
@@ -47,7 +48,7 @@ type administration struct {
 
 // registryService is what all faces of the registration authority call.
 func (a administration) registryService(store registry, live *redis.Store, accounts *idp.Accounts) *rules.Service {
-	return &rules.Service{Keeper: store, Finder: store, Own: live, Sessions: live, Limits: live, Locks: live, Uses: store, Managing: store, Policy: a.approvals, Now: accounts.Now,
+	return &rules.Service{Keeper: store, Finder: store, Own: live, Sessions: live, Limits: live, Locks: live, Uses: store, Managing: store, Addresses: store, Policy: a.approvals, Now: accounts.Now,
 		Address: a.address, CardAuthority: a.certifies, CardTrust: a.trusts}
 }
 

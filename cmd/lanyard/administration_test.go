@@ -210,6 +210,7 @@ func TestAdministration(t *testing.T) {
 		everyPerson(p, s, why, day)
 		everyCard(p, s, why, day)
 		everyApplicant(p, s)
+		everyNotice(p, s)
 		everyOrganisation(p, why, day)
 		everyRequest(p, s)
 		everySetting(p, why)

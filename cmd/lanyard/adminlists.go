@@ -119,6 +119,19 @@ func applicantGroup() *cobra.Command {
 	return cmd
 }
 
+// noticeGroup are the commands about notices.
+func noticeGroup() *cobra.Command {
+	cmd := &cobra.Command{Use: "notice", Short: "Mails to everybody whom something concerns"}
+	r := onRemote(cmd)
+	cmd.AddCommand(act{"send", "Tell by mail who works at an organisation or below it; with --check, how many that are", http.MethodPost, "/notices", []option{
+		{"organisation", "organisation", words, "`code` of the organisation", true},
+		{"role", "role", words, "only who has the role with this last `code`, such as R8001", false},
+		{"series", "series", number, "only who has a card of this `series`", false},
+		{"subject", "subject", words, "subject of the mail: one `line`", true},
+		{"text", "text", words, "what it says, as plain `text`", true}}, ""}.command(r))
+	return cmd
+}
+
 // requestGroup are the commands about what waits for a second person.
 func requestGroup() *cobra.Command {
 	cmd := &cobra.Command{Use: "request", Short: "Changes that wait for a second person"}

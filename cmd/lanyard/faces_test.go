@@ -68,6 +68,7 @@ var askings = map[rules.Kind]struct {
 	rules.ApplicantInvited:     {"POST /applicants", long, "applicant invite --email {email} --organisation {organisation} --confirmed"},
 	rules.ApplicantAccepted:    {"POST /applicants/{applicant}/accept", long, "applicant accept {applicant} --how {check.how} --assurance {check.assurance} --document {check.documents} --confirmed"},
 	rules.ApplicantRefused:     {"POST /applicants/{applicant}/refuse", short, "applicant refuse {applicant} --reason {reason}"},
+	rules.NoticeSent:           {"POST /notices", none, "notice send --organisation {organisation} --role {role} --series {series} --subject {subject} --text {text}"},
 	rules.SeriesRuleSet:        {"PUT /policy/series/{series}", long, "policy series {series}"},
 	rules.AgentRuleSet:         {"PUT /policy/agents/{product}", long, "policy agent {product} --below {below} --blocked-from {blocked_from}"},
 	rules.ClientAdded:          {"POST /clients", none, "client add --id {client.id} --name {client.name} --auth-method {client.auth_method} --redirect-uri {client.redirect_uris}"},
@@ -255,7 +256,7 @@ func (w *facesWorld) tokens(t *testing.T, a facesActor) string {
 // groups are the commands that ask for changes, each made when it is needed: to
 // make them all takes longer than what they ask for.
 var groups = map[string]func() *cobra.Command{"person": personGroup, "robot": robotGroup, "authenticator": authenticatorGroup, "card": cardCommand,
-	"organisation": organisationGroup, "applicant": applicantGroup, "policy": policyGroup, "client": clientGroup, "config": configCommand}
+	"organisation": organisationGroup, "applicant": applicantGroup, "notice": noticeGroup, "policy": policyGroup, "client": clientGroup, "config": configCommand}
 
 // byCommand runs a command that asks for a change; where it may be made, it is
 // only tried.
@@ -305,7 +306,7 @@ func (w *facesWorld) byCommand(t *testing.T, a facesActor, ch rules.Change, may 
 // whatever the target.
 func ofNobody(ch rules.Change) bool {
 	return slices.Contains([]rules.Kind{rules.PersonAdded, rules.OrganisationAdded, rules.OrganisationChanged, rules.OrganisationClosed, rules.OrganisationsMerged,
-		rules.ApplicantInvited, rules.ApplicantAccepted, rules.ApplicantRefused, rules.SeriesRuleSet, rules.AgentRuleSet, rules.ClientAdded, rules.ClientChanged, rules.ClientRemoved, rules.DocumentApplied}, ch.Kind())
+		rules.ApplicantInvited, rules.ApplicantAccepted, rules.ApplicantRefused, rules.NoticeSent, rules.SeriesRuleSet, rules.AgentRuleSet, rules.ClientAdded, rules.ClientChanged, rules.ClientRemoved, rules.DocumentApplied}, ch.Kind())
 }
 
 // faces ask for a change in the three ways.

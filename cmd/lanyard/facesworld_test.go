@@ -303,7 +303,7 @@ func (w *facesWorld) changes(uid string) []rules.Change {
 		rules.IssueCertificate{Certified: rules.Certified{UID: uid, Series: 9}, CSR: w.csr},
 		rules.RecordCertificate{Certified: rules.Certified{UID: uid, Series: 9}, Certificate: w.certificate(uid)},
 		rules.InviteApplicant{Email: "new@example.org", Organisation: "MID", Confirmed: true}, rules.AcceptApplicant{Applicant: applicantID, Check: check, Confirmed: true},
-		rules.RefuseApplicant{Applicant: applicantID, Reason: why},
+		rules.RefuseApplicant{Applicant: applicantID, Reason: why}, rules.SendNotice{Organisation: "MID", Role: "R8001", Series: 9, Subject: "Lifts", Text: "Stand."},
 		rules.SetSeriesRule{Series: 4}, rules.SetAgentRule{Product: "agent", Below: "1.0", BlockedFrom: w.day(1)},
 		rules.AddClient{Client: client("app")}, rules.ChangeClient{Client: client("old")}, rules.RemoveClient{ID: "old", Reason: why},
 		document,

@@ -79,7 +79,7 @@ func commands() *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return exit{exitUsage, err} })
 	root.AddCommand(devCommand(), serveCommand(), migrateCommand(), keysGroup(), auditGroup(), configCommand(), doctorCommand(), bootstrapCommand(), bridgeGroup(), cardCommand(), clientGroup(),
-		loginCommand(), logoutCommand(), personGroup(), applicantGroup(), robotGroup(), authenticatorGroup(), organisationGroup(), requestGroup(), worklistCommand(), referenceCommand(), policyGroup())
+		loginCommand(), logoutCommand(), personGroup(), applicantGroup(), noticeGroup(), robotGroup(), authenticatorGroup(), organisationGroup(), requestGroup(), worklistCommand(), referenceCommand(), policyGroup())
 	asUsage(root)
 	return root
 }

@@ -205,7 +205,7 @@ func (p *production) open(ctx context.Context, s settled) error {
 		return err
 	}
 	if s.SMTP.Digests {
-		p.digests = &digestHouse{digests: &rules.Digests{Service: p.desk, Addresses: store}}
+		p.digests = &digestHouse{digests: &rules.Digests{Service: p.desk}}
 	}
 	if s.metadata != nil && p.keys != nil {
 		p.house = &keyHouse{metadata: s.metadata, rechecks: &idp.Rechecks{Held: store, Judge: p.keys.Recheck, People: store, Journal: store, Now: p.now}}

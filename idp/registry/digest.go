@@ -10,10 +10,12 @@ import (
 	"github.com/lanyard-id/lanyard/idp"
 )
 
-// Audience is whom a mail is for: who holds a position today with one of some
-// roles. It is found out when the mail is written.
+// Audience is whom a mail is for: who holds a position today. It is found out
+// when the mail is written.
 type Audience struct {
-	Roles []string // last codes of roles, such as R5080
+	Roles  []string // last codes of roles, such as R5080, of which one is enough; nil: any
+	At     []string // codes of organisations, likewise
+	Series int      // of a card that they have and that is not revoked; 0: whatever they have
 }
 
 // Addressee is one of an audience, at one organisation.
@@ -45,8 +47,7 @@ const (
 // worklists: numbers and no names, because mails are read by whoever has the
 // mailbox.
 type Digests struct {
-	Service   *Service
-	Addresses Addresses
+	Service *Service
 }
 
 // Digested is what came of a morning.
@@ -68,7 +69,7 @@ func (d *Digests) Morning() idp.Date {
 // transaction. ErrUsed if another server has.
 func (d *Digests) Send(ctx context.Context, day idp.Date) (Digested, error) {
 	var done Digested
-	readers, err := d.Addresses.Addressees(ctx, Audience{Roles: listReaders()}, day, mostReaders+1)
+	readers, err := d.Service.Addresses.Addressees(ctx, Audience{Roles: listReaders()}, day, mostReaders+1)
 	if err != nil {
 		return done, fmt.Errorf("who reads worklists: %w", err)
 	}

@@ -44,8 +44,8 @@ func (*readers) Locked(context.Context, time.Time) ([]idp.LimitKey, error) { ret
 func aMorning(t *testing.T, all ...Addressee) (*readers, *Digests) {
 	t.Helper()
 	r := &readers{world: aWorld(t), all: all, locked: map[string]int{"": 7, "RX9": 2, "RX8": 3, "RX7": 5000}}
-	r.Finder, r.Locks, r.Address = r, r, "https://id.hospital.example"
-	return r, &Digests{Service: r.Service, Addresses: r}
+	r.Finder, r.Locks, r.Addresses, r.Address = r, r, r, "https://id.hospital.example"
+	return r, &Digests{Service: r.Service}
 }
 
 func reader(uid, code string) Addressee {

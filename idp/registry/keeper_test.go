@@ -39,6 +39,10 @@ type world struct {
 	at       time.Time
 
 	*Service
+
+	told     []Addressee // whomever a notice is for
+	toldNone error       // why nobody knows who that is
+	audience Audience    // that was asked for last
 }
 
 // aWorld has organisations in a tree, and nobody.
@@ -58,7 +62,7 @@ func aWorld(t *testing.T) *world {
 	} {
 		w.records.Organisations[o.Code] = &o
 	}
-	w.Service = &Service{Keeper: w, Finder: w, Own: w, Sessions: w, Limits: w, Managing: w,
+	w.Service = &Service{Addresses: w, Keeper: w, Finder: w, Own: w, Sessions: w, Limits: w, Managing: w,
 		Policy: Approvals{Home: "HOM"}, Now: func() time.Time { return w.at }, CardAuthority: authorities{}, CardTrust: authorities{}}
 	return w
 }
@@ -319,6 +323,10 @@ func (w *world) Below(_ context.Context, code string) ([]string, error) {
 
 func (*world) FindOrganisations(context.Context, Query) ([]directory.Organisation, string, error) {
 	return nil, "", nil
+}
+func (w *world) Addressees(_ context.Context, a Audience, _ idp.Date, most int) ([]Addressee, error) {
+	w.audience = a
+	return w.told[:min(most, len(w.told))], w.toldNone
 }
 func (*world) Worklist(context.Context, List, Query, time.Time) ([]Found, string, error) {
 	return nil, "", nil

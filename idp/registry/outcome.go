@@ -78,6 +78,8 @@ type Done struct {
 
 	Certificate string `json:"certificate,omitempty"` // that was issued, in PEM
 
+	Told *int `json:"told,omitempty"` // of a notice: how many
+
 	// Differences are what a document changed.
 	Differences []directory.Difference `json:"differences,omitempty"`
 }
@@ -89,6 +91,7 @@ type Preview struct {
 	Warnings    []Warning              `json:"warnings,omitempty"`
 	Confirm     bool                   `json:"confirm,omitempty"` // a warning has to be confirmed
 	Differences []directory.Difference `json:"differences,omitempty"`
+	Told        *int                   `json:"told,omitempty"` // of a notice: how many
 }
 
 // Explanation says who may make a change, and why an actor may not.

@@ -116,6 +116,7 @@ var rules = []rule{
 	{ApplicantInvited, inviters, there, false},
 	{ApplicantAccepted, checkers, there, true},
 	{ApplicantRefused, inviters, there, false},
+	{NoticeSent, managers, there, true}, // by mail in the name of the service people are led to anything
 
 	{SeriesRuleSet, managers, home, true},
 	{AgentRuleSet, managers, home, true},

@@ -82,6 +82,7 @@ type Case struct {
 	Below    []string      // codes of the organisations below one that is closed
 	Managed  map[Name]bool // what documents manage
 	Address  string        // of the service, where mails say where to go
+	Told     []Addressee   // who a notice is for, once for each of their organisations
 	Shown    Certificate   // of a request for a certificate its key alone
 
 	Event idp.Event // that the journal gets

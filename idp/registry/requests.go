@@ -41,6 +41,7 @@ var kinds = map[Kind]func([]byte) (Change, error){
 	ClientAdded: read[AddClient], ClientChanged: read[ChangeClient], ClientRemoved: read[RemoveClient],
 	DocumentApplied:  read[ApplyDocument],
 	ApplicantInvited: read[InviteApplicant], ApplicantAccepted: read[AcceptApplicant], ApplicantRefused: read[RefuseApplicant],
+	NoticeSent: read[SendNotice],
 }
 
 func read[C Change](text []byte) (Change, error) {

@@ -17,18 +17,19 @@ import (
 
 // Service judges changes and makes them. It is what all faces call.
 type Service struct {
-	Keeper   Keeper
-	Finder   Finder
-	Own      idp.OwnSessions
-	Sessions idp.SessionStore
-	Limits   idp.Limits
-	Locks    Locks
-	Uses     Uses
-	Managing Managing
-	Policy   Approvals
-	Now      func() time.Time
-	NewID    func() string // 12 digits; nil: NewNumber
-	Address  string        // where people reach the service, for mails
+	Keeper    Keeper
+	Finder    Finder
+	Own       idp.OwnSessions
+	Sessions  idp.SessionStore
+	Limits    idp.Limits
+	Locks     Locks
+	Uses      Uses
+	Managing  Managing
+	Addresses Addresses
+	Policy    Approvals
+	Now       func() time.Time
+	NewID     func() string // 12 digits; nil: NewNumber
+	Address   string        // where people reach the service, for mails
 
 	CardAuthority CardAuthority // nil: this service issues no certificates
 	CardTrust     CardTrust     // nil: nobody judges those of others
@@ -154,7 +155,7 @@ func (s *Service) Check(ctx context.Context, a Actor, ch Change) (Preview, error
 	if err := ch.make(&after, &c); err != nil {
 		return Preview{}, err
 	}
-	p := Preview{Kind: ch.Kind(), Second: second, Warnings: c.Done.Warnings, Differences: c.Done.Differences,
+	p := Preview{Kind: ch.Kind(), Second: second, Warnings: c.Done.Warnings, Differences: c.Done.Differences, Told: c.Done.Told,
 		Confirm: c.unconfirmed() != nil}
 	if p.Differences == nil {
 		p.Differences = differences(&r, &after)
@@ -267,6 +268,8 @@ func (s *Service) about(ctx context.Context, a Actor, ch Change) (Case, error) {
 		c.Below, err = s.below(ctx, ch.Code)
 	case MergeOrganisations:
 		c.Below, err = s.below(ctx, ch.Code)
+	case SendNotice:
+		c.Told, err = s.told(ctx, ch, c.Now)
 	case ApplyDocument:
 		c.Managed, err = s.managed(ctx)
 	case IssueCertificate, RecordCertificate:
@@ -282,6 +285,19 @@ func (s *Service) below(ctx context.Context, code string) ([]string, error) {
 		return nil, fmt.Errorf("organisations below %s: %w", code, err)
 	}
 	return codes, nil
+}
+
+// told are who a notice is for, up to more than it may have.
+func (s *Service) told(ctx context.Context, ch SendNotice, now time.Time) ([]Addressee, error) {
+	codes, err := s.below(ctx, ch.Organisation)
+	if err != nil || len(codes) == 0 {
+		return nil, err // of an organisation that there is not, it is told later
+	}
+	told, err := s.Addresses.Addressees(ctx, ch.audience(codes), idp.DateOf(now), mostHeld+1)
+	if err != nil {
+		return nil, fmt.Errorf("who a notice is for: %w", err)
+	}
+	return told, nil
 }
 
 func (s *Service) managed(ctx context.Context) (map[Name]bool, error) {

@@ -54,6 +54,7 @@ signed_out_everywhere    M V A
 applicant_invited        M V A S I
 applicant_accepted     * M V A I
 applicant_refused        M V A S I
+notice_sent            * M
 series_rule_set        * H
 agent_rule_set         * H
 client_added           * H
@@ -132,6 +133,7 @@ func (s stage) changes() []Change {
 		MergeOrganisations{Code: s.code, Successor: "SIB", On: tomorrow, Reason: words},
 		MovePositions{From: s.code, To: "SIB", UIDs: []string{s.uid}, Reason: words},
 		InviteApplicant{Email: "new@example.org", Organisation: s.code, Confirmed: true}, AcceptApplicant{"100", check, true}, RefuseApplicant{"100", words},
+		SendNotice{Organisation: s.code, Subject: "Lifts", Text: "They stand."},
 		SetSeriesRule{Series: 4}, SetAgentRule{Product: "agent", Below: "1.0"}, AddClient{client}, ChangeClient{Client: old}, RemoveClient{"old", words},
 		ApplyDocument{Document: directory.Document{Organisations: []directory.Organisation{{Code: "DOC", Name: "Documented"}}}},
 	}
@@ -204,7 +206,7 @@ func concerns(ch Change) (person, sibling bool) {
 		sibling = true
 	}
 	switch ch.Kind() {
-	case ApplicantInvited, ApplicantAccepted, ApplicantRefused,
+	case ApplicantInvited, ApplicantAccepted, ApplicantRefused, NoticeSent,
 		OrganisationAdded, OrganisationChanged, OrganisationClosed, OrganisationsMerged, SeriesRuleSet, AgentRuleSet,
 		ClientAdded, ClientChanged, ClientRemoved, DocumentApplied:
 		return false, sibling

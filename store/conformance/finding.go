@@ -132,6 +132,40 @@ func (w registration) listed() {
 	}
 }
 
+// addressed: who can be told by mail is who works there, is verified, no program
+// and has an address.
+func (w registration) addressed() {
+	t := w.t
+	for name, tt := range map[string]struct {
+		of   registry.Audience
+		day  idp.Date
+		most int
+		want string
+	}{
+		"everybody":                      {registry.Audience{}, "2030-01-03", 9, "101 B81, 101 RT1W1"},
+		"the first":                      {registry.Audience{}, "2030-01-03", 1, "101 B81"},
+		"a role":                         {registry.Audience{Roles: []string{"R1", "R9"}}, "2030-01-03", 9, "101 RT1W1"},
+		"a role that ended, the day of":  {registry.Audience{Roles: []string{"R1"}}, "2029-12-31", 9, "101 RT1W1, 103 B81"},
+		"an organisation":                {registry.Audience{At: []string{"B81"}}, "2030-01-03", 9, "101 B81"},
+		"no organisation":                {registry.Audience{At: []string{}}, "2030-01-03", 9, ""},
+		"a series":                       {registry.Audience{Series: 5}, "2030-01-03", 9, "101 B81, 101 RT1W1"},
+		"a series that only others have": {registry.Audience{Series: 4}, "2030-01-03", 9, ""},
+		"before anybody worked":          {registry.Audience{}, "2028-12-31", 9, "103 B81"},
+	} {
+		all, err := w.Addressees(t.Context(), tt.of, tt.day, tt.most)
+		var got []string
+		for _, a := range all {
+			got = append(got, strings.TrimPrefix(a.UID, "555000000")+" "+a.Organisation)
+			if !strings.Contains(a.Email, "@") || a.Name == "" {
+				t.Errorf("%s: %+v", name, a)
+			}
+		}
+		if err != nil || strings.Join(got, ", ") != tt.want {
+			t.Errorf("%s are %q, %v, want %q", name, got, err, tt.want)
+		}
+	}
+}
+
 // lastUsed: when cards were last used, and what people hold beside them says so
 // itself.
 func (w registration) lastUsed() {

@@ -20,6 +20,7 @@ import (
 type RegistrationStore interface {
 	registry.Keeper
 	registry.Finder
+	registry.Addresses
 	registry.Enrolments
 	registry.Insured
 	registry.Managing
@@ -94,6 +95,7 @@ func Registration(t *testing.T, open func(t *testing.T, doc directory.Document, 
 	t.Run("own rule: a card's certificate stays with it, and its authority learns what became of it", func(t *testing.T) { ward(t).certifies() })
 	t.Run("own rule: whoever is invited applies once, and is on the list until they are decided on", func(t *testing.T) { ward(t).invitesAndApplies() })
 	t.Run("own rule: a person is found by their National Insurance number, as it is now", func(t *testing.T) { ward(t).findsByNumber() })
+	t.Run("own rule: who can be told by mail works there that day, is verified and has an address", func(t *testing.T) { ward(t).addressed() })
 	t.Run("own rule: a card says when it was last used", func(t *testing.T) { ward(t).lastUsed() })
 	t.Run("own rule: no two cards that may be used have one key", func(t *testing.T) { ward(t).oneKey() })
 	t.Run("own rule: a change that is refused leaves nothing", func(t *testing.T) { ward(t).refused() })

@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -117,6 +118,34 @@ func (s *Store) Worklist(_ context.Context, l registry.List, q registry.Query, n
 	}
 	people, cursor := page(hits, q)
 	return people, cursor, nil
+}
+
+// Addressees implements registry.Addresses.
+func (s *Store) Addressees(_ context.Context, a registry.Audience, day idp.Date, most int) ([]registry.Addressee, error) {
+	doc := s.Document()
+	organisations := map[string]directory.Organisation{}
+	for _, o := range doc.Organisations {
+		organisations[o.Code] = o
+	}
+	var all []registry.Addressee
+	for _, p := range doc.People {
+		has := func(c directory.Card) bool { return c.Series == a.Series && c.Registered && c.State != "revoked" }
+		if p.Profile != idp.Verified || p.Robot.Owner != "" || p.Email == "" || a.Series > 0 && !slices.ContainsFunc(p.Cards, has) {
+			continue
+		}
+		for _, w := range p.Positions {
+			o := organisations[w.Organisation]
+			role := w.RoleCode[strings.LastIndex(w.RoleCode, ":")+1:]
+			if on(w, day) && (o.ClosedOn == "" || o.ClosedOn >= day) && (a.Roles == nil || slices.Contains(a.Roles, role)) && (a.At == nil || slices.Contains(a.At, w.Organisation)) {
+				all = append(all, registry.Addressee{UID: p.UID, Email: p.Email, Organisation: w.Organisation, Name: o.Name})
+			}
+		}
+	}
+	slices.SortFunc(all, func(x, y registry.Addressee) int {
+		return cmp.Or(cmp.Compare(x.UID, y.UID), cmp.Compare(x.Organisation, y.Organisation))
+	})
+	all = slices.Compact(all)
+	return all[:min(most, len(all))], nil
 }
 
 // LastUses implements registry.Uses.
