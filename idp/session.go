@@ -42,7 +42,17 @@ type LegacyDesk struct {
 	LogSession string `json:"log_session"` // as the agent names the session
 	Address    string `json:"address"`     // of the computer, as the agent says it
 	Version    string `json:"version"`     // of the agent
+	Product    string `json:"product"`     // the agent, as rules call it; "" one of the old service's, or from an older release
 }
+
+// DeskAgent is the agent whose sessions of the old service sign in at their desk
+// too. Its SSO token goes nowhere but to the bridge: the old agents give theirs
+// to every application, so whoever shows such a token need not be at the desk.
+const DeskAgent = "lanyard-agent"
+
+// AtDesk says whether s is a session of the old service that only the agent at
+// its desk can show.
+func (s Session) AtDesk() bool { return s.Legacy != nil && s.Legacy.Product == DeskAgent }
 
 // Timers are how long a session lives: at most, and without an act of its
 // person. Zero means no limit of one's own.

@@ -112,15 +112,15 @@ func (ls *Logins) follow(ctx context.Context, s *Session, p Person, old string) 
 	return append(ended, Fence{Kind: SIDFence, Hash: before.ID}), nil
 }
 
-// former returns the live session of the old service with that key, or
-// ErrNotFound. Whether its person and their card still stand is asked where
+// former returns the live session of the old service with that key that only the
+// agent at its desk can show, or ErrNotFound. Whether its person and their card still stand is asked where
 // those of what came of it are: they are the same.
 func (ls *Logins) former(ctx context.Context, key string) (Session, error) {
 	of, err := ls.Sessions.Session(ctx, key, ls.Now())
 	if err != nil {
 		return Session{}, err
 	}
-	if of.Legacy == nil || !of.Ends.IsZero() && !ls.Now().Before(of.Ends) {
+	if !of.AtDesk() || !of.Ends.IsZero() && !ls.Now().Before(of.Ends) {
 		return Session{}, ErrNotFound
 	}
 	for _, over := range of.Over() {

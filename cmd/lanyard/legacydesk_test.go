@@ -84,11 +84,27 @@ func startFronted(t *testing.T) (s *deskService, at func(client string, more url
 	}
 }
 
+// asNew makes an agent the new one, whose sessions sign in at their desk.
+func asNew(a *legacyclient.Agent) *legacyclient.Agent {
+	a.Program, a.Version = idp.DeskAgent, "0.1.0"
+	return a
+}
+
+// newSignedIn is a new agent that has signed in at the old gateway.
+func (s *deskService) newSignedIn(uid string) *legacyclient.Agent {
+	s.t.Helper()
+	a := asNew(s.legacyAgent(uid, card(uid)))
+	if err := a.SignIn(s.t.Context()); err != nil {
+		s.t.Fatal(err)
+	}
+	return a
+}
+
 func TestFrontChannel(t *testing.T) {
 	s, at := startFronted(t)
 	role := url.Values{"scope": {"openid profile selectedrole"}}
 	t.Run("P19: who has a session at the old gateway comes into an application from that desk without the card, in the role that was chosen there", func(t *testing.T) {
-		a := s.legacySignedIn(fiveRoles)
+		a := s.newSignedIn(fiveRoles)
 		if _, err := a.Choose(t.Context(), a.Roles[3].ID); err != nil {
 			t.Fatal(err)
 		}
@@ -114,7 +130,7 @@ func TestFrontChannel(t *testing.T) {
 		}
 	})
 	t.Run("P19: what such a session is not worth takes the card", func(t *testing.T) {
-		a := s.legacySignedIn(oneRole)
+		a := s.newSignedIn(oneRole)
 		s.pass(2 * time.Minute)
 		for what, more := range map[string]url.Values{
 			"prompt=login":        {"prompt": {"login"}},
@@ -138,7 +154,7 @@ func TestFrontChannel(t *testing.T) {
 		}
 	})
 	t.Run("P19: a session that has become too old meanwhile for what was asked takes the card", func(t *testing.T) {
-		a := s.legacySignedIn(oneRole)
+		a := s.newSignedIn(oneRole)
 		s.pass(55 * time.Second)
 		f := at("basic", url.Values{"max_age": {"60"}})
 		f.shows(f.asks(a.Ticket).said("proof")).wantOK(t)
@@ -146,8 +162,15 @@ func TestFrontChannel(t *testing.T) {
 		f.comesBack()
 		f.p.wantPage(http.StatusBadRequest, "SES-03")
 	})
-	t.Run("P19: a proof is of one session, one question and one agent, once and for half a minute", func(t *testing.T) {
+	t.Run("P19: the token of an old agent, which every application has, opens no browser's session", func(t *testing.T) {
 		a := s.legacySignedIn(oneRole)
+		if got := at("basic", nil).asks(a.Ticket); got.status != http.StatusForbidden || got.body["error"] != "no_session" {
+			t.Errorf("%d %v", got.status, got.body)
+		}
+		wantLives(t, a, true)
+	})
+	t.Run("P19: a proof is of one session, one question and one agent, once and for half a minute", func(t *testing.T) {
+		a := s.newSignedIn(oneRole)
 		f, other := at("basic", nil), at("basic", nil)
 		first := f.asks(a.Ticket).said("proof")
 		for what, try := range map[string]func(proof string) answered{
@@ -192,7 +215,7 @@ func TestFrontChannel(t *testing.T) {
 		}
 	})
 	t.Run("X10: a proof that is shown for who began elsewhere signs nobody in, there or here", func(t *testing.T) {
-		a := s.legacySignedIn(oneRole)
+		a := s.newSignedIn(oneRole)
 		attacker := at("basic", nil) // who led this desk's agent to their own question
 		attacker.shows(attacker.asks(a.Ticket).said("proof")).wantOK(t)
 		victim := newPerson(t)
@@ -202,7 +225,7 @@ func TestFrontChannel(t *testing.T) {
 		attacker.p.wantPage(http.StatusBadRequest, "SES-01")
 	})
 	t.Run("P19: after the session's end there is no proof, and none that was given is worth anything", func(t *testing.T) {
-		a := s.legacySignedIn(oneRole)
+		a := s.newSignedIn(oneRole)
 		f, settled := at("basic", nil), at("basic", nil)
 		proof := f.asks(a.Ticket).said("proof")
 		settled.shows(settled.asks(a.Ticket).said("proof")).wantOK(t)
@@ -234,7 +257,7 @@ func TestFrontChannel(t *testing.T) {
 			},
 			"an hour without an act there": func(*legacyclient.Agent, *frontDesk) { s.pass(time.Hour) },
 		} {
-			a := s.legacySignedIn(oneRole)
+			a := s.newSignedIn(oneRole)
 			f := at("basic", nil)
 			f.enters(a.Ticket)
 			code := f.p.wantCode()
@@ -253,7 +276,7 @@ func TestFrontChannel(t *testing.T) {
 		}
 	})
 	t.Run("P19: no token lives longer than that session", func(t *testing.T) {
-		a := s.legacySignedIn(oneRole)
+		a := s.newSignedIn(oneRole)
 		for range 59 {
 			s.pass(10 * time.Minute)
 			legacyAsks(t, a, "/sessionmanager/session/update", "tokenid")
@@ -269,7 +292,7 @@ func TestFrontChannel(t *testing.T) {
 		s.userinfo(t, tokens.said("access_token")).wantError(t, http.StatusUnauthorized, "invalid_token")
 	})
 	t.Run("own rule: a card that is shown at the browser after that makes a session of its own", func(t *testing.T) {
-		a := s.legacySignedIn(oneRole)
+		a := s.newSignedIn(oneRole)
 		f := at("basic", nil)
 		f.enters(a.Ticket)
 		f.p.wantCode()
@@ -286,7 +309,7 @@ func TestFrontChannel(t *testing.T) {
 		g.p.wantCode()
 	})
 	t.Run("own rule: neither SSO token nor proof is in the log", func(t *testing.T) {
-		a := s.legacySignedIn(oneRole)
+		a := s.newSignedIn(oneRole)
 		f := at("basic", nil)
 		proof := f.asks(a.Ticket).said("proof")
 		f.shows(proof).wantOK(t)
@@ -300,7 +323,7 @@ func TestFrontChannel(t *testing.T) {
 	})
 	t.Run("own rule: with the switch off there is no such path, and no proof is taken", func(t *testing.T) {
 		off := startLegacy(t, nil)
-		a := off.legacySignedIn(oneRole)
+		a := off.newSignedIn(oneRole)
 		f := off.atFront(t, "basic", nil, off.issuer, off.clock.Now)
 		if got := f.asks(a.Ticket); got.status != http.StatusNotFound {
 			t.Errorf("%d %v", got.status, got.body)
@@ -311,7 +334,7 @@ func TestFrontChannel(t *testing.T) {
 	})
 	t.Run("own rule: an application that is switched off is not entered that way", func(t *testing.T) {
 		some := startLegacy(t, func(p *parts) { p.bridge.Desk, p.bridge.Off = true, []string{"basic:2020-01-01"} })
-		a := some.legacySignedIn(oneRole)
+		a := some.newSignedIn(oneRole)
 		if got := some.atFront(t, "basic", nil, some.issuer, some.clock.Now).asks(a.Ticket); got.status != http.StatusForbidden {
 			t.Errorf("%d %v", got.status, got.body)
 		}
@@ -338,7 +361,7 @@ func (s *deskService) signedInBy(method, client string) idp.Event {
 func TestFrontRaces(t *testing.T) {
 	const races, atOnce = 60, 3
 	both, _, agent := legacyPair(t, map[string]string{"policy.begins_each": "0", "bridge.desk": "true"})
-	first := agent("555000000118")
+	first := asNew(agent("555000000118"))
 	t.Run(fmt.Sprintf("P19: in %d races between a proof and the session's end nobody is let in after it, and applications are told", races), func(t *testing.T) {
 		work, failed, made := make(chan int), make(chan string, 4*races), make(chan bool, races)
 		done := make(chan struct{}, atOnce)

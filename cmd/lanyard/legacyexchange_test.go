@@ -308,8 +308,13 @@ func TestBridgeReport(t *testing.T) {
 	}
 	s.exchange(t, "exchanges", a.Ticket, ofSSO, nil).wantOK(t)
 	s.exchange(t, "exchanges", a.Ticket, ofSSO, nil).wantError(t, http.StatusBadRequest, "invalid_request")
+	b := asNew(agent(fiveRoles))
+	b.Base = server.URL
+	if err := b.SignIn(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	f := s.atFront(t, "basic", nil, pairIssuer, time.Now)
-	f.shows(f.asks(a.Ticket).said("proof")).wantOK(t)
+	f.shows(f.asks(b.Ticket).said("proof")).wantOK(t)
 	for range 2 { // the second time there is nothing to keep
 		if err := p.keepUses(t.Context()); err != nil {
 			t.Fatal(err)
@@ -338,8 +343,9 @@ func TestBridgeReport(t *testing.T) {
 			}
 		}
 		old := cis1.Seen{Product: "legacy-identity-agent", Version: "2.4.10.0", Organisation: atWork, People: 1, Last: today, Taken: true}
+		ours := cis1.Seen{Product: "lanyard-agent", Version: "0.1.0", Organisation: atWork, People: 1, Last: today, Taken: true}
 		desk := cis1.Seen{Product: "test-agent", Version: "1.2", Organisation: atWork, People: 1, Last: today, Taken: true}
-		if !slices.Equal(r.Agents, []cis1.Seen{old, desk}) || !slices.Equal(r.Estates, []cis1.Estate{{Organisation: atWork, People: 1, Current: 1}}) || r.Current != 1 {
+		if !slices.Equal(r.Agents, []cis1.Seen{ours, old, desk}) || !slices.Equal(r.Estates, []cis1.Estate{{Organisation: atWork, People: 1, Current: 1}}) || r.Current != 1 {
 			t.Errorf("the agents are %+v, %+v, %v", r.Agents, r.Estates, r.Current)
 		}
 		if text := lanyard(t, settings, "bridge", "report"); text.status != 0 || !strings.Contains(text.out, "WardList") || !strings.Contains(text.out, "100 % of people") {

@@ -202,7 +202,7 @@ var _ idp.FormerSessions = (*Sessions)(nil)
 func (ss *Sessions) KeyOf(token string) string { return KeyOf(token) }
 
 // Worth returns what the live session with that key proves to applications of
-// ours, if f takes it. It is no act of its person, and gives nothing that a
+// ours, if f takes it and only the agent at its desk can show its token. It is no act of its person, and gives nothing that a
 // session of ours which began and was used as it was would not. Whatever is
 // wrong is authenticators.ErrAnswer.
 func (ss *Sessions) Worth(ctx context.Context, key string, f authenticators.Former) (authenticators.Evidence, error) {
@@ -218,6 +218,9 @@ func (ss *Sessions) Worth(ctx context.Context, key string, f authenticators.Form
 	}
 	if err != nil {
 		return authenticators.Evidence{}, err
+	}
+	if !s.AtDesk() {
+		return no("the session is of an agent that gives its token to applications")
 	}
 	if s.AuthTime.Before(f.Since) || f.Subject != "" && f.Subject != s.Subject || !s.AsOurs(ss.Ours[s.Level]).Live(ss.Now()) {
 		return no("the session of the old service is too old, or another's")

@@ -240,3 +240,27 @@ func TestRefresh(t *testing.T) {
 		}
 	})
 }
+
+func TestWorth(t *testing.T) {
+	for _, tt := range []struct {
+		rule    string
+		product string
+		want    error
+	}{
+		{"P19: a session that the agent at its desk made, and alone can show, is worth its card there", idp.DeskAgent, nil},
+		{"P19: one of an old agent, or of an agent that nobody wrote down, is worth nothing there", "", authenticators.ErrAnswer},
+		{"P19: nor is one of any other agent", idp.DeskAgent + "-x", authenticators.ErrAnswer},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			g := aGate(t)
+			o, err := g.sessions.Begin(t.Context(), g.evidence(), idp.LegacyDesk{Device: "WS", Product: tt.product}, "request")
+			if err != nil {
+				t.Fatal(err)
+			}
+			e, err := g.sessions.Worth(t.Context(), o.Session.Key, authenticators.Former{Since: g.now.Add(-time.Hour)})
+			if !errors.Is(err, tt.want) || (err == nil) != (tt.want == nil) || (err == nil) != (e.Subject == nurse) {
+				t.Errorf("Worth() = %+v, %v; want %v", e, err, tt.want)
+			}
+		})
+	}
+}

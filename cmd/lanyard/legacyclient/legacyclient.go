@@ -28,6 +28,7 @@ type Agent struct {
 	Device  string
 	Log     string // ten letters that name the session
 	Version string // of its User-Agent
+	Program string // of its User-Agent, where it is none of the old agents
 	UID     string // as its card says
 	HTTP    *http.Client
 
@@ -89,6 +90,9 @@ func (a *Agent) send(ctx context.Context, method, path string, body io.Reader) (
 		return nil, nil, nil, err
 	}
 	req.Header.Set("User-Agent", "Mozilla/4.0(compatible;IE;GACv"+a.Version+")")
+	if a.Program != "" {
+		req.Header.Set("User-Agent", a.Program+"/"+a.Version)
+	}
 	req.Header.Set("Analytics", `{"OS":"Windows","Mode":"Normal","CardReaders":["Virtual"]}`)
 	req.Header.Set("Content-Type", "text/xml")
 	resp, err := a.HTTP.Do(req)
