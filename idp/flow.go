@@ -26,6 +26,10 @@ type Logins struct {
 	Ways      []Way
 	Timers    map[authenticators.Level]Timers // of sessions, where they shall be shorter than LongestAt
 	Now       func() time.Time
+
+	// AtDesk lists a person's sessions, where those of the old service sign in at
+	// their desk; nil: nothing comes of them here, as where Grants has no Former.
+	AtDesk OwnSessions
 }
 
 // View is where a login stands: what was asked, who is there, and what has to

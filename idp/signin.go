@@ -116,6 +116,9 @@ func (ls *Logins) follow(ctx context.Context, s *Session, p Person, old string) 
 // agent at its desk can show, or ErrNotFound. Whether its person and their card still stand is asked where
 // those of what came of it are: they are the same.
 func (ls *Logins) former(ctx context.Context, key string) (Session, error) {
+	if ls.AtDesk == nil { // it was switched off since
+		return Session{}, ErrNotFound
+	}
 	of, err := ls.Sessions.Session(ctx, key, ls.Now())
 	if err != nil {
 		return Session{}, err

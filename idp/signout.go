@@ -26,13 +26,43 @@ func (ls *Logins) Here(ctx context.Context, key string) (*Session, error) {
 
 // SignOut ends session s, and all that came of it, because its person wants it
 // to end or leaves the desk to somebody else. client is where they said so; ""
-// is none. The journal comes first: what Redis knows it may forget.
+// is none. What the same card opened at the gateway of the old service, and holds
+// at a desk, ends with it: or whoever sits there next would be let in by that. The
+// journal comes first: what Redis knows it may forget.
 func (ls *Logins) SignOut(ctx context.Context, s Session, client, request string) error {
-	event := Event{At: ls.Now(), Kind: SessionEnded, Request: request, Subject: s.Subject, Client: client, Session: s.ID}
-	if err := ls.Journal.Record(ctx, event, s.Over()...); err != nil {
-		return fmt.Errorf("record end of session: %w", err)
+	ending, err := ls.heldWith(ctx, s)
+	if err != nil {
+		return err
 	}
-	return ls.Sessions.EndSession(ctx, s.Key)
+	for _, over := range append(ending, s) { // s last: who has to try again is still there
+		event := Event{At: ls.Now(), Kind: SessionEnded, Request: request, Subject: over.Subject, Client: client, Session: over.ID}
+		if err := ls.Journal.Record(ctx, event, over.Over()...); err != nil {
+			return fmt.Errorf("record end of session: %w", err)
+		}
+		if err := ls.Sessions.EndSession(ctx, over.Key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// heldWith returns the live sessions of the old service that the card of s opened
+// and an agent at a desk holds. What s itself came of ends by its sid.
+func (ls *Logins) heldWith(ctx context.Context, s Session) ([]Session, error) {
+	if ls.AtDesk == nil {
+		return nil, nil
+	}
+	all, err := ls.AtDesk.SessionsOf(ctx, s.Subject, ls.Now())
+	if err != nil {
+		return nil, fmt.Errorf("sessions of who signs out: %w", err)
+	}
+	var held []Session
+	for _, o := range all {
+		if o.AtDesk() && o.Authenticator == s.Authenticator && o.ID != s.ID {
+			held = append(held, o.Session)
+		}
+	}
+	return held, nil
 }
 
 // Leave is SignOut of the session with that key, if there is one.

@@ -125,6 +125,20 @@ func TestBridge(t *testing.T) {
 			t.Errorf("the passcode was asked for %d times", len(b.p.asked))
 		}
 	})
+	t.Run("P19: who signs out of a browser that their card signed in to leaves nothing at the desk: the next one is asked for the passcode", func(t *testing.T) {
+		b := s.bridgedAgent(t, uid)
+		own := b.signsIn(t, s)
+		b.holds(t)
+		entered := b.signsIn(t, s)
+		own.open(s.issuer + "/sign-out")
+		own.post(s.issuer+"/sign-out", url.Values{})
+		if own.in(s) || entered.in(s) {
+			t.Error("somebody is still signed in")
+		}
+		if b.signsIn(t, s); len(b.p.asked) != 2 {
+			t.Errorf("the passcode was asked for %d times", len(b.p.asked))
+		}
+	})
 	t.Run("D3: another person's desktop has nothing of the session: their agent asks for a card, and they get no completion code of this one's", func(t *testing.T) {
 		mine := s.bridgedAgent(t, uid)
 		mine.signsIn(t, s)

@@ -29,7 +29,7 @@ import (
 )
 
 // mountBridge puts on pages what is switched on of the old service, and lets
-// grants exchange its SSO tokens. With all off it does nothing.
+// grants exchange its SSO tokens and browsers be signed in by its sessions. With all off it does nothing.
 func (p parts) mountBridge(pages *api.Server, agents *desk.Server, room *smartcard.Room, live *redis.Store, journal idp.Journal, grants *idp.Grants) {
 	b := p.bridge
 	if !b.on() && !b.Exchange {
@@ -54,7 +54,7 @@ func (p parts) mountBridge(pages *api.Server, agents *desk.Server, room *smartca
 		URL: at, Help: origin(p.issuer) + "/", Networks: b.Networks,
 		Cards: cards, Sessions: sessions, Usage: p.usage, Off: off, Words: pages, Arrivals: agents.Arrivals, Now: p.now, Log: p.log}
 	if b.Desk {
-		grants.Former = sessions
+		grants.Former, pages.Logins.AtDesk = sessions, live
 		agents.Proofs = smartcard.NewProofs(room, smartcard.ProofsConfig{Questions: live.Questions("cis1-proof"), Desks: live, Sessions: sessions,
 			Off: func(client string) bool { return off.Off(client, p.now()) }, Used: p.atDesk})
 		agents.ProofURL, c.Proof = at+legacy.ProofPath, agents.GiveProof

@@ -1,0 +1,106 @@
+package idp_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/lanyard-id/lanyard/authenticators"
+	"github.com/lanyard-id/lanyard/idp"
+)
+
+// held is a session of the old service that an agent opened with a card.
+func (w *ward) held(name, product, card string) idp.Session {
+	w.t.Helper()
+	s := idp.Session{ID: "sid-" + name, Key: "cis1." + name, Subject: nurse, Method: authenticators.LegacySmartcard, Level: authenticators.AAL3,
+		AuthTime: w.now, LastAct: w.now, Authenticator: card, Legacy: &idp.LegacyDesk{Product: product}}
+	if err := w.live.SaveSession(w.t.Context(), s); err != nil {
+		w.t.Fatal(err)
+	}
+	return s
+}
+
+// lives says whether the store has s.
+func (w *ward) lives(s idp.Session) bool {
+	w.t.Helper()
+	_, err := w.live.Session(w.t.Context(), s.Key, w.now)
+	if err != nil && !errors.Is(err, idp.ErrNotFound) {
+		w.t.Fatal(err)
+	}
+	return err == nil
+}
+
+// enters signs the nurse in with a card, or by a session of the old service.
+func (w *ward) enters(card, session string) (idp.Session, error) {
+	w.t.Helper()
+	w.change(func(p *idp.Person) { p.Holds = map[string]bool{"card:01": true, "card:02": true} })
+	e := w.evidence(idp.NewSecret())
+	e.Authenticator, e.Session = card, session
+	s, _, err := w.logins.SignIn(w.t.Context(), w.begin(idp.NewSecret()), "request", e, "")
+	return s, err
+}
+
+func (w *ward) mustEnter(card, session string) idp.Session {
+	w.t.Helper()
+	s, err := w.enters(card, session)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return s
+}
+
+func TestAtDesk(t *testing.T) {
+	t.Run("P19: who signs out of what a card opened ends what the agent at its desk holds by that card, and nothing else", func(t *testing.T) {
+		w := aWard(t)
+		w.logins.AtDesk = w.live
+		s := w.mustEnter("card:01", "")
+		one, two := w.held("one", idp.DeskAgent, "card:01"), w.held("two", idp.DeskAgent, "card:01")
+		other, old := w.held("other", idp.DeskAgent, "card:02"), w.held("old", "", "card:01")
+		elsewhere := w.mustEnter("card:01", "")
+		if err := w.logins.SignOut(t.Context(), s, "", "request"); err != nil {
+			t.Fatal(err)
+		}
+		if w.lives(s) || w.lives(one) || w.lives(two) || !w.lives(other) || !w.lives(old) || !w.lives(elsewhere) {
+			t.Errorf("live: %t, %t, %t; %t, %t, %t", w.lives(s), w.lives(one), w.lives(two), w.lives(other), w.lives(old), w.lives(elsewhere))
+		}
+		for _, over := range []idp.Session{s, one, two} {
+			for _, fence := range over.Over() {
+				if stands, err := w.logins.Fences.Stands(t.Context(), fence); err != nil || !stands {
+					t.Errorf("no fence %s of %s: %v", fence.Kind, over.ID, err)
+				}
+			}
+		}
+		if n := w.recorded(idp.SessionEnded); n != 3 {
+			t.Errorf("the journal has %d ends", n)
+		}
+	})
+	t.Run("own rule: where no session of the old service signs in at a desk, signing out asks for none", func(t *testing.T) {
+		w := aWard(t)
+		s, one := w.mustEnter("card:01", ""), w.held("one", idp.DeskAgent, "card:01")
+		if err := w.logins.SignOut(t.Context(), s, "", "request"); err != nil || !w.lives(one) || w.lives(s) {
+			t.Errorf("SignOut() = %v; the other lives: %t", err, w.lives(one))
+		}
+	})
+	t.Run("own rule: what came of such a session is over where that is switched off, and no more comes of it", func(t *testing.T) {
+		w := aWard(t)
+		w.logins.AtDesk = w.live
+		of := w.held("one", idp.DeskAgent, "card:01")
+		s := w.mustEnter("card:01", of.Key)
+		if v := w.look(w.begin("before"), s); v.Session == nil {
+			t.Fatal("it does not stand")
+		}
+		w.logins.AtDesk = nil
+		if v := w.look(w.begin("after"), s); v.Session != nil || v.Step != idp.Authenticate {
+			t.Errorf("it stands, at step %v", v.Step)
+		}
+		if _, err := w.enters("card:01", of.Key); !errors.Is(err, authenticators.ErrAnswer) {
+			t.Errorf("SignIn() = %v", err)
+		}
+	})
+	t.Run("P19: no browser's session comes of one that an old agent opened", func(t *testing.T) {
+		w := aWard(t)
+		w.logins.AtDesk = w.live
+		if _, err := w.enters("card:01", w.held("old", "", "card:01").Key); !errors.Is(err, authenticators.ErrAnswer) {
+			t.Errorf("SignIn() = %v", err)
+		}
+	})
+}
