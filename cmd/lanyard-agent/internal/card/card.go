@@ -41,6 +41,8 @@ type About struct {
 	ATR         string // upper-case hex (ISO 7816-3)
 	Certificate *x509.Certificate
 	TriesLeft   int
+
+	events uint32 // of its reader when it was found
 }
 
 // Holder is the name in the card's certificate, to show to its holder.

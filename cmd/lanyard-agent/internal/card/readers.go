@@ -171,7 +171,7 @@ func open(ctx context.Context, s service, at reader) (*inReader, error) {
 		_ = c.Close() // what went wrong is told
 		return nil, err
 	}
-	about.Reader, about.ATR = at.name, at.atr
+	about.Reader, about.ATR, about.events = at.name, at.atr, at.events
 	return &inReader{c: c, at: at, about: about, gone: make(chan struct{}), stop: func() {}}, nil
 }
 
@@ -195,8 +195,8 @@ func (c *inReader) watch(ctx context.Context, s service) {
 	}()
 }
 
-// UntilGone returns when the card that was shown is taken out, or nobody can say
-// whether it is there, or ctx is done.
+// UntilGone returns when the card that was shown is taken out, or has been since,
+// or nobody can say whether it is there, or ctx is done.
 func (r Readers) UntilGone(ctx context.Context, shown About) {
 	s := r.service
 	if s == nil {
@@ -208,17 +208,16 @@ func (r Readers) UntilGone(ctx context.Context, shown About) {
 	if r.Poll {
 		s = polled{s}
 	}
+	there := func(r reader) bool {
+		return r.name == shown.Reader && r.present && r.atr == shown.ATR && r.events == shown.events
+	}
 	var seen []reader
-	for first, at := true, (reader{}); ; first = false {
+	for {
 		now, err := s.Readers(ctx, seen)
-		if err != nil {
+		if err != nil || !slices.ContainsFunc(now, there) {
 			return
 		}
-		i := slices.IndexFunc(now, func(r reader) bool { return r.name == shown.Reader && r.present && r.atr == shown.ATR })
-		if i < 0 || !first && now[i].events != at.events {
-			return
-		}
-		at, seen = now[i], now
+		seen = now
 	}
 }
 

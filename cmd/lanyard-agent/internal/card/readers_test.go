@@ -77,6 +77,27 @@ func TestReaders(t *testing.T) {
 			_ = c.Close()
 		})
 	})
+	t.Run("own rule: a card that was changed for another of its kind, before anybody looked out for it, is gone", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRoom(with("A", aCard(t, "Asha", nil)))
+			shown := opened(t, r).About()
+			over := make(chan struct{})
+			go func() { Readers{service: r}.UntilGone(t.Context(), shown); close(over) }()
+			synctest.Wait()
+			select {
+			case <-over:
+				t.Fatal("one that stays is gone")
+			default:
+			}
+			r.alter(func() {
+				events := r.slots[0].events
+				r.slots[0] = with("A", aCard(t, "Ben", nil))
+				r.slots[0].events = events + 2
+			})
+			<-over
+			Readers{service: r}.UntilGone(t.Context(), shown) // once more, as who looks late
+		})
+	})
 	t.Run("own rule: of several cards the person's choice is used, and the others are let go", func(t *testing.T) {
 		r := newRoom(with("B", aCard(t, "Ben", nil)), with("C", aCard(t, "Cas", nil)), with("A", aCard(t, "Asha", nil)))
 		asks := &chooser{takes: 1}
