@@ -108,7 +108,7 @@ func (s *Server) Mount(plain, card chi.Router, unknown http.HandlerFunc) {
 		on(plain, activatePath, s.activate, post)
 		on(card, validatePath, s.validate, post)
 		on(plain, logoutPath, s.logOut, post)
-		on(plain, rolePath, s.chooseRole, get)
+		on(plain, rolePath, s.chooseRole, get, post) // agents of ours put no token into an address
 	}
 	if s.Gateway || s.SessionManager {
 		on(plain, updatePath, s.update, get, post) // agents are told of it when somebody signs in

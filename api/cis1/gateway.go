@@ -112,7 +112,11 @@ func (s *Server) domain() string {
 
 // chooseRole makes a position the one that the session works in.
 func (s *Server) chooseRole(w http.ResponseWriter, r *http.Request) {
-	q := r.URL.Query()
+	q, err := form(r)
+	if err != nil {
+		s.refuse(w, r, object{}, err)
+		return
+	}
 	session, p, err := s.Sessions.ChooseRole(r.Context(), token(q, "token"), q.Get("selectedRoleUid"), api.RequestID(r.Context()))
 	if err != nil {
 		s.refuse(w, r, object{}, err)

@@ -290,6 +290,17 @@ func TestLegacyRefusals(t *testing.T) {
 		wantLives(t, &b, false)
 		wantLives(t, a, true)
 	})
+	t.Run("own rule: the role is taken from a form too, so that no token need stand in an address", func(t *testing.T) {
+		a := s.legacySignedIn(oneRole)
+		resp, err := http.PostForm(s.issuer+"/saml/RoleSelectionGP.jsp", url.Values{"token": {a.Ticket}, "selectedRoleUid": {a.Roles[0].ID}}) //nolint:noctx // of a test
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if _, said := legacyAsks(t, a, "/identity/attributes", "subjectid"); resp.StatusCode != http.StatusOK || !strings.Contains(said, "userdetails.attribute.value="+a.Roles[0].ID+"\n") {
+			t.Errorf("%d, and then\n%s", resp.StatusCode, said)
+		}
+	})
 	t.Run("own rule: the role must be the person's, and the session alive", func(t *testing.T) {
 		a := s.legacySignedIn(oneRole)
 		_, err := a.Choose(t.Context(), "555000000999")
