@@ -24,13 +24,19 @@ type bridged struct {
 
 	mu    sync.Mutex
 	calls []string // of the bridge, by path
+	hangs bool     // it takes calls, and answers none
 }
 
 // RoundTrip implements http.RoundTripper.
 func (b *bridged) RoundTrip(r *http.Request) (*http.Response, error) {
 	b.mu.Lock()
 	b.calls = append(b.calls, r.URL.Path)
+	hangs := b.hangs
 	b.mu.Unlock()
+	if hangs {
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	}
 	return http.DefaultTransport.RoundTrip(r)
 }
 
@@ -103,7 +109,9 @@ func TestBridge(t *testing.T) {
 		own := b.signsIn(t, s)
 		b.holds(t)
 		entered := b.signsIn(t, s)
-		b.Gateway.End(t.Context())
+		if err := b.Gateway.End(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 		if entered.in(s) {
 			t.Error("the second browser is still signed in")
 		}
@@ -199,6 +207,46 @@ func TestBridge(t *testing.T) {
 			if b.Gateway.Holds() {
 				t.Error("a session is held")
 			}
+		}
+	})
+	t.Run("own rule: a bridge that takes calls and answers none keeps nobody out: they sign in by card, and it is let alone for a while", func(t *testing.T) {
+		b := s.bridgedAgent(t, uid)
+		b.signsIn(t, s)
+		b.holds(t)
+		b.mu.Lock()
+		b.hangs = true
+		b.mu.Unlock()
+		for i := range 2 {
+			if b.signsIn(t, s); len(b.p.asked) != 2+i {
+				t.Errorf("the passcode was asked for %d times", len(b.p.asked))
+			}
+		}
+		if b.called("/login/deskproof") != 1 || b.called("/login/authactivate") != 1 {
+			t.Errorf("it called %v", b.calls)
+		}
+		if err := b.Gateway.End(t.Context()); err == nil {
+			t.Error("End() says that the bridge ended it")
+		}
+	})
+	t.Run("own rule: another person's card ends what is held by being shown, though they do not sign in", func(t *testing.T) {
+		b := s.bridgedAgent(t, uid)
+		b.signsIn(t, s)
+		b.holds(t)
+		entered := b.signsIn(t, s)
+		other := b.Agent
+		other.Services = []desk.Service{b.Services[0]}
+		other.Services[0].Bridge, other.Cards, other.Prompt = "", s.cardFile(t, "555000000102"), &typist{}
+		link, _ := newBrowser(t).begins(s)
+		if err := other.SignIn(t.Context(), link); err == nil {
+			t.Error("they signed in")
+		}
+		for deadline := time.Now().Add(10 * time.Second); entered.in(s); time.Sleep(20 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("the first is still signed in, after %v", b.calls)
+			}
+		}
+		if b.Gateway.Holds() || b.called("/login/authlogout") != 1 {
+			t.Errorf("it holds %t, after %v", b.Gateway.Holds(), b.calls)
 		}
 	})
 	t.Run("own rule: without the setting the agent calls no bridge", func(t *testing.T) {

@@ -73,7 +73,7 @@ type session struct {
 	open func(ctx context.Context, link string) // signs in by a link; more than one at a time may come
 	says func() string                          // how the agent stands, for who asks; a line
 
-	leaves func(context.Context) // signs out of the old service
+	leaves func(context.Context) error // signs out of the old service
 
 	mu     sync.Mutex
 	inHand int
@@ -84,7 +84,7 @@ type session struct {
 }
 
 func newSession(path string, open func(context.Context, string)) *session {
-	return &session{path: path, open: open, says: func() string { return "{}\n" }, leaves: func(context.Context) {}, last: func() {}}
+	return &session{path: path, open: open, says: func() string { return "{}\n" }, leaves: func(context.Context) error { return nil }, last: func() {}}
 }
 
 // stay takes links until ctx is done. ready is called when it does.
@@ -168,8 +168,11 @@ func (s *session) answer(ctx context.Context, c net.Conn) {
 	case link == askStatus:
 		_, _ = io.WriteString(c, s.says())
 	case link == askSignOut:
-		s.leaves(ctx)
-		_, _ = io.WriteString(c, "ok\n")
+		told := "ok"
+		if s.leaves(ctx) != nil {
+			told = notReached
+		}
+		_, _ = io.WriteString(c, told+"\n")
 	case s.start(ctx, link):
 		_, _ = io.WriteString(c, "ok\n")
 	default:

@@ -12,6 +12,9 @@ import (
 // askSignOut is what is said on an agent's socket in place of a link.
 const askSignOut = "sign-out"
 
+// notReached is answered to that where the bridge did not end what was held.
+const notReached = "not reached"
+
 func signOutCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "sign-out",
@@ -28,7 +31,11 @@ func signOutCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if answer != "ok" {
+			switch answer {
+			case "ok":
+			case notReached:
+				return errors.New("this computer has given the session up, but the bridge did not say that it ended it: there it ends by itself within an hour")
+			default:
 				return errors.New("the agent of this session did not sign out")
 			}
 			_, err = fmt.Fprintln(cmd.OutOrStdout(), "Signed out of the old service.")
@@ -38,10 +45,11 @@ func signOutCommand() *cobra.Command {
 }
 
 // signOut ends what is held of the old service.
-func (r *run) signOut(ctx context.Context) {
-	if r.agent.Gateway != nil {
-		r.agent.Gateway.End(ctx)
+func (r *run) signOut(ctx context.Context) error {
+	if r.agent.Gateway == nil {
+		return nil
 	}
+	return r.agent.Gateway.End(ctx)
 }
 
 // leave is signOut for good: with the agent its sessions end.

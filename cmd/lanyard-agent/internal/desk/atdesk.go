@@ -74,9 +74,11 @@ func (s *signIn) run(ctx context.Context, b *bounce) error {
 // it will do, and by a card if not.
 func (s *signIn) answer(ctx context.Context) (response, error) {
 	if s.bridged() && s.agent.Gateway.Holds() {
+		if _, err := s.says(ctx, report{State: signing}); err != nil { // the page hears of this desk while the bridge is asked
+			return response{}, err
+		}
 		if proof := s.agent.Gateway.Proof(ctx, s.r.proof); proof != "" {
-			_, err := s.says(ctx, report{State: signing})
-			return response{Proof: proof}, err
+			return response{Proof: proof}, nil
 		}
 	}
 	jws, certificate, err := s.sign(ctx)
@@ -204,6 +206,9 @@ func (s *signIn) question() prompt.Question {
 // with has a card sign the question, after its passcode. It is judged before.
 func (s *signIn) with(ctx context.Context, c card.Card) ([]byte, error) {
 	about := c.About()
+	if s.agent.Gateway != nil {
+		s.agent.Gateway.Meets(about.Certificate) //nolint:contextcheck // what it ends is another sign-in's
+	}
 	judged, err := s.says(ctx, report{State: cardIn, X5C: [][]byte{about.Certificate.Raw}})
 	if err != nil {
 		return nil, err

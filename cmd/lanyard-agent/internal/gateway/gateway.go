@@ -46,6 +46,13 @@ const (
 // the new.
 const callTime = 4 * time.Second
 
+// A sign-in waits for a call for so long at most, and where the bridge was silent
+// none waits for it again for a while.
+const (
+	askTime   = 1500 * time.Millisecond
+	quietTime = time.Minute
+)
+
 // Config is what a Gateway needs; all of it must be there.
 type Config struct {
 	Base    string // of the bridge, as https://gas.hospital.example
@@ -63,6 +70,7 @@ type Gateway struct {
 	mu     sync.Mutex
 	held   []held // the newest last: all of one person
 	closed bool
+	quiet  time.Time // until when a bridge that was silent is not asked
 }
 
 // held is a session of the old service.
@@ -119,8 +127,11 @@ func (g *Gateway) Open(ctx context.Context, c *x509.Certificate) (*Opening, erro
 	if o.uid == "" {
 		return nil, errors.New("the card does not say whose it is")
 	}
-	said, err := g.post(ctx, activatePath, o.log, "ACTIVATION")
-	if err != nil {
+	var said object
+	if err := g.ask(ctx, func(ctx context.Context) (err error) {
+		said, err = g.post(ctx, activatePath, o.log, "ACTIVATION")
+		return err
+	}); err != nil {
 		return nil, err
 	}
 	o.challenge, o.signature = said.get("challenge"), said.get("signature")
@@ -128,6 +139,45 @@ func (g *Gateway) Open(ctx context.Context, c *x509.Certificate) (*Opening, erro
 		return nil, errors.New("the bridge's challenge cannot be read")
 	}
 	return o, nil
+}
+
+// ask makes a call that a sign-in waits for.
+func (g *Gateway) ask(ctx context.Context, call func(context.Context) error) error {
+	if g.isQuiet() {
+		return errors.New("the bridge did not answer a moment ago")
+	}
+	asking, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	err := call(asking)
+	if err != nil && asking.Err() != nil && ctx.Err() == nil {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.quiet = g.c.Now().Add(quietTime)
+	}
+	return err
+}
+
+func (g *Gateway) isQuiet() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.c.Now().Before(g.quiet)
+}
+
+// Meets is told whose card is shown at this desk: what is held for anybody else
+// ends, whatever the bridge or the service makes of this card.
+func (g *Gateway) Meets(c *x509.Certificate) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed || len(g.held) == 0 || g.held[0].uid == holderOf(c) {
+		return
+	}
+	over := g.held
+	g.held = nil
+	g.work.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), callTime)
+		defer cancel()
+		_ = g.leave(ctx, over) // what does not reach the bridge ends by itself
+	})
 }
 
 // Sign has the card sign the challenge, with SHA-256.
@@ -183,8 +233,8 @@ func (o *Opening) finish(ctx context.Context, gone func(context.Context)) error 
 		return errors.New("the bridge's answer cannot be read")
 	}
 	if roles := said.roles(); len(roles) == 1 { // of several its person chooses where they work
-		_, _ = o.g.send(ctx, http.MethodGet, rolePath+"?"+url.Values{"token": {ticket}, "selectedRoleUid": {roles[0]}, "ssbMode": {"0"},
-			"fallbackStatus": {"0"}, "gacVersion": {o.g.c.Version}}.Encode(), nil)
+		form := url.Values{"token": {ticket}, "selectedRoleUid": {roles[0]}, "ssbMode": {"0"}, "fallbackStatus": {"0"}, "gacVersion": {o.g.c.Version}}
+		_, _ = o.g.send(ctx, rolePath, "application/x-www-form-urlencoded", []byte(form.Encode())) // no token stands in an address
 	}
 	watching, forget := context.WithCancel(context.WithoutCancel(ctx))
 	h := held{ticket: ticket, log: o.log, uid: o.uid, ends: o.g.c.Now().Add(time.Duration(min(minutes, 24*60)) * time.Minute), forget: forget}
@@ -194,7 +244,7 @@ func (o *Opening) finish(ctx context.Context, gone func(context.Context)) error 
 		if watching.Err() == nil {
 			end, cancel := context.WithTimeout(context.WithoutCancel(watching), callTime)
 			defer cancel()
-			o.g.End(end)
+			_ = o.g.End(end) // what does not reach the bridge ends by itself
 		}
 	})
 	return nil
@@ -216,11 +266,12 @@ func (g *Gateway) hold(ctx context.Context, h held) {
 		}
 	}
 	g.mu.Unlock()
-	g.leave(ctx, over)
+	_ = g.leave(ctx, over) // what does not reach the bridge ends by itself
 }
 
-// Holds says whether a session is held that may still live.
-func (g *Gateway) Holds() bool { return g.newest() != "" }
+// Holds says whether a session is held that may still live, and a bridge answers
+// for it as far as is known.
+func (g *Gateway) Holds() bool { return g.newest() != "" && !g.isQuiet() }
 
 func (g *Gateway) newest() string {
 	g.mu.Lock()
@@ -239,40 +290,48 @@ func (g *Gateway) Proof(ctx context.Context, dpop func(uri string) (string, erro
 	if ticket == "" {
 		return ""
 	}
-	ctx, cancel := context.WithTimeout(ctx, callTime)
-	defer cancel()
-	at := g.c.Base + proofPath
-	proof, err := dpop(at)
-	if err != nil {
-		return ""
-	}
-	body, err := json.Marshal(map[string]string{"sso_ticket": ticket})
-	if err != nil {
-		return ""
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, at, bytes.NewReader(body))
-	if err != nil {
-		return ""
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header["DPoP"] = []string{proof} // as RFC 9449 spells it
-	raw, err := g.do(req)
 	var answer struct {
 		Proof string `json:"proof"`
 	}
-	if err != nil || json.Unmarshal(raw, &answer) != nil || len(answer.Proof) > 256 {
+	if err := g.ask(ctx, func(ctx context.Context) error {
+		raw, err := g.askProof(ctx, ticket, dpop)
+		if err != nil {
+			return err
+		}
+		return json.Unmarshal(raw, &answer)
+	}); err != nil || len(answer.Proof) > 256 {
 		return ""
 	}
 	return answer.Proof
 }
 
-// End gives up all that is held, and has the bridge end it.
-func (g *Gateway) End(ctx context.Context) {
+func (g *Gateway) askProof(ctx context.Context, ticket string, dpop func(uri string) (string, error)) ([]byte, error) {
+	at := g.c.Base + proofPath
+	proof, err := dpop(at)
+	if err != nil {
+		return nil, err
+	}
+	body, err := json.Marshal(map[string]string{"sso_ticket": ticket})
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, at, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header["DPoP"] = []string{proof} // as RFC 9449 spells it
+	return g.do(req)
+}
+
+// End gives up all that is held, and has the bridge end it. An error says that it
+// did not: then it ends there by itself.
+func (g *Gateway) End(ctx context.Context) error {
 	g.mu.Lock()
 	over := g.held
 	g.held = nil
 	g.mu.Unlock()
-	g.leave(ctx, over)
+	return g.leave(ctx, over)
 }
 
 // Close is End for good.
@@ -280,16 +339,28 @@ func (g *Gateway) Close(ctx context.Context) {
 	g.mu.Lock()
 	g.closed = true
 	g.mu.Unlock()
-	g.End(ctx)
+	_ = g.End(ctx) // nobody is there to be told
 	g.work.Wait()
 }
 
-// leave signs out at the bridge. What does not reach it ends by itself.
-func (g *Gateway) leave(ctx context.Context, over []held) {
-	for _, h := range over {
+// alreadyOver is what the bridge says of a session that has ended there.
+const alreadyOver = "OLD-03"
+
+// leave signs out at the bridge.
+func (g *Gateway) leave(ctx context.Context, over []held) error {
+	failed := make([]error, len(over))
+	var calls sync.WaitGroup
+	for i, h := range over {
 		h.forget()
-		_, _ = g.post(ctx, logoutPath, h.log, "LOGOUT", param{Name: "sso_ticket", Text: h.ticket}, param{Name: "uid", Text: h.uid})
+		calls.Go(func() {
+			said, err := g.post(ctx, logoutPath, h.log, "LOGOUT", param{Name: "sso_ticket", Text: h.ticket}, param{Name: "uid", Text: h.uid})
+			if said.get("error_code") != alreadyOver {
+				failed[i] = err
+			}
+		})
 	}
+	calls.Wait()
+	return errors.Join(failed...)
 }
 
 // post sends a message of the old agents, and returns what is answered.
@@ -300,22 +371,24 @@ func (g *Gateway) post(ctx context.Context, path, log, service string, more ...p
 	if err != nil {
 		return object{}, err
 	}
-	return g.send(ctx, http.MethodPost, path, append([]byte(xml.Header), body...))
+	return g.send(ctx, path, "text/xml; charset=utf-8", append([]byte(xml.Header), body...))
 }
 
-func (g *Gateway) send(ctx context.Context, method, path string, body []byte) (object, error) {
+// send posts, and returns what is answered: a refusal with an error.
+func (g *Gateway) send(ctx context.Context, path, kind string, body []byte) (object, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, g.c.Base+path, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, g.c.Base+path, bytes.NewReader(body))
 	if err != nil {
 		return object{}, err
 	}
-	req.Header.Set("Content-Type", "text/xml; charset=utf-8")
+	req.Header.Set("Content-Type", kind)
 	raw, err := g.do(req)
+	said, unread := readObject(raw)
 	if err != nil {
-		return object{}, err
+		return said, err
 	}
-	return readObject(raw)
+	return said, unread
 }
 
 // maxAnswer bounds what the bridge may answer: the roles of a person are many.
@@ -333,7 +406,7 @@ func (g *Gateway) do(req *http.Request) ([]byte, error) {
 		return nil, errors.New("the bridge does not answer")
 	}
 	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("the bridge answers %d", resp.StatusCode)
+		return raw, fmt.Errorf("the bridge answers %d", resp.StatusCode)
 	}
 	return raw, nil
 }

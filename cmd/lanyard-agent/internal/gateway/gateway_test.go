@@ -21,6 +21,9 @@ import (
 type aBridge struct {
 	mu    sync.Mutex
 	heard []string
+	seen  []string // the addresses that were called
+	hangs bool     // it takes calls, and answers none
+	says  int      // the number of what it says to sign-outs; 0: all is well
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -28,18 +31,46 @@ func (b *aBridge) RoundTrip(r *http.Request) (*http.Response, error) {
 	body, _ := io.ReadAll(r.Body)
 	b.mu.Lock()
 	b.heard = append(b.heard, r.URL.Path+" "+string(body))
-	n := len(b.heard)
+	b.seen = append(b.seen, r.URL.String())
+	n, hangs, says := len(b.heard), b.hangs, b.says
 	b.mu.Unlock()
+	if hangs {
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	}
 	answer := "<gpOBJECT></gpOBJECT>"
 	switch r.URL.Path {
 	case activatePath:
 		answer = `<gpOBJECT><gpPARAM name="challenge">AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=</gpPARAM><gpPARAM name="signature">c2ln</gpPARAM></gpOBJECT>`
 	case validatePath:
-		answer = fmt.Sprintf(`<gpOBJECT><gpPARAM name="sso_ticket">ticket-%d</gpPARAM><gpPARAM name="sso_max_session_time">600</gpPARAM></gpOBJECT>`, n)
+		answer = fmt.Sprintf(`<gpOBJECT><gpPARAM name="sso_ticket">ticket-%d</gpPARAM><gpPARAM name="sso_max_session_time">600</gpPARAM><gpPARAM name="nhsjobrole0" id="1">x</gpPARAM></gpOBJECT>`, n)
+	case logoutPath:
+		if says != 0 {
+			answer := fmt.Sprintf(`<gpOBJECT><gpPARAM name="error_code">OLD-%02d</gpPARAM></gpOBJECT>`, says)
+			return &http.Response{StatusCode: http.StatusForbidden, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(answer))}, nil
+		}
 	case proofPath:
 		answer = `{"proof":"p"}`
 	}
 	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(answer))}, nil
+}
+
+// set changes how it answers.
+func (b *aBridge) set(change func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	change()
+}
+
+// last is the last that it heard.
+func (b *aBridge) last() (heard string) {
+	b.set(func() { heard = b.heard[len(b.heard)-1] })
+	return heard
+}
+
+func (b *aBridge) calls() (n int) {
+	b.set(func() { n = len(b.heard) })
+	return n
 }
 
 func (b *aBridge) logouts() int {
@@ -130,6 +161,69 @@ func TestHeld(t *testing.T) {
 		if len(g.held) != 1 {
 			t.Errorf("%d are held", len(g.held))
 		}
+	})
+	t.Run("own rule: another person's card ends what was held by being shown, whatever becomes of it", func(t *testing.T) {
+		for _, other := range []string{"555000000102", "Dr Asha Smith"} {
+			g, b := opened(t, time.Now)
+			shows(t, g, "555000000101", stays)
+			own, _ := cardOf(t, "555000000101")
+			if g.Meets(own); !g.Holds() {
+				t.Error("it ended with the card that opened it")
+			}
+			c, _ := cardOf(t, other)
+			if g.Meets(c); g.Holds() {
+				t.Errorf("it is held after %s", other)
+			}
+			waitFor(t, func() bool { return b.logouts() == 1 })
+		}
+	})
+	t.Run("own rule: a sign-in waits for the bridge for less than two seconds, and where it was silent not again for a minute", func(t *testing.T) {
+		now := time.Now()
+		g, b := opened(t, func() time.Time { return now })
+		shows(t, g, "555000000101", stays)
+		waitFor(t, func() bool { return strings.Contains(b.last(), "selectedRoleUid") })
+		b.set(func() { b.hangs = true })
+		dpop := func(string) (string, error) { return "dpop", nil }
+		gone, leave := context.WithCancel(t.Context())
+		leave()
+		if g.Proof(gone, dpop) != "" || !g.Holds() { // who turns away says nothing of the bridge
+			t.Error("it is let alone")
+		}
+		began := time.Now()
+		if g.Proof(t.Context(), dpop) != "" || time.Since(began) > 3*time.Second || g.Holds() {
+			t.Errorf("after %v; it holds %t", time.Since(began), g.Holds())
+		}
+		n := b.calls()
+		c, _ := cardOf(t, "555000000101")
+		if _, err := g.Open(t.Context(), c); err == nil || g.Proof(t.Context(), dpop) != "" || b.calls() != n {
+			t.Error("it is asked again at once")
+		}
+		b.set(func() { b.hangs = false })
+		now = now.Add(time.Minute)
+		if proof := g.Proof(t.Context(), dpop); proof != "p" || !g.Holds() {
+			t.Errorf("a minute later Proof() = %q", proof)
+		}
+	})
+	t.Run("own rule: who signs out is told whether the bridge has ended it", func(t *testing.T) {
+		for says, want := range map[int]bool{0: true, 3: true, 4: false} { // OLD-03: it was over already
+			g, b := opened(t, time.Now)
+			shows(t, g, "555000000101", stays)
+			b.set(func() { b.says = says })
+			if err := g.End(t.Context()); (err == nil) != want || g.Holds() {
+				t.Errorf("told OLD-%02d, End() = %v", says, err)
+			}
+		}
+	})
+	t.Run("own rule: no SSO token stands in an address", func(t *testing.T) {
+		g, b := opened(t, time.Now)
+		shows(t, g, "555000000101", stays)
+		waitFor(t, func() bool { return strings.Contains(b.last(), "selectedRoleUid") })
+		_ = g.Proof(t.Context(), func(string) (string, error) { return "dpop", nil })
+		b.set(func() {
+			if seen := strings.Join(b.seen, " "); strings.Contains(seen, "ticket-") || !strings.Contains(seen, rolePath) {
+				t.Errorf("it called %s", seen)
+			}
+		})
 	})
 	t.Run("own rule: what has lived as long as the gateway gave it is shown no more", func(t *testing.T) {
 		now := time.Now()
