@@ -12,8 +12,9 @@ import (
 )
 
 func TestEveryChangeHasAForm(t *testing.T) {
-	// Applications and documents are looked after by the API and the commands.
-	elsewhere := []registry.Kind{registry.ClientAdded, registry.ClientChanged, registry.ClientRemoved, registry.DocumentApplied}
+	// Applications and documents are looked after by the API and the commands,
+	// which send notices too.
+	elsewhere := []registry.Kind{registry.ClientAdded, registry.ClientChanged, registry.ClientRemoved, registry.DocumentApplied, registry.NoticeSent}
 	for _, kind := range registry.Kinds() {
 		if _, ok := formOf(kind); ok == slices.Contains(elsewhere, kind) {
 			t.Errorf("%s has a form: %v", kind, ok)
