@@ -52,6 +52,14 @@ func Limits(t *testing.T, open func(t *testing.T) [2]idp.Limits) {
 			t.Errorf("%d tries were judged, want %d", judged, idp.GuessLimit.Free+1)
 		}
 	})
+	t.Run("own rule: tries that cost nothing are judged whatever the clocks of the servers say", func(t *testing.T) {
+		s := open(t)
+		for n := range idp.GuessLimit.Free + 1 {
+			if err := s[n%2].Attempt(t.Context(), key, idp.GuessLimit, noon.Add(-time.Duration(n)*time.Second)); err != nil {
+				t.Errorf("try %d, a second before the one before it: %v", n, err)
+			}
+		}
+	})
 	t.Run("B10: of 200 tries at once whenever a wait is over, 100 are judged and never another", func(t *testing.T) {
 		s := open(t)
 		judged, at := 0, noon

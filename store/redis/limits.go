@@ -18,8 +18,10 @@ func limitKey(k idp.LimitKey) string {
 }
 
 // attempt answers 0 if the try was counted and may be judged, the milliseconds
-// to wait if not, -1 if none is judged any more, and -2 if this one is the last. A wait that lies further
-// ahead than there is one was written by a clock that has gone back since.
+// to wait if not, -1 if none is judged any more, and -2 if this one is the last.
+// A try that costs nothing keeps nobody waiting whose clock is behind, or who
+// looked at it first. A wait that lies further ahead than there is one was
+// written by a clock that has gone back since.
 var attempt = goredis.NewScript(`
 local now, free, first, longest, most = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local c = redis.call('HMGET', KEYS[1], 'failures', 'until')
@@ -34,9 +36,9 @@ if opens > now + longest then
 end
 if opens > now then return opens - now end
 failures = failures + 1
-local wait = 0
-if failures > free then wait = math.min(first * 2 ^ (failures - free - 1), longest) end
-redis.call('HSET', KEYS[1], 'failures', string.format('%.0f', failures), 'until', string.format('%.0f', now + wait))
+opens = 0
+if failures > free then opens = now + math.min(first * 2 ^ (failures - free - 1), longest) end
+redis.call('HSET', KEYS[1], 'failures', string.format('%.0f', failures), 'until', string.format('%.0f', opens))
 if most > 0 and failures >= most then
   redis.call('HSET', KEYS[1], 'locked', '1')
   redis.call('PEXPIRE', KEYS[1], ARGV[6])
