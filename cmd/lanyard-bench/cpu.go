@@ -1,12 +1,16 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/lanyard-id/lanyard/store/conformance/servers"
 )
@@ -94,4 +98,48 @@ func costOf(long time.Duration, do func() error) (time.Duration, error) {
 		}
 	}
 	return (ownCPU() - began) / time.Duration(n), nil
+}
+
+// costBeside times do while something else is measured, and returns what ends
+// it and says what one took. Its processors may be slow for a second and fast in
+// the next, by what else runs on the same machine: what is compared is timed in
+// the same seconds, here some of every tenth of one.
+func costBeside(do func() error) (end func() (time.Duration, error)) {
+	const pause, together = 25 * time.Millisecond, 1
+	ending, ended := make(chan struct{}), make(chan struct{})
+	var spent time.Duration
+	var n int
+	var failed error
+	go func() {
+		defer close(ended)
+		runtime.LockOSThread() // whose time is its own
+		defer runtime.UnlockOSThread()
+		for failed == nil {
+			began := threadCPU()
+			for range together {
+				failed = errors.Join(failed, do())
+			}
+			spent, n = spent+threadCPU()-began, n+together
+			select {
+			case <-ending:
+				return
+			case <-time.After(pause):
+			}
+		}
+	}()
+	return func() (time.Duration, error) {
+		close(ending)
+		<-ended
+		return spent / time.Duration(n), failed
+	}
+}
+
+// threadCPU returns the time that this thread has used, to the nanosecond:
+// getrusage(2) knows that of a thread at its last tick.
+func threadCPU() time.Duration {
+	var t unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t) != nil {
+		return 0
+	}
+	return time.Duration(t.Nano())
 }

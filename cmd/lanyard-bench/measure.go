@@ -203,18 +203,17 @@ func (b *bench) middle(ctx context.Context, o operation, atOnce int, all *figure
 	}
 	var rounds []figure
 	for range b.again {
-		before, err := costOf(trying/4, all.Bare.sign)
-		if err != nil {
-			return figure{}, err
-		}
 		trips, writes, err := b.asked(ctx)
 		if err != nil {
 			return figure{}, err
 		}
+		sign := costBeside(all.Bare.sign)
 		f, err := measureOne(ctx, b.procs, atOnce, long, o.do)
-		if err != nil {
+		beside, failed := sign()
+		if err := cmp.Or(err, failed); err != nil {
 			return f, err
 		}
+		f.S = ms(beside)
 		if used, err := memoryOf(b.procs[0].pid); err == nil && atOnce > 1 {
 			most := &all.LoadBytes
 			if o.hashes {
@@ -226,11 +225,6 @@ func (b *bench) middle(ctx context.Context, o operation, atOnce int, all *figure
 		if err != nil {
 			return f, err
 		}
-		after, err := costOf(trying/4, all.Bare.sign)
-		if err != nil {
-			return f, err
-		}
-		f.S = ms(before+after) / 2
 		f.Trips, f.Writes = float64(moreTrips-trips)/float64(f.Count), float64(moreWrites-writes)/float64(f.Count)
 		rounds = append(rounds, f)
 	}

@@ -28,7 +28,7 @@ const mayImport = `
 cmd/lanyard                           -> * + chi cobra go-jose go-redis miniredis otel otelpgx pflag pgx yaml
 cmd/lanyard/demo                      -> idp/registry/directory web + go-jose go-oidc oauth2
 cmd/lanyard/legacyclient              ->
-cmd/lanyard-bench                     -> authenticators authenticators/passkey/testkey authenticators/smartcard/cardca authenticators/smartcard/challenge authenticators/smartcard/virtualcard idp idp/cis1 idp/post/mailbox idp/registry idp/registry/directory store/conformance/servers store/postgres store/redis store/vault + go-jose go-redis pgx x/net
+cmd/lanyard-bench                     -> authenticators authenticators/passkey/testkey authenticators/smartcard/cardca authenticators/smartcard/challenge authenticators/smartcard/virtualcard idp idp/cis1 idp/post/mailbox idp/registry idp/registry/directory store/conformance/servers store/postgres store/redis store/vault + go-jose go-redis pgx x/net x/sys
 cmd/lanyard-agent                     -> cmd/lanyard-agent/internal/card cmd/lanyard-agent/internal/desk cmd/lanyard-agent/internal/gateway cmd/lanyard-agent/internal/prompt cmd/lanyard-agent/internal/settings + cobra systray x/sys
 cmd/lanyard-agent/internal/card       -> authenticators/smartcard/virtualcard + purego x/sys
 cmd/lanyard-agent/internal/card/virtualreader -> authenticators/smartcard/virtualcard
