@@ -124,6 +124,7 @@ type Provider struct {
 	guesses    guesses
 	made       atomic.Pointer[signing]
 	making     sync.Mutex // is held while another made is made
+	proven     proven
 }
 
 var _ op.Server = (*Provider)(nil)

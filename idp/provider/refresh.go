@@ -74,6 +74,9 @@ func (p *Provider) give(ctx context.Context, what string, c idp.Client, g idp.Gr
 		if answer.IDToken, err = p.sign(c.IDTokenAlg, claims); err != nil {
 			return nil, p.answer(ctx, err)
 		}
+		if exchanges(c) {
+			p.proven.add(answer.IDToken)
+		}
 	}
 	p.Log.InfoContext(ctx, what, "client", c.ID, "subject", g.Subject, "sid", g.SessionID, "acr", g.ACR) //nolint:sloglint // callers have it as a constant
 	return op.NewResponse(answer), nil
