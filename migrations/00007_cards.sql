@@ -5,7 +5,8 @@
 -- ones and never two cards with one key. No table is rewritten.
 --
 -- Each statement is a transaction of its own: people sign in meanwhile, and none
--- of them is to wait for two tables, nor for an index. So each can be run again.
+-- of them is to wait for two tables. So each can be run again. Nobody who reads
+-- waits for an index; who changes a card or a person does while it is made.
 
 -- +goose NO TRANSACTION
 -- +goose Up

@@ -40,8 +40,12 @@ func Migrate(ctx context.Context, url string, log *slog.Logger) error {
 		return fmt.Errorf("the URL of PostgreSQL: %w", err)
 	}
 	conf.ConnectTimeout = patience
-	conf.RuntimeParams["lock_timeout"] = strconv.FormatInt((patience / 4).Milliseconds(), 10)
-	db := stdlib.OpenDB(*conf)
+	// Not as a parameter of the connection: poolers refuse those they do not know.
+	soon := "SET lock_timeout = " + strconv.FormatInt((patience/4).Milliseconds(), 10)
+	db := stdlib.OpenDB(*conf, stdlib.OptionAfterConnect(func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, soon)
+		return err
+	}))
 	defer func() { _ = db.Close() }()
 
 	// Who waits asks each second, for ten minutes.
