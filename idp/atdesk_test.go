@@ -1,7 +1,9 @@
 package idp_test
 
 import (
+	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/lanyard-id/lanyard/authenticators"
@@ -101,6 +103,63 @@ func TestAtDesk(t *testing.T) {
 		w.logins.AtDesk = w.live
 		if _, err := w.enters("card:01", w.held("old", "", "card:01").Key); !errors.Is(err, authenticators.ErrAnswer) {
 			t.Errorf("SignIn() = %v", err)
+		}
+	})
+}
+
+// living are sessions of the old service that all live.
+type living struct{}
+
+func (living) Lives(context.Context, string) error { return nil }
+
+func TestSwitchedOff(t *testing.T) {
+	t.Run("own rule: an application that is switched off is not entered by what another opened from a session of the old service", func(t *testing.T) {
+		w := aWard(t)
+		w.logins.AtDesk = w.live
+		s := w.mustEnter("card:01", w.held("one", idp.DeskAgent, "card:01").Key)
+		card := w.mustEnter("card:01", "")
+		off := false
+		w.logins.SwitchedOff = func(client string) bool { return off && client == "ward" }
+		if v := w.look(w.begin("before"), s); v.Session == nil || v.Step != idp.Return && v.Step != idp.ChooseRole || v.Former(w.now).Since.IsZero() {
+			t.Fatalf("while it is on: step %v, %+v", v.Step, v.Former(w.now))
+		}
+		off = true
+		if v := w.look(w.begin("after"), s); v.Step != idp.Authenticate || !v.Former(w.now).Since.IsZero() {
+			t.Errorf("step %v, and %+v would do", v.Step, v.Former(w.now))
+		}
+		silent := w.begin("silent")
+		silent.Silent = true
+		if v := w.look(silent, s); !errors.Is(v.Err, idp.ErrLoginRequired) {
+			t.Errorf("without a page: %v", v.Err)
+		}
+		if v := w.look(w.begin("card"), card); v.Step == idp.Authenticate {
+			t.Error("nor is it by what the card itself opened")
+		}
+		if _, err := w.enters("card:01", w.held("two", idp.DeskAgent, "card:01").Key); !errors.Is(err, authenticators.ErrAnswer) {
+			t.Errorf("SignIn() = %v", err)
+		}
+	})
+	t.Run("own rule: an application that is switched off is given no token of a session of the old service, by a code, a refresh token or an exchange; what it has lives on", func(t *testing.T) {
+		b := aBench(t, func(b *bench) { b.grants.Former, b.grant.Of = living{}, "cis1.one" })
+		b.tokens = b.mustRefresh(b.tokens.Refresh)
+		b.must(b.ours())
+		b.grants.SwitchedOff = func(client string) bool { return client == "ward" }
+		if _, err := b.refresh(b.tokens.Refresh); !errors.Is(err, idp.ErrRefresh) {
+			t.Errorf("Refresh() = %v", err)
+		}
+		if _, err := b.exchange(b.ours()); !errors.Is(err, idp.ErrSubject) {
+			t.Errorf("Exchange() = %v", err)
+		}
+		b.wantHolder(b.tokens.Access, nil)
+		for client, want := range map[string]error{"ward": idp.ErrCode, "records": nil} {
+			code := strings.Repeat(client[:1], len(aCode))
+			b.grant.Family, b.grant.ClientID = idp.FamilyOf(code), client
+			if err := b.live.SaveCode(t.Context(), code, b.grant, b.now.Add(idp.CodeLife)); err != nil {
+				t.Fatal(err)
+			}
+			if _, _, _, err := b.grants.Redeem(t.Context(), idp.Redemption{Code: code, ClientID: client}, "request"); !errors.Is(err, want) {
+				t.Errorf("Redeem() of %s = %v", client, err)
+			}
 		}
 	})
 }

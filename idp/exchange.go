@@ -53,7 +53,7 @@ func (gs *Grants) Exchange(ctx context.Context, e Exchange, request string, once
 	}
 	g, p, err := gs.holder(ctx, g)
 	if err == nil {
-		err = gs.formerLives(ctx, g)
+		err = gs.formerLives(ctx, g, e.ClientID)
 	}
 	if errors.Is(err, ErrToken) {
 		return Exchanged{}, ErrSubject
@@ -174,7 +174,7 @@ func (gs *Grants) subject(ctx context.Context, e Exchange, now time.Time) (Grant
 // session of the old service is worth is decided by how its person signed in,
 // and named as the client would have it.
 func (gs *Grants) ofSSO(ctx context.Context, e Exchange) (Grant, time.Time, error) {
-	if gs.SSO == nil || gs.SSOOff != nil && gs.SSOOff(e.ClientID) || len(gs.SSOClients) > 0 && !slices.Contains(gs.SSOClients, e.ClientID) {
+	if gs.SSO == nil || gs.off(e.ClientID) || len(gs.SSOClients) > 0 && !slices.Contains(gs.SSOClients, e.ClientID) {
 		return Grant{}, time.Time{}, ErrSSOClient
 	}
 	s, err := gs.SSO.SSOSession(ctx, e.SSOToken)

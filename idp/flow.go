@@ -30,6 +30,10 @@ type Logins struct {
 	// AtDesk lists a person's sessions, where those of the old service sign in at
 	// their desk; nil: nothing comes of them here, as where Grants has no Former.
 	AtDesk OwnSessions
+
+	// SwitchedOff says whether a client takes nothing of the old service any more,
+	// nor what came of it, as Grants has it; nil: all do.
+	SwitchedOff func(client string) bool
 }
 
 // View is where a login stands: what was asked, who is there, and what has to
@@ -42,6 +46,7 @@ type View struct {
 	Person  Person
 	Role    RoleChoice
 	Tell    bool // the person's authenticator ends soon, and they do not know
+	Off     bool // the client takes nothing of the old service any more
 	Step    Step
 	Err     error
 }
@@ -97,6 +102,7 @@ func (ls *Logins) View(ctx context.Context, l Login, s *Session) (View, error) {
 	if v.Client, err = ls.Clients.Client(ctx, l.ClientID); err != nil {
 		return v, fmt.Errorf("client of login: %w", err)
 	}
+	v.Off = ls.off(v.Client)
 	if v.Session, err = ls.unended(ctx, s); err != nil {
 		return v, err
 	}

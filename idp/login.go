@@ -114,6 +114,8 @@ func next(v View, now time.Time) (Step, error) {
 		return Return, ErrOtherPerson
 	case !v.Client.met(l, s):
 		return Authenticate, nil
+	case v.Off && s.Of != "": // whichever application's request opened the browser's session
+		return Authenticate, nil
 	case role.Err != nil && s.Login != l.ID && !l.Silent:
 		return Authenticate, nil // at a shared desk somebody else may sign in
 	case role.Err != nil:

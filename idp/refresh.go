@@ -93,7 +93,7 @@ func (gs *Grants) Refresh(ctx context.Context, r Rotation, request string, once 
 	}
 	g, p, err := gs.holder(ctx, g)
 	if err == nil {
-		err = gs.formerLives(ctx, g)
+		err = gs.formerLives(ctx, g, g.ClientID)
 	}
 	if err == nil && !now.Before(g.AuthTime.Add(LongestAt(g.Level).Max)) {
 		err = ErrToken // whatever the store says: no token outlives the longest session

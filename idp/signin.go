@@ -32,6 +32,9 @@ func (ls *Logins) SignIn(ctx context.Context, l Login, request string, e authent
 	if _, no := c.Issue(l.Wants, e.Method, e.Level); no != nil {
 		return Session{}, "", ls.refused(ctx, event, no)
 	}
+	if e.Session != "" && ls.off(c) { // it was not when the question was asked
+		return Session{}, "", ls.refused(ctx, event, authenticators.ErrAnswer)
+	}
 
 	secret := NewSecret()
 	s := Session{ID: NewSID(), Key: Hash(secret), Subject: p.UID, Method: e.Method, Level: e.Level,
@@ -138,11 +141,15 @@ func (ls *Logins) former(ctx context.Context, key string) (Session, error) {
 	return of, nil
 }
 
+// off says whether c takes nothing of the old service any more.
+func (ls *Logins) off(c Client) bool { return ls.SwitchedOff != nil && ls.SwitchedOff(c.ID) }
+
 // Former says which session of the old service would do for v. A request that
-// wants a sign-in of its own, or more than such a session is worth, takes none.
+// wants a sign-in of its own, or more than such a session is worth, takes none, nor
+// does a client that is switched off.
 func (v View) Former(now time.Time) authenticators.Former {
 	l := v.Login
-	if _, no := v.Client.Issue(l.Wants, authenticators.LegacySmartcard, authenticators.AAL3); no != nil || l.Fresh || l.MaxAge != nil && *l.MaxAge == 0 {
+	if _, no := v.Client.Issue(l.Wants, authenticators.LegacySmartcard, authenticators.AAL3); no != nil || v.Off || l.Fresh || l.MaxAge != nil && *l.MaxAge == 0 {
 		return authenticators.Former{}
 	}
 	longest := LongestLegacy().Max

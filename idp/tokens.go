@@ -27,7 +27,10 @@ type Grants struct {
 	Timers     map[authenticators.Level]Timers // of sessions of ours, as Logins has them: nothing that comes of one of the old service outlives them
 	SSOClients []string                        // who may exchange them; empty: all that may exchange
 	SSOUsed    func(Grant, Person)             // is told of each that was exchanged; nil: nobody is
-	SSOOff     func(client string) bool        // says whether a client may not any more; nil: all may
+
+	// SwitchedOff says whether a client is given nothing more that comes of the old
+	// service; nil: all are. What it was given before lives on.
+	SwitchedOff func(client string) bool
 }
 
 // Redeem turns a code into tokens: one step in the session store and
@@ -52,7 +55,7 @@ func (gs *Grants) Redeem(ctx context.Context, r Redemption, request string, once
 	// From here on a failure leaves a token that nobody was given.
 	// That its family has ended does not count: the first of many redeemers gets
 	// its tokens, whatever comes of them.
-	if err := errors.Join(gs.lives(ctx, Fence{Kind: SIDFence, Hash: g.SessionID}), gs.formerLives(ctx, g)); errors.Is(err, ErrToken) {
+	if err := errors.Join(gs.lives(ctx, Fence{Kind: SIDFence, Hash: g.SessionID}), gs.formerLives(ctx, g, g.ClientID)); errors.Is(err, ErrToken) {
 		return Grant{}, Person{}, Issued{}, ErrCode
 	} else if err != nil {
 		return Grant{}, Person{}, Issued{}, err
@@ -85,16 +88,20 @@ func (gs *Grants) Redeem(ctx context.Context, r Redemption, request string, once
 
 // formerLives says nil if the session of the old service lives that g came of,
 // if it came of one, and ErrToken if not. It asks the session store itself, where
-// an end is known at once: of what has ended nothing is minted.
-func (gs *Grants) formerLives(ctx context.Context, g Grant) error {
+// an end is known at once: of what has ended nothing is minted. Nor is it for a
+// client that is switched off.
+func (gs *Grants) formerLives(ctx context.Context, g Grant, client string) error {
 	if g.Of == "" {
 		return nil
 	}
-	if gs.Former == nil { // the bridge was switched off since
+	if gs.Former == nil || gs.off(client) { // the bridge was switched off since
 		return ErrToken
 	}
 	return gs.Former.Lives(ctx, g.Of)
 }
+
+// off says whether a client is given nothing more that comes of the old service.
+func (gs *Grants) off(client string) bool { return gs.SwitchedOff != nil && gs.SwitchedOff(client) }
 
 // watch returns what is written down with a token of g so that its client is
 // told of the session's end; nil for a client that cannot be told.

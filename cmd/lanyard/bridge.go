@@ -37,10 +37,11 @@ func (p parts) mountBridge(pages *api.Server, agents *desk.Server, room *smartca
 	}
 	sessions := &cis1.Sessions{Store: live, People: p.registry, Journal: journal, Fences: p.registry,
 		Timers: idp.Timers{Max: b.SessionMax, Idle: b.SessionIdle}, Ours: p.timers, Now: p.now}
-	off, _ := cis1.ReadSwitch(b.Off) // checkBridge has read it
+	switched, _ := cis1.ReadSwitch(b.Off) // checkBridge has read it
+	off := func(client string) bool { return switched.Off(client, p.now()) }
+	grants.SwitchedOff, pages.Logins.SwitchedOff = off, off
 	if b.Exchange {
 		grants.SSO, grants.SSOClients = sessions, b.ExchangeClients
-		grants.SSOOff = func(client string) bool { return off.Off(client, p.now()) }
 		grants.SSOUsed = func(g idp.Grant, who idp.Person) {
 			p.usage.Count(cis1.Use{Part: cis1.Exchange, Call: "token", Application: g.ClientID, Organisation: cis1.WorksAt(g.Role, who, p.now()), Person: who.UID})
 		}
@@ -52,11 +53,11 @@ func (p parts) mountBridge(pages *api.Server, agents *desk.Server, room *smartca
 	cards := smartcard.NewGateway(room, smartcard.GatewayConfig{Questions: live.Questions("cis1"), Rules: p.registry, Sign: p.signChallenge, SHA1: b.SHA1})
 	c := legacy.Config{Gateway: b.Gateway, Assertion: b.Assertion, SessionManager: b.SessionManager,
 		URL: at, Help: origin(p.issuer) + "/", Networks: b.Networks,
-		Cards: cards, Sessions: sessions, Usage: p.usage, Off: off, Words: pages, Arrivals: agents.Arrivals, Now: p.now, Log: p.log}
+		Cards: cards, Sessions: sessions, Usage: p.usage, Off: switched, Words: pages, Arrivals: agents.Arrivals, Now: p.now, Log: p.log}
 	if b.Desk {
 		grants.Former, pages.Logins.AtDesk = sessions, live
 		agents.Proofs = smartcard.NewProofs(room, smartcard.ProofsConfig{Questions: live.Questions("cis1-proof"), Desks: live, Sessions: sessions,
-			Off: func(client string) bool { return off.Off(client, p.now()) }, Used: p.atDesk})
+			Off: off, Used: p.atDesk})
 		agents.ProofURL, c.Proof = at+legacy.ProofPath, agents.GiveProof
 	}
 	if b.SignAssertions {

@@ -341,6 +341,17 @@ func TestFrontChannel(t *testing.T) {
 		f := some.atFront(t, "post", nil, some.issuer, some.clock.Now)
 		f.enters(a.Ticket)
 		f.p.wantCode()
+		f.p.open(some.authorizeURL("basic", url.Values{"prompt": {"none"}})) // nor by what the other opened
+		if got := f.p.answer().Get("error"); got != "login_required" {
+			t.Errorf("the browser that entered the other is told %q", got)
+		}
+		g := some.atFrontOf(f.p, "basic", nil, some.issuer, some.clock.Now)
+		g.card = some.card(card(oneRole), year)
+		g.respond(g.answer(nil)).wantOK(t)
+		g.comesBack()
+		g.p.wantCode()
+		g.p.open(some.authorizeURL("post", url.Values{"prompt": {"none"}}))
+		g.p.wantCode()
 	})
 }
 
