@@ -52,6 +52,7 @@ type Evidence struct {
 	Once          string    // base64url SHA-256 of the question: true of one sign-in only
 	Flag          string    // what the audit must say of it, in one word; empty: nothing
 	Session       string    // the key of the session of the old service that it comes of, with which ends what comes of it; empty: of none
+	Departures    int64     // how many people had signed out when the question was put, where a room needs to know; 0 from all others
 	Use           *Use      // what it leaves at the authenticator; nil for cards, which the registry does not count
 }
 

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lanyard-id/lanyard/authenticators"
 	"github.com/lanyard-id/lanyard/idp"
+	"github.com/lanyard-id/lanyard/store/redis"
 )
 
 // held is a session of the old service that an agent opened with a card.
@@ -50,6 +52,22 @@ func (w *ward) mustEnter(card, session string) idp.Session {
 	return s
 }
 
+// noting notes the order of calls.
+type noting struct {
+	*redis.Store
+	calls []string
+}
+
+func (n *noting) Depart(ctx context.Context, uid, authenticator string) error {
+	n.calls = append(n.calls, "Depart")
+	return n.Store.Depart(ctx, uid, authenticator)
+}
+
+func (n *noting) SessionsOf(ctx context.Context, uid string, now time.Time) ([]idp.OwnSession, error) {
+	n.calls = append(n.calls, "SessionsOf")
+	return n.Store.SessionsOf(ctx, uid, now)
+}
+
 func TestAtDesk(t *testing.T) {
 	t.Run("P19: who signs out of what a card opened ends what the agent at its desk holds by that card, and nothing else", func(t *testing.T) {
 		w := aWard(t)
@@ -73,6 +91,18 @@ func TestAtDesk(t *testing.T) {
 		}
 		if n := w.recorded(idp.SessionEnded); n != 3 {
 			t.Errorf("the journal has %d ends", n)
+		}
+	})
+	t.Run("own rule: who signs out is written down before what their card opened is looked for", func(t *testing.T) {
+		w := aWard(t)
+		s := w.mustEnter("card:01", "")
+		noted := &noting{Store: w.live}
+		w.logins.AtDesk = noted
+		if err := w.logins.SignOut(t.Context(), s, "", "request"); err != nil || strings.Join(noted.calls, " ") != "Depart SessionsOf" {
+			t.Errorf("SignOut() = %v after %v", err, noted.calls)
+		}
+		if n, err := w.live.LastDeparture(t.Context(), nurse, "card:01"); err != nil || n != 1 {
+			t.Errorf("LastDeparture = %d, %v", n, err)
 		}
 	})
 	t.Run("own rule: where no session of the old service signs in at a desk, signing out asks for none", func(t *testing.T) {

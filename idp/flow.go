@@ -27,9 +27,9 @@ type Logins struct {
 	Timers    map[authenticators.Level]Timers // of sessions, where they shall be shorter than LongestAt
 	Now       func() time.Time
 
-	// AtDesk lists a person's sessions, where those of the old service sign in at
-	// their desk; nil: nothing comes of them here, as where Grants has no Former.
-	AtDesk OwnSessions
+	// AtDesk lists a person's sessions, and notes who leaves them, where those of
+	// the old service sign in at their desk; nil: nothing comes of them here, as where Grants has no Former.
+	AtDesk DeskSessions
 
 	// SwitchedOff says whether a client takes nothing of the old service any more,
 	// nor what came of it, as Grants has it; nil: all do.

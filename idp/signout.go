@@ -8,6 +8,19 @@ import (
 	"strings"
 )
 
+// DeskSessions are those of the old service that agents at desks hold, and who
+// has left them. That is told by counting and not by clocks, which differ between
+// servers: an agent's session may begin at one while its person signs out at
+// another.
+type DeskSessions interface {
+	OwnSessions
+
+	// Depart counts one more who has signed out, and writes down which one that
+	// person is who did so of what that authenticator opened. Both are known for
+	// longer than a card may take to answer.
+	Depart(ctx context.Context, uid, authenticator string) error
+}
+
 // Here returns the session with that key, or nil if nobody is signed in by it;
 // "" is none.
 func (ls *Logins) Here(ctx context.Context, key string) (*Session, error) {
@@ -27,7 +40,9 @@ func (ls *Logins) Here(ctx context.Context, key string) (*Session, error) {
 // SignOut ends session s, and all that came of it, because its person wants it
 // to end or leaves the desk to somebody else. client is where they said so; ""
 // is none. What the same card opened at the gateway of the old service, and holds
-// at a desk, ends with it: or whoever sits there next would be let in by that. The
+// at a desk, ends with it: or whoever sits there next would be let in by that. What
+// is being opened there at this moment ends too: it is in the list, or looks
+// after that for who has left, who is written down before the list is read. The
 // journal comes first: what Redis knows it may forget.
 func (ls *Logins) SignOut(ctx context.Context, s Session, client, request string) error {
 	ending, err := ls.heldWith(ctx, s)
@@ -51,6 +66,9 @@ func (ls *Logins) SignOut(ctx context.Context, s Session, client, request string
 func (ls *Logins) heldWith(ctx context.Context, s Session) ([]Session, error) {
 	if ls.AtDesk == nil {
 		return nil, nil
+	}
+	if err := ls.AtDesk.Depart(ctx, s.Subject, s.Authenticator); err != nil {
+		return nil, fmt.Errorf("write down who signs out: %w", err)
 	}
 	all, err := ls.AtDesk.SessionsOf(ctx, s.Subject, ls.Now())
 	if err != nil {

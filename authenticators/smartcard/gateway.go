@@ -40,6 +40,10 @@ type GatewayConfig struct {
 	Rules     GatewayRules
 	Sign      func([]byte) ([]byte, error) // signs a challenge as the service's
 	SHA1      bool                         // take signatures with SHA-1
+
+	// Departures says how many people have signed out so far, where who signs out
+	// ends what cards opened here and agents at desks hold; nil: they do not.
+	Departures func(context.Context) (int64, error)
 }
 
 // Gateway asks cards as the old service did: the agent at the desk has the card
@@ -77,6 +81,8 @@ type GatewayAnswer struct {
 type asked struct {
 	Desk      GatewayDesk `json:"desk"`
 	Signature []byte      `json:"signature"` // SHA-256
+
+	Departures int64 `json:"departures,omitempty"` // that there had been
 }
 
 // Ask returns a question for the agent at d. AgentEnded if agents of its version
@@ -84,6 +90,13 @@ type asked struct {
 func (g *Gateway) Ask(ctx context.Context, d GatewayDesk) (GatewayQuestion, error) {
 	if err := g.takes(ctx, d); err != nil {
 		return GatewayQuestion{}, err
+	}
+	before := int64(0)
+	if g.c.Departures != nil && d.Product != "" {
+		var err error
+		if before, err = g.c.Departures(ctx); err != nil {
+			return GatewayQuestion{}, fmt.Errorf("count who has left: %w", err)
+		}
 	}
 	nonce, err := g.room.random()
 	if err != nil {
@@ -99,7 +112,7 @@ func (g *Gateway) Ask(ctx context.Context, d GatewayDesk) (GatewayQuestion, erro
 	}
 	q := GatewayQuestion{Challenge: base64.StdEncoding.EncodeToString(raw), Signature: base64.StdEncoding.EncodeToString(signed)}
 	sum := sha256.Sum256([]byte(q.Signature))
-	kept, err := json.Marshal(asked{Desk: d, Signature: sum[:]})
+	kept, err := json.Marshal(asked{Desk: d, Signature: sum[:], Departures: before})
 	if err != nil {
 		return GatewayQuestion{}, fmt.Errorf("encode question: %w", err)
 	}
@@ -150,7 +163,7 @@ func (g *Gateway) Judge(ctx context.Context, d GatewayDesk, a GatewayAnswer) (au
 	}
 	once := sha256.Sum256([]byte("cis1 " + a.Challenge))
 	e := authenticators.Evidence{Subject: s.card.Holder, Method: authenticators.LegacySmartcard, Level: s.level, At: now,
-		Authenticator: "card:" + s.serial, Once: base64.RawURLEncoding.EncodeToString(once[:]), Ends: s.ends, Flag: s.flag}
+		Authenticator: "card:" + s.serial, Once: base64.RawURLEncoding.EncodeToString(once[:]), Ends: s.ends, Flag: s.flag, Departures: was.Departures}
 	if !s.series.IsZero() && s.series.Before(s.ends) {
 		e.Ends, e.EndsWith = s.series, authenticators.WithSeries
 	}

@@ -50,10 +50,13 @@ func (p parts) mountBridge(pages *api.Server, agents *desk.Server, room *smartca
 		return
 	}
 	at := strings.TrimSuffix(cmp.Or(b.URL, origin(p.issuer)), "/")
-	cards := smartcard.NewGateway(room, smartcard.GatewayConfig{Questions: live.Questions("cis1"), Rules: p.registry, Sign: p.signChallenge, SHA1: b.SHA1})
+	gateway := smartcard.GatewayConfig{Questions: live.Questions("cis1"), Rules: p.registry, Sign: p.signChallenge, SHA1: b.SHA1}
+	if b.Desk {
+		gateway.Departures, sessions.Departures = live.Departures, live
+	}
 	c := legacy.Config{Gateway: b.Gateway, Assertion: b.Assertion, SessionManager: b.SessionManager,
 		URL: at, Help: origin(p.issuer) + "/", Networks: b.Networks,
-		Cards: cards, Sessions: sessions, Usage: p.usage, Off: switched, Words: pages, Arrivals: agents.Arrivals, Now: p.now, Log: p.log}
+		Cards: smartcard.NewGateway(room, gateway), Sessions: sessions, Usage: p.usage, Off: switched, Words: pages, Arrivals: agents.Arrivals, Now: p.now, Log: p.log}
 	if b.Desk {
 		grants.Former, pages.Logins.AtDesk = sessions, live
 		agents.Proofs = smartcard.NewProofs(room, smartcard.ProofsConfig{Questions: live.Questions("cis1-proof"), Desks: live, Sessions: sessions,

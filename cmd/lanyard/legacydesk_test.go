@@ -7,6 +7,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -456,4 +458,69 @@ func frontRace(t *testing.T, both []running, a legacyclient.Agent, i int, failed
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
+}
+
+// TestLeavingRaces lets people sign out at one server while their agent opens a
+// session with the same card at the other.
+func TestLeavingRaces(t *testing.T) {
+	people := []string{oneRole, fiveRoles, "555000000118"} // who signs out ends what the same card opened in another race too
+	const each = 67
+	both, _, agent := legacyPair(t, map[string]string{"policy.begins_each": "0", "bridge.desk": "true"})
+	t.Run(fmt.Sprintf("P19: of %d sessions that agents opened while their person signed out at a browser of the other server none lives", each*len(people)), func(t *testing.T) {
+		var all sync.WaitGroup
+		var opened, not, live atomic.Int64
+		for _, uid := range people {
+			a := asNew(agent(uid))
+			a.Base = both[1].issuer
+			all.Go(func() {
+				for i := range each {
+					switch lives, err := leavingRace(t, both, a, i); {
+					case err != nil:
+						not.Add(1)
+					case lives:
+						live.Add(1)
+					default:
+						opened.Add(1)
+					}
+				}
+			})
+		}
+		all.Wait()
+		if live.Load() != 0 {
+			t.Errorf("%d live", live.Load())
+		}
+		t.Logf("%d were opened and ended, %d were not opened", opened.Load(), not.Load())
+	})
+}
+
+// leavingRace is one race, of a card that has answered by then. err is why no
+// session was opened.
+func leavingRace(t *testing.T, both []running, a *legacyclient.Agent, i int) (lives bool, err error) {
+	p, _ := both[0].signsIn(t, a.UID)
+	p.open(both[0].issuer + "/sign-out")
+	challenge, signature, _, err := a.Activate(t.Context())
+	if err != nil {
+		t.Error(err)
+		return false, err
+	}
+	response, err := a.Sign(challenge)
+	if err != nil {
+		t.Error(err)
+		return false, err
+	}
+	opened := make(chan error, 1)
+	go func() {
+		_, err := a.Validate(t.Context(), challenge, signature, response)
+		opened <- err
+	}()
+	time.Sleep(time.Duration(i%12) * time.Millisecond)
+	p.send("/sign-out", nil)
+	if err := <-opened; err != nil {
+		return false, err
+	}
+	_, text, err := a.Ask(t.Context(), "/identity/isTokenValid", url.Values{"tokenid": {a.Ticket}})
+	if err != nil {
+		t.Error(err)
+	}
+	return strings.TrimSpace(text) != "boolean=false", nil
 }

@@ -71,6 +71,14 @@ type Store interface {
 	TouchSession(ctx context.Context, key string, now time.Time) (idp.Session, error)
 }
 
+// Departures are of people who sign out at browsers.
+type Departures interface {
+	// LastDeparture returns which one that person was, of all who have signed out,
+	// when they last did so of what that authenticator opened; 0: they did not
+	// lately.
+	LastDeparture(ctx context.Context, uid, authenticator string) (int64, error)
+}
+
 // Sessions are those of the old service.
 type Sessions struct {
 	Store   Store
@@ -80,6 +88,9 @@ type Sessions struct {
 	Timers  idp.Timers                          // where they shall be shorter than idp.LongestLegacy
 	Ours    map[authenticators.Level]idp.Timers // of sessions of ours: what such a session is worth here ends with the shorter
 	Now     func() time.Time
+
+	// Departures end what an agent at a desk holds; nil: they do not.
+	Departures Departures
 }
 
 // Opened is a session that was just made.
@@ -123,7 +134,31 @@ func (ss *Sessions) Begin(ctx context.Context, e authenticators.Evidence, d idp.
 	if err := ss.Store.SaveSession(ctx, s); err != nil {
 		return Opened{}, err
 	}
+	if err := ss.stays(ctx, s, e.Departures, request); err != nil {
+		return Opened{}, err
+	}
 	return Opened{s, p, token}, nil
+}
+
+// stays ends s, which was just opened, if its person has signed out at a browser
+// since the card was asked, of whom before had: who signed out may have looked
+// for it before it was there. authenticators.ErrAnswer then. Nobody has its token
+// yet.
+func (ss *Sessions) stays(ctx context.Context, s idp.Session, before int64, request string) error {
+	if ss.Departures == nil || !s.AtDesk() {
+		return nil
+	}
+	last, err := ss.Departures.LastDeparture(ctx, s.Subject, s.Authenticator)
+	if err != nil {
+		return fmt.Errorf("ask who has left: %w", err)
+	}
+	if last <= before {
+		return nil
+	}
+	if err := ss.end(ctx, s, request); err != nil {
+		return err
+	}
+	return fmt.Errorf("its person has signed out since the card was asked: %w", authenticators.ErrAnswer)
 }
 
 // Client is as what the gateway stands in the journal.
@@ -292,6 +327,11 @@ func (ss *Sessions) End(ctx context.Context, token, request string, mine func(id
 	if err := mine(s); err != nil {
 		return err
 	}
+	return ss.end(ctx, s, request)
+}
+
+// end ends s.
+func (ss *Sessions) end(ctx context.Context, s idp.Session, request string) error {
 	event := idp.Event{At: ss.Now(), Kind: idp.SessionEnded, Request: request, Subject: s.Subject, Client: Client, Session: s.ID}
 	if err := ss.Journal.Record(ctx, event, s.Over()...); err != nil {
 		return fmt.Errorf("record end of session: %w", err)

@@ -264,3 +264,47 @@ func TestWorth(t *testing.T) {
 		})
 	}
 }
+
+func TestDepartures(t *testing.T) {
+	for _, tt := range []struct {
+		rule    string
+		product string
+		depart  func(*gate, *authenticators.Evidence) error // while the card answers
+		want    error
+	}{
+		{"own rule: a session that is opened while its person signs out is over", idp.DeskAgent, func(g *gate, _ *authenticators.Evidence) error {
+			return g.live.Depart(g.t.Context(), nurse, "card:01")
+		}, authenticators.ErrAnswer},
+		{"own rule: one whose card was asked after that is not", idp.DeskAgent, func(g *gate, e *authenticators.Evidence) error {
+			e.Departures++
+			return g.live.Depart(g.t.Context(), nurse, "card:01")
+		}, nil},
+		{"own rule: nor one by another card", idp.DeskAgent, func(g *gate, _ *authenticators.Evidence) error {
+			return g.live.Depart(g.t.Context(), nurse, "card:02")
+		}, nil},
+		{"own rule: nor one of an old agent, which no sign-out at a browser ends", "", func(g *gate, _ *authenticators.Evidence) error {
+			return g.live.Depart(g.t.Context(), nurse, "card:01")
+		}, nil},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			g := aGate(t)
+			g.sessions.Departures = g.live
+			e := g.evidence()
+			if err := tt.depart(g, &e); err != nil {
+				t.Fatal(err)
+			}
+			o, err := g.sessions.Begin(t.Context(), e, idp.LegacyDesk{Device: "WS", Product: tt.product}, "request")
+			if !errors.Is(err, tt.want) || (err == nil) != (tt.want == nil) || (o.Token == "") != (err != nil) {
+				t.Fatalf("Begin() = %+v, %v; want %v", o, err, tt.want)
+			}
+			there, not := g.live.SessionsOf(t.Context(), nurse, g.now)
+			if not != nil || (len(there) == 1) != (err == nil) {
+				t.Errorf("%d sessions, %v", len(there), not)
+			}
+			last := g.registry.Events()[len(g.registry.Events())-1]
+			if want := map[bool]idp.Kind{true: idp.SignedIn, false: idp.SessionEnded}[err == nil]; last.Kind != want {
+				t.Errorf("the journal says %s, want %s", last.Kind, want)
+			}
+		})
+	}
+}

@@ -1,9 +1,11 @@
 package conformance
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -112,6 +114,54 @@ func OwnSessions(t *testing.T, open func(t *testing.T) OwnSessionStore) {
 		}
 		if own, err := s.SessionsOf(t.Context(), "", now); err != nil || len(own) != 0 {
 			t.Errorf("SessionsOf nobody = %+v, %v", own, err)
+		}
+	})
+}
+
+// DepartureStore tells who has signed out.
+type DepartureStore interface {
+	idp.DeskSessions
+	Departures(ctx context.Context) (int64, error)
+	LastDeparture(ctx context.Context, uid, authenticator string) (int64, error)
+}
+
+// Departures checks one implementation. open returns two servers' views of an
+// empty store.
+func Departures(t *testing.T, open func(t *testing.T) [2]DepartureStore) {
+	const ada, card = "555000000101", "card:01"
+	t.Run("own rule: who has signed out is known in the order in which they did, by person and authenticator, at every server", func(t *testing.T) {
+		both := open(t)
+		for i, who := range []struct{ uid, authenticator string }{{ada, card}, {"555000000102", card}, {ada, "card:02"}} {
+			if err := both[i%2].Depart(t.Context(), who.uid, who.authenticator); err != nil {
+				t.Fatal(err)
+			}
+			if n, err := both[1-i%2].Departures(t.Context()); err != nil || n != int64(i+1) {
+				t.Errorf("Departures = %d, %v; want %d", n, err, i+1)
+			}
+		}
+		for _, tt := range []struct {
+			uid, authenticator string
+			want               int64
+		}{{ada, card, 1}, {"555000000102", card, 2}, {ada, "card:02", 3}, {"555000000102", "card:02", 0}, {"", "", 0}} {
+			if n, err := both[0].LastDeparture(t.Context(), tt.uid, tt.authenticator); err != nil || n != tt.want {
+				t.Errorf("LastDeparture of %s with %s = %d, %v; want %d", tt.uid, tt.authenticator, n, err, tt.want)
+			}
+		}
+	})
+	t.Run("own rule: of many who sign out at once with one card the last counts", func(t *testing.T) {
+		const many = 40
+		both := open(t)
+		var all sync.WaitGroup
+		for i := range many {
+			all.Go(func() {
+				if err := both[i%2].Depart(t.Context(), ada, card); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		if n, err := both[0].LastDeparture(t.Context(), ada, card); err != nil || n != many {
+			t.Errorf("LastDeparture = %d, %v; want %d", n, err, many)
 		}
 	})
 }

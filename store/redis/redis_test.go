@@ -42,6 +42,11 @@ func TestStore(t *testing.T) {
 			t.Run("own sessions", func(t *testing.T) {
 				conformance.OwnSessions(t, func(t *testing.T) conformance.OwnSessionStore { return open(t) })
 			})
+			t.Run("departures", func(t *testing.T) {
+				conformance.Departures(t, func(t *testing.T) [2]conformance.DepartureStore {
+					return [2]conformance.DepartureStore{open(t), redis.New(rdb, time.Now)}
+				})
+			})
 			t.Run("standing", func(t *testing.T) {
 				conformance.Standing(t, func(t *testing.T) conformance.StandingStore { return open(t) })
 			})

@@ -25,6 +25,7 @@ func secrets(t *testing.T, rdb goredis.UniversalClient, s *redis.Store) {
 		s.Open(ctx, smartcard.Transaction{ID: "signed", Login: "l2", Expires: now.Add(time.Minute)}, now.Add(time.Minute)),
 		s.Attempt(ctx, idp.LimitKey{Account: "uid-of-somebody", Authenticator: "totp"}, idp.GuessLimit, now),
 		s.Questions("passkey").Ask(ctx, "question-name", []byte("what was asked"), now.Add(time.Minute)),
+		s.Depart(ctx, "uid-of-somebody", "card:01"),
 		s.SaveSession(ctx, idp.Session{Key: idp.Hash("cookie-secret"), Subject: "s", AuthTime: now, LastAct: now}),
 	} {
 		if err != nil {
@@ -43,8 +44,8 @@ func secrets(t *testing.T, rdb goredis.UniversalClient, s *redis.Store) {
 		t.Fatal(err)
 	}
 	keys := rdb.Keys(ctx, "*").Val()
-	if len(keys) != 11 {
-		t.Errorf("%d keys, want 11: %v", len(keys), keys)
+	if len(keys) != 13 {
+		t.Errorf("%d keys, want 13: %v", len(keys), keys)
 	}
 	for _, key := range keys {
 		held := key + rdb.Get(ctx, key).Val()
