@@ -249,6 +249,49 @@ func TestBridge(t *testing.T) {
 			t.Errorf("it holds %t, after %v", b.Gateway.Holds(), b.calls)
 		}
 	})
+	t.Run("own rule: who asks for the status hears since when a session of the old service is held, in both languages, and nothing that opens it", func(t *testing.T) {
+		b := s.bridgedAgent(t, uid)
+		standing := newStanding(b.Services, b.Gateway, time.Now)
+		says := func(en, cy string) {
+			t.Helper()
+			for language, want := range map[string]string{"en": en, "cy": cy} {
+				if got := standing.report().text(language); !strings.Contains(got, want) {
+					t.Errorf("it says %q, want %q", got, want)
+				}
+			}
+		}
+		says("Old service (CIS1): not signed in.", "Yr hen wasanaeth (CIS1): heb fewngofnodi.")
+		began := time.Now()
+		b.signsIn(t, s)
+		b.holds(t)
+		r := standing.report()
+		at := r.OldService.Since
+		if at.Before(began) || at.After(time.Now()) {
+			t.Errorf("since %v, which began at %v", at, began)
+		}
+		says("Old service (CIS1): signed in since "+at.Local().Format("15:04"), "Yr hen wasanaeth (CIS1): wedi mewngofnodi ers "+at.Local().Format("15:04"))
+		if line := standing.line(); strings.Contains(line, "AQIC") || strings.Contains(line, uid) || !strings.Contains(line, `"old_service":{"since":`) {
+			t.Errorf("the socket says %s", line)
+		}
+		b.mu.Lock()
+		b.hangs = true
+		b.mu.Unlock()
+		b.signsIn(t, s)
+		says("Old service (CIS1): it does not answer.", "Yr hen wasanaeth (CIS1): nid yw'n ateb.")
+		if newStanding(b.Services, nil, time.Now).report().OldService != nil {
+			t.Error("an agent without a bridge speaks of one")
+		}
+	})
+	t.Run("own rule: the doctor finds the bridge of a service that has one, and misses that of one that has none", func(t *testing.T) {
+		without := startService(t)
+		for base, want := range map[string]string{s.issuer: "ok    bridge: ", without.issuer: "warn  bridge: the bridge is not there for this desk"} {
+			e := &examination{now: time.Now}
+			e.bridge(t.Context(), desk.Service{Alias: "here", Bridge: base})
+			if got := e.says(t); !strings.HasPrefix(got, want) {
+				t.Errorf("of %s it says %s", base, got)
+			}
+		}
+	})
 	t.Run("own rule: without the setting the agent calls no bridge", func(t *testing.T) {
 		b := s.bridgedAgent(t, uid)
 		b.Services[0].Bridge = ""

@@ -104,6 +104,7 @@ func (e *examination) examine(ctx context.Context, o *options) {
 	e.browsers(s)
 	for _, service := range s.Services {
 		e.service(ctx, service)
+		e.bridge(ctx, service)
 	}
 	e.olderProducts(ctx)
 }

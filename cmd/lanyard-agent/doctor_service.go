@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/lanyard-id/lanyard/cmd/lanyard-agent/internal/desk"
+	"github.com/lanyard-id/lanyard/cmd/lanyard-agent/internal/gateway"
 )
 
 // apart is how far two clocks may be from each other. The agent goes by the
@@ -41,16 +42,42 @@ func (e *examination) service(ctx context.Context, s desk.Service) {
 			e.note(fail, of, "its pages do not answer: "+firstLine(err), "see that this computer reaches "+s.Origin)
 		}
 	}
+	e.clock(s.Alias, at)
+}
+
+// clock compares somebody's clock with this computer's; zero if they do not say.
+func (e *examination) clock(whose string, at time.Time) {
 	if at.IsZero() {
 		return
 	}
 	ahead := at.Sub(e.now()).Round(time.Second)
 	switch {
 	case ahead > apart || ahead < -apart:
-		e.note(warn, "clock", fmt.Sprintf("that of %s is %s ahead of this computer's", s.Alias, ahead), "see that this computer asks a time server (NTP)")
+		e.note(warn, "clock", fmt.Sprintf("that of %s is %s ahead of this computer's", whose, ahead), "see that this computer asks a time server (NTP)")
 	default:
-		e.note(fine, "clock", fmt.Sprintf("that of %s is %s ahead of this computer's", s.Alias, ahead), "")
+		e.note(fine, "clock", fmt.Sprintf("that of %s is %s ahead of this computer's", whose, ahead), "")
 	}
+}
+
+// bridge looks whether the bridge to the old service is there. Without it people
+// sign in with their card as ever.
+func (e *examination) bridge(ctx context.Context, s desk.Service) {
+	if s.Bridge == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	at, err := gateway.Try(ctx, desk.NewClient(), s.Bridge)
+	switch {
+	case errors.Is(err, gateway.ErrNotThere):
+		e.note(warn, "bridge", firstLine(err), "see that the service has bridge.gateway and bridge.desk, and bridge.networks this computer's; people sign in with their card meanwhile")
+		return
+	case err != nil:
+		e.note(warn, "bridge", s.Bridge+" does not answer: "+firstLine(err), "see that this computer reaches it, and trusts who issued its certificate; people sign in with their card meanwhile")
+		return
+	}
+	e.note(fine, "bridge", s.Bridge+" answers, and takes sessions of the old service from this desk", "")
+	e.clock("the bridge", at)
 }
 
 // answers asks for an address, and follows no redirect. Any answer will do.

@@ -169,6 +169,60 @@ func TestDoctorService(t *testing.T) {
 	})
 }
 
+func TestDoctorBridge(t *testing.T) {
+	there := func(at time.Time, not string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Date", at.UTC().Format(http.TimeFormat))
+			if r.Method != http.MethodGet || r.URL.Path == not {
+				w.WriteHeader(http.StatusNotFound)
+				return
+			}
+			w.WriteHeader(http.StatusMethodNotAllowed)
+		}
+	}
+	for _, tt := range []struct {
+		rule    string
+		handler http.HandlerFunc
+		want    []string
+	}{
+		{"own rule: a bridge that is there is said to be, and its clock is compared", there(noon, ""), []string{"ok    bridge: http://", "ok    clock: that of the bridge "}},
+		{"own rule: a bridge whose clock is wrong is said to be", there(noon.Add(2*time.Minute), ""), []string{"ok    bridge: ", "warn  clock: that of the bridge is 2m0s ahead"}},
+		{"own rule: a bridge without a gateway for this desk is a warning: people sign in without", there(noon, "/login/authactivate"), []string{"warn  bridge: the bridge is not there for this desk: /login/authactivate answers with status 404; "}},
+		{"own rule: a bridge that takes no sessions from desks is a warning", there(noon, "/login/deskproof"), []string{"warn  bridge: the bridge is not there for this desk: /login/deskproof"}},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			s := httptest.NewServer(tt.handler)
+			defer s.Close()
+			e := atNoon()
+			e.bridge(t.Context(), desk.Service{Alias: "here", Bridge: s.URL})
+			got := e.says(t)
+			for _, want := range tt.want {
+				if !strings.Contains(got, want) {
+					t.Errorf("it says\n%swant %q", got, want)
+				}
+			}
+		})
+	}
+	t.Run("own rule: a bridge that nobody trusts, or that does not answer, is a warning", func(t *testing.T) {
+		s := httptest.NewTLSServer(http.NotFoundHandler())
+		s.Config.ErrorLog = nil
+		defer s.Close()
+		for base, want := range map[string]string{s.URL: "certificate", "http://127.0.0.1:1": "connect"} {
+			e := atNoon()
+			e.bridge(t.Context(), desk.Service{Alias: "here", Bridge: base})
+			if got := e.says(t); !strings.HasPrefix(got, "warn  bridge: "+base+" does not answer: ") || !strings.Contains(got, want) {
+				t.Error(got)
+			}
+		}
+	})
+	t.Run("own rule: where no bridge is named nothing is said of one", func(t *testing.T) {
+		e := atNoon()
+		if e.bridge(t.Context(), desk.Service{Alias: "here"}); len(e.findings) > 0 {
+			t.Error(e.says(t))
+		}
+	})
+}
+
 func TestDoctorPolicies(t *testing.T) {
 	for _, tt := range []struct {
 		pattern, origin string

@@ -109,12 +109,13 @@ func (o options) begin(in *os.File, out io.Writer) (*run, error) {
 	if o.virtual != "" {
 		cards = card.File(o.virtual)
 	}
-	r := &run{settings: s, standing: newStanding(s.Services, time.Now), now: time.Now}
+	r := &run{settings: s, now: time.Now}
 	r.agent = desk.Agent{Services: s.Services, Cards: cards, Prompt: asker(in, out), HTTP: desk.NewClient(), PINTimer: s.PINTimer,
 		Version: version, Language: languageOf(os.Getenv), Peer: desk.SamePerson, Follow: r.follow, Now: time.Now}
 	if i := slices.IndexFunc(s.Services, func(s desk.Service) bool { return s.Bridge != "" }); i >= 0 {
 		r.agent.Gateway = gateway.New(gateway.Config{Base: s.Services[i].Bridge, HTTP: r.agent.HTTP, Version: version, Now: time.Now})
 	}
+	r.standing = newStanding(s.Services, r.agent.Gateway, time.Now)
 	r.desk = desk.At(r.agent)
 	r.log, r.close = newLog(s.LogLevel, os.Getenv, os.Stderr)
 	return r, nil

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/lanyard-id/lanyard/cmd/lanyard-agent/internal/desk"
+	"github.com/lanyard-id/lanyard/cmd/lanyard-agent/internal/gateway"
 	"github.com/lanyard-id/lanyard/cmd/lanyard-agent/internal/prompt"
 )
 
@@ -20,6 +21,8 @@ type report struct {
 	Services []string  `json:"services"` // their issuers
 	InHand   int       `json:"in_hand"`  // sign-ins
 	Last     *ending   `json:"last,omitempty"`
+
+	OldService *gateway.Standing `json:"old_service,omitempty"` // null: no bridge to it is named
 }
 
 // ending is how the last sign-in ended.
@@ -31,13 +34,14 @@ type ending struct {
 // standing is kept by an agent for as long as it runs, for who asks.
 type standing struct {
 	now func() time.Time
+	old *gateway.Gateway // of the old service; nil: none is used
 
 	mu   sync.Mutex
 	says report
 }
 
-func newStanding(services []desk.Service, now func() time.Time) *standing {
-	s := &standing{now: now, says: report{Version: version, Process: os.Getpid(), Since: now()}}
+func newStanding(services []desk.Service, old *gateway.Gateway, now func() time.Time) *standing {
+	s := &standing{now: now, old: old, says: report{Version: version, Process: os.Getpid(), Since: now()}}
 	for _, service := range services {
 		s.says.Services = append(s.says.Services, service.Issuer)
 	}
@@ -72,7 +76,12 @@ func (s *standing) line() string {
 func (s *standing) report() report {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.says
+	r := s.says
+	if s.old != nil {
+		old := s.old.Standing()
+		r.OldService = &old
+	}
+	return r
 }
 
 // words say how an agent stands, to its person. No translator has read the
@@ -82,6 +91,9 @@ type standingWords struct {
 
 	Waits, Works string
 	Services     string // %s their issuers
+	OldSince     string // %s the time of day
+	OldOut       string
+	OldSilent    string
 	Last         string // %s the time of day, %s what came of it
 	Outcomes     map[string]string
 }
@@ -92,6 +104,8 @@ var standingIn = map[string]standingWords{
 		Waits:    "Waiting for a sign-in page.",
 		Works:    "A sign-in is open.",
 		Services: "Sign-in service: %s",
+		OldSince: "Old service (CIS1): signed in since %s, until the card is taken out.", OldOut: "Old service (CIS1): not signed in.",
+		OldSilent: "Old service (CIS1): it does not answer.",
 		Last:     "Last sign-in, %s: %s",
 		Outcomes: map[string]string{
 			"signed_in":        "signed in.",
@@ -117,6 +131,8 @@ var standingIn = map[string]standingWords{
 		Waits:    "Yn aros am dudalen fewngofnodi.",
 		Works:    "Mae rhywun wrthi'n mewngofnodi.",
 		Services: "Gwasanaeth mewngofnodi: %s",
+		OldSince: "Yr hen wasanaeth (CIS1): wedi mewngofnodi ers %s, nes i'r cerdyn gael ei dynnu allan.", OldOut: "Yr hen wasanaeth (CIS1): heb fewngofnodi.",
+		OldSilent: "Yr hen wasanaeth (CIS1): nid yw'n ateb.",
 		Last:     "Mewngofnodi diwethaf, %s: %s",
 		Outcomes: map[string]string{
 			"signed_in":        "wedi mewngofnodi.",
@@ -155,6 +171,16 @@ func (r report) text(language string) string {
 	}
 	for _, issuer := range r.Services {
 		lines = append(lines, fmt.Sprintf(w.Services, prompt.Line(issuer, mostSaid)))
+	}
+	if old := r.OldService; old != nil {
+		switch {
+		case old.Silent:
+			lines = append(lines, w.OldSilent)
+		case old.Since.IsZero():
+			lines = append(lines, w.OldOut)
+		default:
+			lines = append(lines, fmt.Sprintf(w.OldSince, old.Since.Local().Format("15:04")))
+		}
 	}
 	if l := r.Last; l != nil {
 		said := fmt.Sprintf(w.Last, l.At.Local().Format("15:04"), w.Outcomes[l.Word])

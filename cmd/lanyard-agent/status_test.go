@@ -23,7 +23,7 @@ import (
 )
 
 func TestStanding(t *testing.T) {
-	s := newStanding([]desk.Service{{Issuer: "https://id.example"}}, func() time.Time { return noon })
+	s := newStanding([]desk.Service{{Issuer: "https://id.example"}}, nil, func() time.Time { return noon })
 	t.Run("own rule: an agent that waits says for which services", func(t *testing.T) {
 		if got := s.report().text("en"); got != "Lanyard "+version+"\nWaiting for a sign-in page.\nSign-in service: https://id.example" {
 			t.Errorf("%q", got)
@@ -83,7 +83,7 @@ func TestStatus(t *testing.T) {
 			t.Errorf("%q, %v", out.String(), err)
 		}
 	})
-	s := newStanding(nil, func() time.Time { return noon })
+	s := newStanding(nil, nil, func() time.Time { return noon })
 	ready, ended := make(chan struct{}), make(chan error, 1)
 	ctx, stop := context.WithCancel(t.Context())
 	waits := newSession(path, nil)
@@ -165,7 +165,7 @@ func TestRunLogs(t *testing.T) {
 			alias := aliasOf(tt.origin)
 			var said bytes.Buffer
 			s := settings.Settings{Services: []desk.Service{{Alias: alias, Issuer: tt.origin, Origin: tt.origin}}}
-			r := &run{settings: s, standing: newStanding(s.Services, time.Now), log: slog.New(slog.NewTextHandler(&said, nil)), now: time.Now}
+			r := &run{settings: s, standing: newStanding(s.Services, nil, time.Now), log: slog.New(slog.NewTextHandler(&said, nil)), now: time.Now}
 			r.desk = desk.At(desk.Agent{Services: s.Services, HTTP: desk.NewClient(), Now: time.Now, Version: version, Prompt: hears{&said, t}, Follow: r.follow})
 			if tt.alias != "" {
 				alias = tt.alias

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // post sends a message of the old agents, and returns what is answered.
@@ -37,6 +38,35 @@ func (g *Gateway) send(ctx context.Context, path, kind string, body []byte) (obj
 		return said, err
 	}
 	return said, unread
+}
+
+// ErrNotThere says that who answers at a bridge's address has no gateway that
+// takes sessions for this desk.
+var ErrNotThere = errors.New("the bridge is not there for this desk")
+
+// Try looks whether a bridge is there, and opens nothing: it asks for the
+// addresses of the agents in a way that no agent does. It returns when the bridge
+// says that it was asked; zero if it does not say.
+func Try(ctx context.Context, by *http.Client, base string) (time.Time, error) {
+	var at time.Time
+	for _, path := range []string{activatePath, proofPath} {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+path, nil)
+		if err != nil {
+			return at, err
+		}
+		resp, err := by.Do(req)
+		if err != nil {
+			return at, err
+		}
+		_ = resp.Body.Close() // all is in its status
+		if resp.StatusCode != http.StatusMethodNotAllowed {
+			return at, fmt.Errorf("%w: %s answers with status %d", ErrNotThere, path, resp.StatusCode)
+		}
+		if said, err := http.ParseTime(resp.Header.Get("Date")); err == nil { // some proxies leave it out
+			at = said
+		}
+	}
+	return at, nil
 }
 
 // maxAnswer bounds what the bridge may answer: the roles of a person are many.

@@ -73,7 +73,7 @@ type Gateway struct {
 // held is a session of the old service.
 type held struct {
 	ticket, log, uid string
-	ends             time.Time
+	since, ends      time.Time
 	forget           context.CancelFunc // stops looking out for its card
 }
 
@@ -234,7 +234,8 @@ func (o *Opening) finish(ctx context.Context, gone func(context.Context)) error 
 		_, _ = o.g.send(ctx, rolePath, "application/x-www-form-urlencoded", []byte(form.Encode())) // no token stands in an address
 	}
 	watching, forget := context.WithCancel(context.WithoutCancel(ctx))
-	h := held{ticket: ticket, log: o.log, uid: o.uid, ends: o.g.c.Now().Add(time.Duration(min(minutes, 24*60)) * time.Minute), forget: forget}
+	now := o.g.c.Now()
+	h := held{ticket: ticket, log: o.log, uid: o.uid, since: now, ends: now.Add(time.Duration(min(minutes, 24*60)) * time.Minute), forget: forget}
 	o.g.hold(ctx, h)
 	o.g.work.Go(func() {
 		gone(watching)
@@ -268,22 +269,32 @@ func (g *Gateway) hold(ctx context.Context, h held) {
 
 // Holds says whether a session is held that may still live, and a bridge answers
 // for it as far as is known.
-func (g *Gateway) Holds() bool { return g.newest() != "" && !g.isQuiet() }
+func (g *Gateway) Holds() bool { return g.newest().ticket != "" && !g.isQuiet() }
 
-func (g *Gateway) newest() string {
+// Standing is how a desk stands with the old service.
+type Standing struct {
+	Since  time.Time `json:"since,omitzero"`   // when the session that is held was opened; zero: none is
+	Silent bool      `json:"silent,omitempty"` // the bridge did not answer a moment ago
+}
+
+// Standing says how this desk stands, and nothing of who signed in.
+func (g *Gateway) Standing() Standing { return Standing{g.newest().since, g.isQuiet()} }
+
+// newest is the session that is shown; zero if none is held that may still live.
+func (g *Gateway) newest() held {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if len(g.held) == 0 || !g.c.Now().Before(g.held[len(g.held)-1].ends) {
-		return ""
+		return held{}
 	}
-	return g.held[len(g.held)-1].ticket
+	return g.held[len(g.held)-1]
 }
 
 // Proof returns a one-time proof of the session that is held, for the question
 // that dpop makes a proof of possession for. It is "" where there is none to be
 // had: then the card is asked for.
 func (g *Gateway) Proof(ctx context.Context, dpop func(uri string) (string, error)) string {
-	ticket := g.newest()
+	ticket := g.newest().ticket
 	if ticket == "" {
 		return ""
 	}

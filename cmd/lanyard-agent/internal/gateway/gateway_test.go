@@ -114,9 +114,9 @@ func shows(t *testing.T, g *Gateway, uid string, gone func(context.Context)) {
 	if err := o.Sign(c, key); err != nil {
 		t.Fatal(err)
 	}
-	before := g.newest()
+	before := g.newest().ticket
 	o.Finish(gone)
-	waitFor(t, func() bool { return g.newest() != before })
+	waitFor(t, func() bool { return g.newest().ticket != before })
 }
 
 func waitFor(t *testing.T, what func() bool) {
