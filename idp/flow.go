@@ -192,6 +192,9 @@ func (ls *Logins) ChooseRole(ctx context.Context, v View, request, role string) 
 	if err != nil {
 		return v, err
 	}
+	if err := ls.roleAtDesk(ctx, s); err != nil {
+		return v, err
+	}
 	if err := ls.LastRoles.SaveLastRole(ctx, s.Subject, l.ClientID, role); err != nil {
 		return v, fmt.Errorf("save last role: %w", err)
 	}

@@ -144,6 +144,24 @@ func (ls *Logins) former(ctx context.Context, key string) (Session, error) {
 // off says whether c takes nothing of the old service any more.
 func (ls *Logins) off(c Client) bool { return ls.SwitchedOff != nil && ls.SwitchedOff(c.ID) }
 
+// roleAtDesk notes the role of s at the session of the old service that s came of,
+// if it came of one: who enters by that once more is asked no second time. It is
+// no act of its person there, for nothing that came of that session lengthens it.
+func (ls *Logins) roleAtDesk(ctx context.Context, s Session) error {
+	if s.Of == "" {
+		return nil
+	}
+	of, err := ls.former(ctx, s.Of)
+	if err == nil {
+		of.Role = s.Role
+		err = ls.Sessions.UpdateSession(ctx, of)
+	}
+	if errors.Is(err, ErrNotFound) {
+		return ErrLoginRequired // it ended this instant, and s with it
+	}
+	return err
+}
+
 // Former says which session of the old service would do for v. A request that
 // wants a sign-in of its own, or more than such a session is worth, takes none, nor
 // does a client that is switched off.

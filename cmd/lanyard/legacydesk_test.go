@@ -131,6 +131,39 @@ func TestFrontChannel(t *testing.T) {
 			t.Errorf("the journal says %+v", e)
 		}
 	})
+	t.Run("own rule: where no role was chosen at the gateway the page asks, once for all browsers that enter by that session", func(t *testing.T) {
+		a := s.newSignedIn(fiveRoles)
+		first := at("basic", role)
+		first.enters(a.Ticket)
+		chosen := a.Roles[2].ID
+		first.p.send("/login/role", url.Values{"role": {chosen}})
+		first.p.wantCode()
+		next := at("basic", role)
+		next.enters(a.Ticket)
+		if got := payload(t, s.redeem(t, "basic", next.p.wantCode(), nil))["selected_roleid"]; got != chosen {
+			t.Errorf("the next browser works in %v, want %s", got, chosen)
+		}
+		anew := at("basic", url.Values{"scope": {"openid profile changedrole"}})
+		anew.enters(a.Ticket)
+		chosen = a.Roles[1].ID
+		anew.p.send("/login/role", url.Values{"role": {chosen}})
+		anew.p.wantCode()
+		last := at("basic", role)
+		last.enters(a.Ticket)
+		if got := payload(t, s.redeem(t, "basic", last.p.wantCode(), nil))["selected_roleid"]; got != chosen {
+			t.Errorf("after another choice the next works in %v, want %s", got, chosen)
+		}
+		s.pass(16 * time.Minute) // the card was shown that long ago, whatever was chosen since
+		if got := at("basic", role).asks(a.Ticket); got.status != http.StatusForbidden {
+			t.Errorf("a choice at a page keeps the session alive: %d %v", got.status, got.body)
+		}
+		other := s.newSignedIn(fiveRoles)
+		alone := at("basic", role)
+		alone.enters(other.Ticket)
+		if alone.p.at.Path != "/login/role" {
+			t.Errorf("another session's browser is at %s", alone.p.at)
+		}
+	})
 	t.Run("P19: what such a session is not worth takes the card", func(t *testing.T) {
 		a := s.newSignedIn(oneRole)
 		s.pass(2 * time.Minute)
