@@ -116,7 +116,7 @@ func (s *Server) lookAtDesk(r *http.Request) (idp.View, smartcard.Desk, error) {
 // from with the service that it knows, so this page tells it.
 func (s *Server) returnToDesk(w http.ResponseWriter, r *http.Request, v idp.View, d smartcard.Desk) error {
 	agent := "http://127.0.0.1:" + strconv.Itoa(d.Agent.Port)
-	page := web.SmartcardSigned{Page: s.framed(r, v), Transaction: d.ID, Action: agent + "/v1/done"}
+	page := web.SmartcardSigned{Page: s.framed(r, v), Transaction: d.ID, Action: agent + "/v1/done", Entered: d.Report.Doing == smartcard.Entering}
 	page.Here = "" // the agent answers once
 	page.Blocked, page.Origin = s.Site.Message(page.Lang, "AGT-02"), s.Desk.Origin
 	if u, err := url.Parse(s.Desk.Origin); err == nil {

@@ -94,20 +94,21 @@ func (s *Server) news(lang string, v idp.View, d smartcard.Desk) news {
 	for _, m := range s.Ahead(lang, smartcard.Ahead{Agent: d.Agent.Ends}) {
 		n.soon, n.Soon = m, said(m)
 	}
+	by := answeredBy(d)
 	switch {
 	case d.Stage == smartcard.Open:
 		n.Event, n.message.Text = "waiting", s.Site.Text(lang, "desk.open")
 	case d.Stage == smartcard.Settled:
 		n.Event, n.State, n.Left, n.Ended = "signed", "", 0, true
-		n.message.Text = s.Site.Text(lang, "desk.signed")
+		n.message.Text = s.Site.Text(lang, by.signed)
 	case d.Report.Doing == smartcard.Refused:
 		n.Event, n.State, n.Ended = "refused", "", true
 		n.message = s.Site.Message(lang, d.Report.Code, "date", s.Site.Date(lang, d.Report.Date),
 			"application", orElse(s.nameOf(lang, v.Client), s.Site.Text(lang, "application.unnamed")))
 		n.message.Request = d.Report.Request
 	case d.Stage == smartcard.Answered:
-		n.State, n.Left = smartcard.Signing, 0
-		n.message.Text = s.Site.Text(lang, "desk.signing")
+		n.State, n.Left = by.doing, 0
+		n.message, _ = s.doing(lang, smartcard.Report{Doing: by.doing})
 	case d.Report.Doing == "":
 		n.Event, n.message.Text = "agent", s.Site.Text(lang, "desk.agent")
 	default:
@@ -115,6 +116,21 @@ func (s *Server) news(lang string, v idp.View, d smartcard.Desk) news {
 	}
 	n.Code, n.Text = n.message.Code, said(n.message)
 	return n
+}
+
+// answered is how a desk answers, or has: what it does, and what is said when it
+// is done.
+type answered struct {
+	doing  smartcard.Doing
+	signed string
+}
+
+// answeredBy says whether a desk answers by its card, or without.
+func answeredBy(d smartcard.Desk) answered {
+	if d.Report.Doing == smartcard.Entering {
+		return answered{smartcard.Entering, "desk.entered"}
+	}
+	return answered{smartcard.Signing, "desk.signed"}
 }
 
 // said is m without its heading.

@@ -178,6 +178,7 @@ type SmartcardSigned struct {
 	Page
 	Transaction string
 	Action      string  // the agent's address
+	Entered     bool    // without the card, by a session that it opened before
 	Blocked     Message // for when the browser does not go there
 	Origin      string  // of our pages, as browsers' policies name it
 	Domain      string  // of our pages, as the one of Firefox does

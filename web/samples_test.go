@@ -95,6 +95,7 @@ func samples(s *Site, lang string) []sample {
 			Soon: *message("AGT-04", "date", "31 March 2027")}},
 		{"smartcard-again", "smartcard", Smartcard{Page: aPage(), LoginID: "l0g1n", Transaction: "tx", DisplayCode: "4821", Now: *message("AGT-01"), Origin: "https://id.example:8443"}},
 		{"smartcard-signed", "smartcard-signed", SmartcardSigned{Page: aPage(), Transaction: "tx", Action: "http://127.0.0.1:40000/v1/done", Blocked: *message("AGT-02"), Origin: "https://id.example:8443", Domain: "id.example"}},
+		{"smartcard-entered", "smartcard-signed", SmartcardSigned{Page: aPage(), Transaction: "tx", Action: "http://127.0.0.1:40000/v1/done", Entered: true, Blocked: *message("AGT-02"), Origin: "https://id.example:8443", Domain: "id.example"}},
 		{"role", "role", Role{Page: aPage(), LoginID: "l0g1n", Roles: sampleRoles(3)}},
 		{"role-many", "role", Role{Page: aPage(), LoginID: "l0g1n", Roles: sampleRoles(12)}},
 		{"role-search", "role", Role{Page: aPage(), LoginID: "l0g1n", Roles: sampleRoles(2), Query: "hill", Total: 40}},

@@ -49,6 +49,7 @@ const (
 	Timeout         Doing = "timeout"
 	CardRemoved     Doing = "card_removed"
 	Signing         Doing = "signing"
+	Entering        Doing = "entering"      // without a card: by the session that it opened at the old gateway
 	AgentStopped    Doing = "agent_stopped" // it was told to stop, or is silent
 	AgentBusy       Doing = "agent_busy"    // it is in the middle of another sign-in
 	Refused         Doing = "refused"
@@ -58,7 +59,7 @@ const (
 func (d Doing) Reportable() bool {
 	switch d {
 	case NoReader, WaitCard, CardIn, ChooseCard, CardUnreadable, CardBusy, CardUnsupported, PINPrompt, PINWrong, PINMissing, PINBlocked,
-		Cancelled, Timeout, CardRemoved, Signing, AgentStopped, AgentBusy:
+		Cancelled, Timeout, CardRemoved, Signing, Entering, AgentStopped, AgentBusy:
 		return true
 	default:
 		return false
@@ -102,8 +103,8 @@ type Desks interface {
 	// transaction, if c.Once came before or too many came, after MostShown that
 	// show a certificate, and at another stage
 	// than r belongs to: Answered for Refused, Redeemed for everything else, and
-	// Settled too for Signing and AgentStopped: the agent still waits for the
-	// browser, or does not any more.
+	// Settled too for Signing, Entering and AgentStopped: the agent still waits
+	// for the browser, or does not any more.
 	Report(ctx context.Context, c Caller, r Report, now time.Time) (Transaction, error)
 
 	// End ends the transaction, wherever it stands.

@@ -188,6 +188,8 @@ func reports(t *testing.T, redeemed func(*testing.T, time.Time) (TransactionStor
 	}
 	report(another, wait, now, refused)
 	report(another, smartcard.Report{Doing: smartcard.Signing}, now, nil) // the agent waits for the browser
+	another.Once = "by its session"
+	report(another, smartcard.Report{Doing: smartcard.Entering}, now, nil)
 	another.Once = "5"
 	report(another, smartcard.Report{Doing: smartcard.AgentStopped}, now, nil) // it does not any more
 	another.Once = "6"

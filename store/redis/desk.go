@@ -196,7 +196,7 @@ func desk(fields []any, left time.Duration, now time.Time) (smartcard.Desk, erro
 func (s *Store) Report(ctx context.Context, c smartcard.Caller, r smartcard.Report, now time.Time) (smartcard.Transaction, error) {
 	stage, also := smartcard.Redeemed, smartcard.Redeemed
 	switch r.Doing {
-	case smartcard.Signing, smartcard.AgentStopped:
+	case smartcard.Signing, smartcard.Entering, smartcard.AgentStopped:
 		also = smartcard.Settled
 	case smartcard.Refused:
 		stage, also = smartcard.Answered, smartcard.Answered

@@ -74,6 +74,8 @@ for (const scripts of [true, false]) {
     const agent = await Agent.start(link);
     assert.equal(await person.page.locator("#display-code").innerText(), agent.question.dc);
     await hears("The card reader program is open.");
+    await agent.report("entering");
+    await hears("Checking whether you are signed in on this computer already.");
     await agent.report("no_reader");
     await hears("No card reader is connected.");
     await agent.report("wait_card");
@@ -102,7 +104,10 @@ test("who goes on before the program is there is told that it is missing", async
 
 test("the page is there in Welsh", async (t) => {
   const person = await Person.arrive(t, { locale: "cy" });
-  await ask(person);
+  const link = await ask(person);
   await person.page.getByRole("button", { name: "Agor y rhaglen darllen cardiau" }).waitFor();
   await person.inspect("waiting");
+  const agent = await Agent.start(link);
+  await agent.report("entering");
+  await person.page.locator(".lanyard-status").filter({ hasText: "Yn gwirio a ydych wedi mewngofnodi ar y cyfrifiadur hwn yn barod." }).waitFor();
 });

@@ -74,7 +74,7 @@ func (s *signIn) run(ctx context.Context, b *bounce) error {
 // it will do, and by a card if not.
 func (s *signIn) answer(ctx context.Context) (response, error) {
 	if s.bridged() && s.agent.Gateway.Holds() {
-		if _, err := s.says(ctx, report{State: signing}); err != nil { // the page hears of this desk while the bridge is asked
+		if _, err := s.says(ctx, report{State: entering}); err != nil { // the page hears of this desk while the bridge is asked
 			return response{}, err
 		}
 		if proof := s.agent.Gateway.Proof(ctx, s.r.proof); proof != "" {

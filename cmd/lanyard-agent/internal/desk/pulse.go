@@ -37,6 +37,7 @@ const (
 	pinMissing   doing = "pin_missing"
 	pinBlocked   doing = "pin_blocked"
 	signing      doing = "signing"
+	entering     doing = "entering"
 	cancelled    doing = "cancelled"
 	timedOut     doing = "timeout"
 	agentStopped doing = "agent_stopped"
