@@ -40,21 +40,32 @@ func copied(t *testing.T) string {
 	return to
 }
 
+// asAnother is what this program says when another person of this computer starts
+// it.
+func asAnother(t *testing.T, env ...string) string {
+	t.Helper()
+	cmd := exec.Command(copied(t))
+	cmd.Env = env
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
 func TestOtherPerson(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("only root can be somebody else")
 	}
-	s := startService(t)
+	s := startService(t, "--bridge")
 	t.Run("D3: another person at this computer gets nothing, with the right origin and question", func(t *testing.T) {
 		b := newBrowser(t)
 		link, waiting := b.begins(s)
 		ended := s.signsUp(t, s.agent(s.cardFile(t, uid), &typist{passcodes: []string{passcode}}), link)
 		bounce, tx := b.leadsBack(waiting)
-		cmd := exec.Command(copied(t))
-		cmd.Env = []string{knocks + "=" + bounce, "TX=" + tx, "ORIGIN=" + s.issuer}
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
-		if out, err := cmd.CombinedOutput(); err != nil || strings.TrimSpace(string(out)) != "403" {
-			t.Errorf("%v, %s", err, out)
+		if said := asAnother(t, knocks+"="+bounce, "TX="+tx, "ORIGIN="+s.issuer); said != "403" {
+			t.Error(said)
 		}
 		b.returns(waiting)
 		if b.at.Path != "/account" {
@@ -62,6 +73,24 @@ func TestOtherPerson(t *testing.T) {
 		}
 		if err := <-ended; err != nil {
 			t.Errorf("SignIn() = %v", err)
+		}
+	})
+	t.Run("D3: another person at this computer gets nothing of the session that this one's agent holds of the old service", func(t *testing.T) {
+		mine := s.bridgedAgent(t, uid)
+		mine.signsIn(t, s)
+		mine.holds(t)
+		b := newBrowser(t)
+		link, waiting := b.begins(s)
+		ended := s.signsUp(t, mine.Agent, link)
+		bounce, tx := b.leadsBack(waiting)
+		if said := asAnother(t, knocks+"="+bounce, "TX="+tx, "ORIGIN="+s.issuer); said != "403" {
+			t.Error(said)
+		}
+		if b.returns(waiting); b.at.Path != "/account" {
+			t.Errorf("at %s: %s", b.at, b.page)
+		}
+		if err := <-ended; err != nil || len(mine.p.asked) != 1 || mine.called("/login/deskproof") != 1 {
+			t.Errorf("SignIn() = %v; the passcode was asked for %d times, after %v", err, len(mine.p.asked), mine.calls)
 		}
 	})
 	t.Run("D3: another person at this computer hands no link to this one's agent", func(t *testing.T) {
@@ -83,11 +112,8 @@ func TestOtherPerson(t *testing.T) {
 		if err := os.Chmod(folder, 0o755); err != nil { // the socket by itself has to do
 			t.Fatal(err)
 		}
-		cmd := exec.Command(copied(t))
-		cmd.Env = []string{hands + "=" + path}
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
-		if out, err := cmd.CombinedOutput(); err != nil || strings.TrimSpace(string(out)) != "nobody" {
-			t.Errorf("%v, %s", err, out)
+		if said := asAnother(t, hands+"="+path); said != "nobody" {
+			t.Error(said)
 		}
 		stop()
 		if err := <-ended; err != nil {

@@ -106,7 +106,7 @@ var standingIn = map[string]standingWords{
 		Services: "Sign-in service: %s",
 		OldSince: "Old service (CIS1): signed in since %s, until the card is taken out.", OldOut: "Old service (CIS1): not signed in.",
 		OldSilent: "Old service (CIS1): it does not answer.",
-		Last:     "Last sign-in, %s: %s",
+		Last:      "Last sign-in, %s: %s",
 		Outcomes: map[string]string{
 			"signed_in":        "signed in.",
 			"ended_at_page":    "it ended at the page.",
@@ -133,7 +133,7 @@ var standingIn = map[string]standingWords{
 		Services: "Gwasanaeth mewngofnodi: %s",
 		OldSince: "Yr hen wasanaeth (CIS1): wedi mewngofnodi ers %s, nes i'r cerdyn gael ei dynnu allan.", OldOut: "Yr hen wasanaeth (CIS1): heb fewngofnodi.",
 		OldSilent: "Yr hen wasanaeth (CIS1): nid yw'n ateb.",
-		Last:     "Mewngofnodi diwethaf, %s: %s",
+		Last:      "Mewngofnodi diwethaf, %s: %s",
 		Outcomes: map[string]string{
 			"signed_in":        "wedi mewngofnodi.",
 			"ended_at_page":    "daeth i ben ar y dudalen.",

@@ -1,6 +1,7 @@
 package card
 
 import (
+	"context"
 	"crypto"
 	"errors"
 	"flag"
@@ -107,6 +108,7 @@ func testService(t *testing.T, n int, all bool, by func(*testing.T, *virtualread
 		"own rule: a card waits for another program to let go of it":                              waitsForAnother,
 		"own rule: another program that keeps a card in the middle is told of, and costs nothing": keptInTheMiddle,
 		"own rule: a card that another program has to itself is waited for":                       keptToItself,
+		"own rule: a card is looked out for until it is taken out, whoever uses it meanwhile":     untilGone,
 	}
 	if all {
 		cards["RSA-2048, T=1"], cards["P-256, T=0"] = lent{virtualcard.RSA2048, virtualcard.DefaultATR()}, lent{virtualcard.P256, virtualcard.T0ATR()}
@@ -188,6 +190,55 @@ func takenOut(t *testing.T, d desk) {
 	if err := c.Use([]byte("123456"), proves); !errors.Is(err, ErrRemoved) {
 		t.Errorf("afterwards Use() = %v", err)
 	}
+}
+
+func untilGone(t *testing.T, d desk) {
+	t.Helper()
+	inside := aCard(t, "Asha", nil)
+	takeOut := d.Insert(t, 0, inside)
+	c := d.wait(t)
+	shown := c.About()
+	looksOut := func(ctx context.Context, poll bool) <-chan struct{} {
+		gone := make(chan struct{})
+		go func() {
+			defer close(gone)
+			Readers{service: d.service, Poll: poll}.UntilGone(ctx, shown)
+		}()
+		return gone
+	}
+	notices := func(gone <-chan struct{}, what string) {
+		t.Helper()
+		select {
+		case <-gone:
+		case <-time.After(10 * time.Second):
+			t.Fatal(what)
+		}
+	}
+	told, asked := looksOut(t.Context(), false), looksOut(t.Context(), true)
+	for _, one := range []Card{c, d.wait(t)} { // each is reset when it has signed
+		if err := errors.Join(one.Use([]byte("123456"), proves), one.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stopping, stop := context.WithCancel(t.Context())
+	stopped := looksOut(stopping, false)
+	select {
+	case <-told:
+		t.Fatal("a card that was used is taken for gone")
+	case <-asked:
+		t.Fatal("a card that was used is taken for gone, by who asks again and again")
+	case <-stopped:
+		t.Fatal("a card that was used is taken for gone by who begins to look")
+	case <-time.After(700 * time.Millisecond): // longer than until it is asked again
+	}
+	stop()
+	notices(stopped, "nobody waits any more, and it goes on")
+	takeOut()
+	notices(told, "it was taken out")
+	notices(asked, "it was taken out, and who asks again and again does not notice")
+	defer d.Insert(t, 0, inside)()
+	_ = d.wait(t).Close() // it is back, and may have been elsewhere
+	notices(looksOut(t.Context(), false), "it was taken out and put back before anybody looked")
 }
 
 func waitsForAnother(t *testing.T, d desk) {
