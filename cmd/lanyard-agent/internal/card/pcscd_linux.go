@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"syscall"
 	"time"
 )
 
@@ -122,14 +123,27 @@ func (p pcscd) dial(ctx context.Context) (*session, error) {
 	return nil, fmt.Errorf("the service for card readers speaks version %d.%d: %w", v.Major, v.Minor, ErrNoReaders)
 }
 
+// fullTime is how long it is waited where too many wait for pcscd already: its
+// socket has room for one or two, and whoever comes then is turned away.
+const fullTime = 20 * time.Millisecond
+
 func (p pcscd) connect(ctx context.Context) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
-	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", string(p))
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errService, err)
+	for {
+		conn, err := (&net.Dialer{}).DialContext(ctx, "unix", string(p))
+		if err == nil {
+			return conn, nil
+		}
+		if !errors.Is(err, syscall.EAGAIN) {
+			return nil, fmt.Errorf("%w: %w", errService, err)
+		}
+		select {
+		case <-time.After(fullTime):
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%w: %w", errService, err)
+		}
 	}
-	return conn, nil
 }
 
 // call sends a command with its structure, and reads the structure anew.

@@ -208,8 +208,9 @@ func (r Readers) UntilGone(ctx context.Context, shown About) {
 	if r.Poll {
 		s = polled{s}
 	}
+	// One that somebody resets does not answer for a moment, and was not taken out.
 	there := func(r reader) bool {
-		return r.name == shown.Reader && r.present && r.atr == shown.ATR && r.events == shown.events
+		return r.name == shown.Reader && r.present && (r.atr == shown.ATR || !r.answered()) && r.events == shown.events
 	}
 	var seen []reader
 	for {

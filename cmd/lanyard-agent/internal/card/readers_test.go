@@ -77,6 +77,26 @@ func TestReaders(t *testing.T) {
 			_ = c.Close()
 		})
 	})
+	t.Run("own rule: a card that is reset while it is looked out for was not taken out", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRoom(with("A", aCard(t, "Asha", nil)))
+			shown := opened(t, r).About()
+			over := make(chan struct{})
+			go func() { Readers{service: r}.UntilGone(t.Context(), shown); close(over) }()
+			for _, atr := range []string{"", "0000000000", shown.ATR} {
+				synctest.Wait()
+				r.alter(func() { r.slots[0].atr = atr })
+			}
+			synctest.Wait()
+			select {
+			case <-over:
+				t.Error("it is taken for gone")
+			default:
+			}
+			r.alter(func() { r.slots[0].atr = "3B00" }) // where a service counts no cards, another answers otherwise
+			<-over
+		})
+	})
 	t.Run("own rule: a card that was changed for another of its kind, before anybody looked out for it, is gone", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			r := newRoom(with("A", aCard(t, "Asha", nil)))

@@ -1,12 +1,15 @@
 package card
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"net"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // fakePCSCD speaks one version, and has one reader whose card comes with the
@@ -113,6 +116,61 @@ func TestVersion(t *testing.T) {
 	t.Run("own rule: no pcscd is no reader yet", func(t *testing.T) {
 		if _, err := pcscd("/nowhere").Readers(t.Context(), nil); !errors.Is(err, errService) {
 			t.Errorf("Readers() = %v", err)
+		}
+	})
+}
+
+func TestPCSCDFull(t *testing.T) {
+	t.Run("own rule: where too many wait for pcscd already its turn is waited for, and no card is taken for gone", func(t *testing.T) {
+		folder, err := os.MkdirTemp("/tmp", "pcscd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = os.RemoveAll(folder) })
+		path := filepath.Join(folder, "s")
+		full, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = syscall.Close(full) })
+		if err := errors.Join(syscall.Bind(full, &syscall.SockaddrUnix{Name: path}), syscall.Listen(full, 0)); err != nil {
+			t.Fatal(err)
+		}
+		for {
+			c, err := (&net.Dialer{}).DialContext(t.Context(), "unix", path)
+			if errors.Is(err, syscall.EAGAIN) {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+		}
+		came := make(chan error, 1)
+		go func() {
+			c, err := pcscd(path).connect(t.Context())
+			if err == nil {
+				err = c.Close()
+			}
+			came <- err
+		}()
+		select {
+		case err := <-came:
+			t.Fatalf("it did not wait: %v", err)
+		case <-time.After(3 * fullTime):
+		}
+		one, _, err := syscall.Accept(full)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = syscall.Close(one) }()
+		if err := <-came; err != nil {
+			t.Errorf("connect() = %v", err)
+		}
+		other, stop := context.WithCancel(t.Context())
+		stop()
+		if _, err := pcscd(path).connect(other); err == nil {
+			t.Error("who does not wait any more is let in")
 		}
 	})
 }
