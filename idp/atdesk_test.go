@@ -112,6 +112,35 @@ func TestAtDesk(t *testing.T) {
 			t.Errorf("SignOut() = %v; the other lives: %t", err, w.lives(one))
 		}
 	})
+	t.Run("P19: who enters by such a session, shows their card there or another authenticator, and signs out has left it at the desk too", func(t *testing.T) {
+		for _, shown := range []string{"", "card:01", "card:02", "passkey-1"} {
+			w := aWard(t)
+			w.logins.AtDesk = w.live
+			of := w.held("one", idp.DeskAgent, "card:01")
+			s := w.mustEnter("card:01", of.Key)
+			if shown != "" {
+				e := w.evidence(idp.NewSecret())
+				e.Authenticator = shown
+				w.change(func(p *idp.Person) { p.Holds = map[string]bool{"card:01": true, "card:02": true, "passkey-1": true} })
+				var err error
+				if s, _, err = w.logins.SignIn(t.Context(), w.begin(idp.NewSecret()), "request", e, s.Key); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := w.logins.SignOut(t.Context(), s, "", "request"); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.enters("card:01", of.Key); !errors.Is(err, authenticators.ErrAnswer) {
+				t.Errorf("by %q: whoever sits there next is let in: %v", shown, err)
+			}
+			if stands, err := w.logins.Fences.Stands(t.Context(), idp.Fence{Kind: idp.SIDFence, Hash: of.ID}); err != nil || !stands {
+				t.Errorf("by %q: what it was used with is not told: %v", shown, err)
+			}
+			if open, err := w.live.SessionsOf(t.Context(), nurse, w.now); err != nil || (shown == "" || shown == "card:01") && len(open) != 0 {
+				t.Errorf("by %q: %d sessions are listed, %v", shown, len(open), err)
+			}
+		}
+	})
 	t.Run("own rule: what came of such a session is over where that is switched off, and no more comes of it", func(t *testing.T) {
 		w := aWard(t)
 		w.logins.AtDesk = w.live

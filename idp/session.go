@@ -122,9 +122,14 @@ func (s Session) AsOurs(t Timers) Session {
 	return s
 }
 
-// Over are the fences of a session that was ended, and of all that came of it.
+// Over are the fences of a session that was ended, of all that came of it, and of
+// that of the old service that it came of.
 func (s Session) Over() []Fence {
-	return []Fence{{Kind: SessionFence, Hash: s.Key}, {Kind: SIDFence, Hash: s.ID}}
+	over := []Fence{{Kind: SessionFence, Hash: s.Key}, {Kind: SIDFence, Hash: s.ID}}
+	if s.Of != "" {
+		over = append(over, Fence{Kind: SessionFence, Hash: s.Of})
+	}
+	return over
 }
 
 // SessionStore keeps sessions. Ending one there ends it everywhere at once.

@@ -109,8 +109,8 @@ func (ls *Logins) follow(ctx context.Context, s *Session, p Person, old string) 
 	case same && s.Of == "" && before.Of == "":
 		s.ID = before.ID
 		return ended, nil
-	case same && before.Of != "" && (s.Of == "" || s.ID == before.ID):
-		return ended, nil // that of the old service goes on, and what else came of it
+	case same && before.Of != "" && (s.Of == "" && s.Authenticator == before.Authenticator || s.ID == before.ID):
+		return ended, nil // that of the old service goes on, and what else came of it, until this one signs out
 	}
 	return append(ended, Fence{Kind: SIDFence, Hash: before.ID}), nil
 }

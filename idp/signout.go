@@ -54,6 +54,11 @@ func (ls *Logins) SignOut(ctx context.Context, s Session, client, request string
 		if err := ls.Journal.Record(ctx, event, over.Over()...); err != nil {
 			return fmt.Errorf("record end of session: %w", err)
 		}
+		if over.Of != "" { // it has ended by its sid, and is not to be found and ended once more
+			if err := ls.Sessions.EndSession(ctx, over.Of); err != nil {
+				return err
+			}
+		}
 		if err := ls.Sessions.EndSession(ctx, over.Key); err != nil {
 			return err
 		}
