@@ -71,6 +71,7 @@ var messages = slices.Concat([]message{
 	{smartcard.ErrSHA1, "OLD-02", http.StatusForbidden},
 	{ErrSSOToken, "OLD-03", http.StatusForbidden},
 	{ErrSwitchedOff, "OLD-04", http.StatusForbidden},
+	{smartcard.ErrFormerOnly, "OLD-05", http.StatusForbidden},
 	// Not 503: what stands before us may show its own page in place of ours.
 	{smartcard.ErrUnchecked, "CRT-05", http.StatusForbidden},
 	{ErrKeyNotAdded, "KEY-03", http.StatusBadRequest},

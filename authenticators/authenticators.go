@@ -38,6 +38,7 @@ type Login struct {
 type Former struct {
 	Since   time.Time `json:"since,omitzero"`    // its person signed in there at this time or later; zero: none is taken
 	Subject string    `json:"subject,omitempty"` // the person's uid; empty: whoever it is
+	Only    bool      `json:"only,omitempty"`    // nothing else of a card is taken: to show it here is to no purpose
 }
 
 // Evidence is what a room learned: who, how, how surely, and when.

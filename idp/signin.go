@@ -164,17 +164,24 @@ func (ls *Logins) roleAtDesk(ctx context.Context, s Session) error {
 
 // Former says which session of the old service would do for v. A request that
 // wants a sign-in of its own, or more than such a session is worth, takes none, nor
-// does a client that is switched off.
+// does a client that is switched off. One that wants nothing else of a card is told
+// so before anybody shows theirs.
 func (v View) Former(now time.Time) authenticators.Former {
 	l := v.Login
-	if _, no := v.Client.Issue(l.Wants, authenticators.LegacySmartcard, authenticators.AAL3); no != nil || v.Off || l.Fresh || l.MaxAge != nil && *l.MaxAge == 0 {
+	if _, no := v.Client.Issue(l.Wants, authenticators.LegacySmartcard, authenticators.AAL3); no != nil {
 		return authenticators.Former{}
+	}
+	_, only := v.Client.Issue(l.Wants, authenticators.Smartcard, authenticators.AAL3)
+	f := authenticators.Former{Only: only != nil}
+	if v.Off || l.Fresh || l.MaxAge != nil && *l.MaxAge == 0 {
+		return f
 	}
 	longest := LongestLegacy().Max
 	if l.MaxAge != nil {
 		longest = min(longest, *l.MaxAge)
 	}
-	return authenticators.Former{Since: now.Add(-longest), Subject: l.Hint}
+	f.Since, f.Subject = now.Add(-longest), l.Hint
+	return f
 }
 
 // forgive forgets the wrong tries at what p could have guessed with, now that

@@ -29,9 +29,9 @@ type Room interface {
 	// agent. An agent that is too old has used it up: smartcard.AgentEnded.
 	Redeem(ctx context.Context, handle string, agent smartcard.Agent) (challenge.Question, smartcard.Ahead, error)
 
-	// Show judges a card before its passcode is asked, and says what of it ends
-	// soon. A card that cannot sign in ends the question.
-	Show(ctx context.Context, c smartcard.Caller, x5c [][]byte) (smartcard.Ahead, error)
+	// Show judges a card for question t before its passcode is asked, and says what
+	// of it ends soon. A card that cannot sign in ends the question.
+	Show(ctx context.Context, c smartcard.Caller, t smartcard.Transaction, x5c [][]byte) (smartcard.Ahead, error)
 
 	// Respond judges the signed message and returns the completion code.
 	Respond(ctx context.Context, c smartcard.Caller, jws []byte, x5c [][]byte) (string, error)
@@ -169,7 +169,7 @@ func (s *Server) progress(w http.ResponseWriter, r *http.Request) {
 	}
 	var ahead smartcard.Ahead
 	if told.X5C != nil {
-		if ahead, err = s.Room.Show(r.Context(), caller, told.X5C); err != nil {
+		if ahead, err = s.Room.Show(r.Context(), caller, t, told.X5C); err != nil {
 			s.refuse(w, r, caller, err)
 			return
 		}

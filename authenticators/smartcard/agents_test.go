@@ -74,7 +74,7 @@ func TestShow(t *testing.T) {
 		if _, _, err := w.room.Redeem(t.Context(), b.Handle, anAgent()); err != nil {
 			t.Fatal(err)
 		}
-		ahead, err := w.room.Show(t.Context(), caller(b.Transaction), [][]byte{card.Certificate().Raw})
+		ahead, err := w.room.Show(t.Context(), caller(b.Transaction), smartcard.Transaction{}, [][]byte{card.Certificate().Raw})
 		d, err2 := w.store.Desk(t.Context(), b.Transaction, w.clock())
 		if err2 != nil {
 			t.Fatal(err2)
@@ -107,10 +107,41 @@ func TestShow(t *testing.T) {
 		}
 		c := caller(b.Transaction)
 		c.KeyThumbprint = digestOf('x')
-		_, err := w.room.Show(t.Context(), c, [][]byte{w.goodCard().Certificate().Raw})
-		wants(t, err, smartcard.ErrNotAsked)
+		for _, asked := range []smartcard.Transaction{{}, {Former: authenticators.Former{Only: true}}} {
+			_, err := w.room.Show(t.Context(), c, asked, [][]byte{w.goodCard().Certificate().Raw})
+			wants(t, err, smartcard.ErrNotAsked)
+		}
 		if d, err := w.store.Desk(t.Context(), b.Transaction, w.clock()); err != nil || d.Stage != smartcard.Redeemed {
 			t.Errorf("Desk() = %+v, %v", d, err)
+		}
+	})
+	t.Run("own rule: no card is judged, shown or answering, where only a session that it opened before is taken", func(t *testing.T) {
+		for _, shows := range []bool{true, false} {
+			w := aWorld(t, nil)
+			l := aLogin()
+			l.Former.Only = true
+			raw, err := w.room.Begin(t.Context(), l)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b := w.decode(raw)
+			if _, _, err := w.room.Redeem(t.Context(), b.Handle, anAgent()); err != nil {
+				t.Fatal(err)
+			}
+			d, err := w.store.Desk(t.Context(), b.Transaction, w.clock())
+			if err != nil {
+				t.Fatal(err)
+			}
+			c, x5c := caller(b.Transaction), [][]byte{w.goodCard().Certificate().Raw}
+			if shows {
+				_, err = w.room.Show(t.Context(), c, d.Transaction, x5c)
+			} else {
+				_, err = w.room.Respond(t.Context(), c, nil, x5c)
+			}
+			wants(t, err, smartcard.ErrFormerOnly)
+			if d, err := w.store.Desk(t.Context(), b.Transaction, w.clock()); err != nil || d.Stage != smartcard.Answered {
+				t.Errorf("Desk() = %+v, %v", d, err)
+			}
 		}
 	})
 	for rule, days := range map[string]int{"smartcard: what ends in a month is said": 30, "smartcard: what ends later is not": 31} {

@@ -97,9 +97,12 @@ func (r *Room) Redeem(ctx context.Context, handle string, a Agent) (challenge.Qu
 // its certificate alone (first in x5c, DER), before a passcode is asked: its
 // refusals are those that Respond would give, and no try is used up for
 // nothing. They end the question, as an outage does. Nothing is proved: Respond
-// judges all of it again.
-func (r *Room) Show(ctx context.Context, c Caller, x5c [][]byte) (Ahead, error) {
-	ahead, err := r.inspect(ctx, x5c)
+// judges all of it again. t is the question, as the agent's report found it.
+func (r *Room) Show(ctx context.Context, c Caller, t Transaction, x5c [][]byte) (Ahead, error) {
+	ahead, err := Ahead{}, error(ErrFormerOnly)
+	if !t.Former.Only {
+		ahead, err = r.inspect(ctx, x5c)
+	}
 	if err == nil {
 		return ahead, nil
 	}
@@ -129,6 +132,9 @@ func (r *Room) Respond(ctx context.Context, c Caller, jws []byte, x5c [][]byte) 
 	}
 	if err != nil {
 		return "", fmt.Errorf("take question: %w", err)
+	}
+	if t.Former.Only {
+		return "", ErrFormerOnly
 	}
 	s, err := r.judge(ctx, t, jws, x5c, now)
 	if err != nil {

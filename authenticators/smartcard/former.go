@@ -13,6 +13,10 @@ import (
 	"github.com/lanyard-id/lanyard/authenticators"
 )
 
+// ErrFormerOnly refuses a card where the application takes nothing but a session
+// that it opened at the old service before.
+const ErrFormerOnly authenticators.Refusal = "the application takes only a session of the old service, and the desk holds none that will do"
+
 // proofLife is how long a proof may be shown. Its agent does that at once.
 const proofLife = 30 * time.Second
 

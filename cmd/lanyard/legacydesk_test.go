@@ -343,6 +343,30 @@ func TestFrontChannel(t *testing.T) {
 		g.p.open(s.authorizeURL("basic", url.Values{"prompt": {"none"}}))
 		g.p.wantCode()
 	})
+	t.Run("own rule: where an application takes nothing but such a session, whose desk has none is told so before the passcode", func(t *testing.T) {
+		n3 := url.Values{"acr_values": {"AAL3_N3_SMARTCARD"}}
+		f := at("basic", n3)
+		f.card = s.card(card(oneRole), year)
+		shown := map[string]any{"state": "card_in", "x5c": [][]byte{f.card.Certificate().Raw}}
+		if got := f.post("/desk/v1/progress", shown, f.prove("/desk/v1/progress", nil)); got.status != http.StatusForbidden || got.body["code"] != "OLD-05" {
+			t.Errorf("the agent is told %d %v", got.status, got.body)
+		}
+		if got := f.respond(f.answer(nil)); got.status != http.StatusUnauthorized {
+			t.Errorf("an answer after that: %d %v", got.status, got.body)
+		}
+		f.p.again()
+		if f.p.message() != "OLD-05" {
+			t.Errorf("the page says %s", f.p.message())
+		}
+		silent := at("basic", n3) // it shows no certificate before
+		silent.card = f.card
+		if got := silent.respond(silent.answer(nil)); got.status != http.StatusForbidden || got.body["code"] != "OLD-05" {
+			t.Errorf("an agent that shows no card is told %d %v", got.status, got.body)
+		}
+		g := at("basic", url.Values{"acr_values": {"AAL3_SMARTCARD"}})
+		g.card = f.card
+		g.post("/desk/v1/progress", shown, g.prove("/desk/v1/progress", nil)).wantOK(t)
+	})
 	t.Run("own rule: neither SSO token nor proof is in the log", func(t *testing.T) {
 		a := s.newSignedIn(oneRole)
 		f := at("basic", nil)
