@@ -260,15 +260,37 @@ func (as *Accounts) Open(ctx context.Context, o Owner) ([]OwnSession, error) {
 	}
 	var open []OwnSession
 	for _, s := range all {
-		ended, err := as.Fences.Stands(ctx, Fence{Kind: SessionFence, Hash: s.Key}) // Redis may have brought it back
+		ended, err := as.ended(ctx, s.Session)
 		if err != nil {
-			return nil, fmt.Errorf("fence of session: %w", err)
+			return nil, err
 		}
 		if !ended && s.Subject == o.Person.UID && o.Person.Stands(s.AuthTime, s.Authenticator) {
 			open = append(open, s)
 		}
 	}
 	return open, nil
+}
+
+// ended says whether s has ended, whatever Redis says. One of the old service ends
+// with what came of it, by their sid, and with the card's certificate or series.
+func (as *Accounts) ended(ctx context.Context, s Session) (bool, error) {
+	over := []Fence{{Kind: SessionFence, Hash: s.Key}}
+	if s.Legacy != nil {
+		if !s.Ends.IsZero() && !as.Now().Before(s.Ends) {
+			return true, nil
+		}
+		over = s.Over()
+	}
+	for _, f := range over {
+		stands, err := as.Fences.Stands(ctx, f)
+		if err != nil {
+			return false, fmt.Errorf("fence of session: %w", err)
+		}
+		if stands {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // End ends one of the person's sessions, by its sid. ErrNotFound if it is not

@@ -378,6 +378,40 @@ func TestEnds(t *testing.T) {
 			}
 		}
 	})
+	t.Run("own rule: a session of the old service that has ended is not listed: neither with what came of it at a browser, nor with its card's certificate", func(t *testing.T) {
+		for what, end := range map[string]func(*office, idp.Session, idp.Owner) error{
+			"signed out at the browser": func(o *office, s idp.Session, _ idp.Owner) error {
+				entered := s
+				entered.Key, entered.Of, entered.Legacy = "browser", s.Key, nil
+				if err := o.live.SaveSession(t.Context(), entered); err != nil {
+					return err
+				}
+				return o.logins.SignOut(t.Context(), entered, "", "request")
+			},
+			"the certificate ended": func(o *office, s idp.Session, _ idp.Owner) error {
+				s.Ends = o.now
+				return o.live.SaveSession(t.Context(), s)
+			},
+			"ended here": func(o *office, s idp.Session, owner idp.Owner) error { return o.accounts.End(t.Context(), owner, s.ID) },
+		} {
+			o := anOffice(t)
+			s := o.held("one", idp.DeskAgent, "card:01")
+			owner := o.owner(nurse, authenticators.AAL2)
+			o.now = o.now.Add(time.Second)
+			if open, err := o.accounts.Open(t.Context(), owner); err != nil || len(open) != 1 {
+				t.Fatalf("Open: %v, %v", open, err)
+			}
+			if err := end(o, s, owner); err != nil {
+				t.Fatal(err)
+			}
+			if open, err := o.accounts.Open(t.Context(), owner); err != nil || len(open) != 0 {
+				t.Errorf("%s: Open: %v, %v", what, open, err)
+			}
+			if err := o.accounts.End(t.Context(), owner, s.ID); !errors.Is(err, idp.ErrNotFound) {
+				t.Errorf("%s: End: %v, want ErrNotFound", what, err)
+			}
+		}
+	})
 	t.Run("S6: signing out everywhere ends sessions, codes and tokens, this session too, and nothing that begins after", func(t *testing.T) {
 		o := anOffice(t)
 		s, token := o.signedInWith(nurse, "card:01")
