@@ -292,7 +292,7 @@ func TestLegacyRefusals(t *testing.T) {
 	})
 	t.Run("own rule: the role is taken from a form too, so that no token need stand in an address", func(t *testing.T) {
 		a := s.legacySignedIn(oneRole)
-		resp, err := http.PostForm(s.issuer+"/saml/RoleSelectionGP.jsp", url.Values{"token": {a.Ticket}, "selectedRoleUid": {a.Roles[0].ID}}) //nolint:noctx // of a test
+		resp, err := http.PostForm(s.issuer+"/saml/RoleSelectionGP.jsp", url.Values{"token": {a.Ticket}, "selectedRoleUid": {a.Roles[0].ID}})
 		if err != nil {
 			t.Fatal(err)
 		}
