@@ -9,6 +9,11 @@ import (
 	"github.com/lanyard-id/lanyard/authenticators"
 )
 
+// NotShown is the flag of a sign-in to which nobody showed their card: they came in
+// by the session of the old service that it had opened before. It is no use of the
+// card.
+const NotShown = "card_not_shown"
+
 // SignIn turns evidence into a session and returns it with the secret for the
 // browser's cookie. It takes the place of the session with key old, if any: a
 // new proof is a new session, and a new person inherits nothing.
@@ -23,6 +28,9 @@ func (ls *Logins) SignIn(ctx context.Context, l Login, request string, e authent
 	}
 	event := Event{At: ls.Now(), Kind: SignedIn, Request: request, Subject: p.UID, Client: c.ID,
 		Method: string(e.Method), Level: int(e.Level), Authenticator: e.Authenticator, Flag: e.Flag}
+	if e.Session != "" {
+		event.Flag = NotShown
+	}
 	if !stands { // lost or gone while its room looked at it
 		return Session{}, "", ls.refused(ctx, event, authenticators.ErrSuspended)
 	}

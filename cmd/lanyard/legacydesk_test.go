@@ -127,7 +127,7 @@ func TestFrontChannel(t *testing.T) {
 		if f.p.thisSid() != claims["sid"] || len(f.p.sids()) != 1 {
 			t.Errorf("the person sees %v, and here %s: to them it is one session", f.p.sids(), f.p.thisSid())
 		}
-		if e := s.signedInBy("N3_SMARTCARD", "basic"); e.Session != claims["sid"] || e.Subject != fiveRoles {
+		if e := s.signedInBy("N3_SMARTCARD", "basic"); e.Session != claims["sid"] || e.Subject != fiveRoles || e.Flag != idp.NotShown {
 			t.Errorf("the journal says %+v", e)
 		}
 	})

@@ -166,7 +166,8 @@ func (w registration) addressed() {
 	}
 }
 
-// lastUsed: when cards were last used, and what people hold beside them says so
+// lastUsed: when cards were last used, which they are not where their person comes
+// in by a session that they opened before; and what people hold beside them says so
 // itself.
 func (w registration) lastUsed() {
 	t := w.t
@@ -185,6 +186,7 @@ func (w registration) lastUsed() {
 		{Kind: idp.SignedIn, Subject: ada, Authenticator: "card:0101"}, {Kind: idp.SignedIn, Subject: ada, Authenticator: "card:0101"},
 		{Kind: idp.SignedIn, Subject: ada, Authenticator: "card:0ABC"}, {Kind: idp.SignedIn, Subject: dan, Authenticator: "card:0103"},
 		{Kind: idp.SignInNo, Subject: ada, Authenticator: "card:0101"},
+		{Kind: idp.SignedIn, Subject: ada, Authenticator: "card:0101", Flag: idp.NotShown}, {Kind: idp.SignedIn, Subject: ada, Authenticator: "card:0ABC", Flag: "odd"},
 	} {
 		e.At = noon.Add(time.Duration(i-10) * time.Minute)
 		w.must(w.Record(t.Context(), e))
@@ -192,7 +194,7 @@ func (w registration) lastUsed() {
 	if _, _, err := w.Worklist(t.Context(), registry.Dormant, registry.Query{}, noon); err != nil { // which gathers
 		t.Fatal(err)
 	}
-	if got := uses(ada); len(got) != 2 || !got["card:0101"].Equal(noon.Add(-9*time.Minute)) || !got["card:0ABC"].Equal(noon.Add(-8*time.Minute)) {
+	if got := uses(ada); len(got) != 2 || !got["card:0101"].Equal(noon.Add(-9*time.Minute)) || !got["card:0ABC"].Equal(noon.Add(-4*time.Minute)) {
 		t.Errorf("used were %v", got)
 	}
 	if got := uses("no uid"); len(got) != 0 {

@@ -89,7 +89,7 @@ func (j *journal) append(act idp.Act) {
 	if e.Kind == idp.SignedIn && e.At.After(j.lastSignIns[e.Subject]) {
 		j.lastSignIns[e.Subject] = e.At
 	}
-	if used := [2]string{e.Subject, e.Authenticator}; e.Kind == idp.SignedIn && e.At.After(j.lastUses[used]) {
+	if used := [2]string{e.Subject, e.Authenticator}; e.Kind == idp.SignedIn && e.Flag != idp.NotShown && e.At.After(j.lastUses[used]) {
 		j.lastUses[used] = e.At
 	}
 	e.Use, e.Tell = nil, nil

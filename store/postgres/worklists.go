@@ -119,7 +119,8 @@ func (s *Store) gather(ctx context.Context, now time.Time, more string) error {
 	_, err := s.pool.Exec(ctx, `WITH since AS (
 			SELECT coalesce((SELECT at FROM last_sign_ins_until), $1) AS at
 		), seen AS (
-			SELECT substring(event FROM '"subject":"([0-9]{12})"') AS uid, substring(event FROM '"authenticator":"(card:[0-9A-F]{2,40})"') AS authenticator, max(at) AS at
+			SELECT substring(event FROM '"subject":"([0-9]{12})"') AS uid,
+				CASE WHEN event NOT LIKE '%"flag":"`+idp.NotShown+`"%' THEN substring(event FROM '"authenticator":"(card:[0-9A-F]{2,40})"') END AS authenticator, max(at) AS at
 			FROM audit_events WHERE at >= (SELECT at FROM since) AND event LIKE '%"kind":"signed_in",%' GROUP BY 1, 2
 		), kept AS (
 			INSERT INTO last_sign_ins AS l (uid, at) SELECT uid, max(at) FROM seen WHERE uid IS NOT NULL GROUP BY uid ORDER BY uid
