@@ -14,6 +14,8 @@ import (
 
 	"github.com/lanyard-id/lanyard/cmd/lanyard/legacyclient"
 	"github.com/lanyard-id/lanyard/idp"
+	rules "github.com/lanyard-id/lanyard/idp/registry"
+	"github.com/lanyard-id/lanyard/store/memory"
 )
 
 // frontDesk is a desk at which somebody holds an SSO token: their browser, which
@@ -412,6 +414,68 @@ func TestFrontChannel(t *testing.T) {
 		g.p.open(some.authorizeURL("post", url.Values{"prompt": {"none"}}))
 		g.p.wantCode()
 	})
+}
+
+// TestStoppedMeanwhile stops cards and people in the midst of each step.
+func TestStoppedMeanwhile(t *testing.T) {
+	var people *memory.Store
+	s := startLegacy(t, func(p *parts) {
+		p.bridge.Desk = true
+		people, _ = p.registry.(*memory.Store)
+	})
+	for uid, stop := range map[string]struct {
+		what string
+		how  func(uid string, e idp.Event) error
+		code string // that the gateway says
+	}{
+		oneRole: {"card is suspended", func(uid string, e idp.Event) error {
+			return people.StopCard(t.Context(), uid, card(uid), idp.Act{Event: e})
+		}, "CRD-06"},
+		fiveRoles: {"person is restricted", func(uid string, e idp.Event) error {
+			return people.Change(t.Context(), rules.Touch{People: []string{uid}}, func(r *rules.Records) (idp.Act, error) {
+				r.People[uid].Profile = idp.Restricted
+				return idp.Act{Event: e}, nil
+			})
+		}, "PRF-02"},
+	} {
+		t.Run("P19: what is under way when its "+stop.what+" comes to nothing, at every step", func(t *testing.T) {
+			held, asked := s.newSignedIn(uid), asNew(s.legacyAgent(uid, card(uid)))
+			challenge, signature, _, err := asked.Activate(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			response, err := asked.Sign(challenge)
+			if err != nil {
+				t.Fatal(err)
+			}
+			given, settled, entered := s.atFront(t, "basic", nil, s.issuer, s.clock.Now), s.atFront(t, "basic", nil, s.issuer, s.clock.Now), s.atFront(t, "basic", nil, s.issuer, s.clock.Now)
+			proof := given.asks(held.Ticket).said("proof")
+			settled.shows(settled.asks(held.Ticket).said("proof")).wantOK(t)
+			entered.enters(held.Ticket)
+
+			if err := stop.how(uid, idp.Event{At: s.clock.Now(), Kind: idp.AuthenticatorSuspended, Subject: uid}); err != nil {
+				t.Fatal(err)
+			}
+
+			_, err = asked.Validate(t.Context(), challenge, signature, response)
+			wantLegacyRefused(t, err, http.StatusForbidden, stop.code)
+			if got := given.shows(proof); proof == "" || got.status == http.StatusOK {
+				t.Errorf("a proof that was given before: %d %v", got.status, got.body)
+			}
+			settled.comesBack()
+			if settled.p.answer() != nil || len(settled.p.cookies(s.running, "lanyard-session")) != 0 {
+				t.Errorf("one that was shown before signed somebody in: %s", settled.p.text())
+			}
+			entered.p.open(s.authorizeURL("basic", url.Values{"prompt": {"none"}}))
+			if got := entered.p.answer(); got.Get("error") == "" || got.Get("code") != "" {
+				t.Errorf("the browser that had entered is told %v", got)
+			}
+			wantLives(t, held, false)
+			if got := s.atFront(t, "basic", nil, s.issuer, s.clock.Now).asks(held.Ticket); got.status != http.StatusForbidden {
+				t.Errorf("a new proof: %d %v", got.status, got.body)
+			}
+		})
+	}
 }
 
 // signedInBy is the last sign-in of that method to a client in the journal.
