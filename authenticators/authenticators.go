@@ -54,6 +54,7 @@ type Evidence struct {
 	Flag          string    // what the audit must say of it, in one word; empty: nothing
 	Session       string    // the key of the session of the old service that it comes of, with which ends what comes of it; empty: of none
 	Departures    int64     // how many people had signed out when the question was put, where a room needs to know; 0 from all others
+	Key           string    // the thumbprint of the agent's key that a card signed at the gateway of the old service; empty: none
 	Use           *Use      // what it leaves at the authenticator; nil for cards, which the registry does not count
 }
 

@@ -395,7 +395,7 @@ func TestEnds(t *testing.T) {
 			"ended here": func(o *office, s idp.Session, owner idp.Owner) error { return o.accounts.End(t.Context(), owner, s.ID) },
 		} {
 			o := anOffice(t)
-			s := o.held("one", idp.DeskAgent, "card:01")
+			s := o.held("one", deskKey, "card:01")
 			owner := o.owner(nurse, authenticators.AAL2)
 			o.now = o.now.Add(time.Second)
 			if open, err := o.accounts.Open(t.Context(), owner); err != nil || len(open) != 1 {

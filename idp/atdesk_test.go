@@ -12,11 +12,15 @@ import (
 	"github.com/lanyard-id/lanyard/store/redis"
 )
 
-// held is a session of the old service that an agent opened with a card.
-func (w *ward) held(name, product, card string) idp.Session {
+// deskKey is what the thumbprint of an agent's key stands for here.
+const deskKey = "thumbprint"
+
+// held is a session of the old service that an agent opened with a card, which
+// signed its key; "" is an old agent's.
+func (w *ward) held(name, key, card string) idp.Session {
 	w.t.Helper()
 	s := idp.Session{ID: "sid-" + name, Key: "cis1." + name, Subject: nurse, Method: authenticators.LegacySmartcard, Level: authenticators.AAL3,
-		AuthTime: w.now, LastAct: w.now, Authenticator: card, Legacy: &idp.LegacyDesk{Product: product}}
+		AuthTime: w.now, LastAct: w.now, Authenticator: card, Legacy: &idp.LegacyDesk{Key: key}}
 	if err := w.live.SaveSession(w.t.Context(), s); err != nil {
 		w.t.Fatal(err)
 	}
@@ -73,8 +77,8 @@ func TestAtDesk(t *testing.T) {
 		w := aWard(t)
 		w.logins.AtDesk = w.live
 		s := w.mustEnter("card:01", "")
-		one, two := w.held("one", idp.DeskAgent, "card:01"), w.held("two", idp.DeskAgent, "card:01")
-		other, old := w.held("other", idp.DeskAgent, "card:02"), w.held("old", "", "card:01")
+		one, two := w.held("one", deskKey, "card:01"), w.held("two", deskKey, "card:01")
+		other, old := w.held("other", deskKey, "card:02"), w.held("old", "", "card:01")
 		elsewhere := w.mustEnter("card:01", "")
 		if err := w.logins.SignOut(t.Context(), s, "", "request"); err != nil {
 			t.Fatal(err)
@@ -107,7 +111,7 @@ func TestAtDesk(t *testing.T) {
 	})
 	t.Run("own rule: where no session of the old service signs in at a desk, signing out asks for none", func(t *testing.T) {
 		w := aWard(t)
-		s, one := w.mustEnter("card:01", ""), w.held("one", idp.DeskAgent, "card:01")
+		s, one := w.mustEnter("card:01", ""), w.held("one", deskKey, "card:01")
 		if err := w.logins.SignOut(t.Context(), s, "", "request"); err != nil || !w.lives(one) || w.lives(s) {
 			t.Errorf("SignOut() = %v; the other lives: %t", err, w.lives(one))
 		}
@@ -116,7 +120,7 @@ func TestAtDesk(t *testing.T) {
 		for _, shown := range []string{"", "card:01", "card:02", "passkey-1"} {
 			w := aWard(t)
 			w.logins.AtDesk = w.live
-			of := w.held("one", idp.DeskAgent, "card:01")
+			of := w.held("one", deskKey, "card:01")
 			s := w.mustEnter("card:01", of.Key)
 			if shown != "" {
 				e := w.evidence(idp.NewSecret())
@@ -144,7 +148,7 @@ func TestAtDesk(t *testing.T) {
 	t.Run("own rule: what came of such a session is over where that is switched off, and no more comes of it", func(t *testing.T) {
 		w := aWard(t)
 		w.logins.AtDesk = w.live
-		of := w.held("one", idp.DeskAgent, "card:01")
+		of := w.held("one", deskKey, "card:01")
 		s := w.mustEnter("card:01", of.Key)
 		if v := w.look(w.begin("before"), s); v.Session == nil {
 			t.Fatal("it does not stand")
@@ -175,7 +179,7 @@ func TestSwitchedOff(t *testing.T) {
 	t.Run("own rule: an application that is switched off is not entered by what another opened from a session of the old service", func(t *testing.T) {
 		w := aWard(t)
 		w.logins.AtDesk = w.live
-		s := w.mustEnter("card:01", w.held("one", idp.DeskAgent, "card:01").Key)
+		s := w.mustEnter("card:01", w.held("one", deskKey, "card:01").Key)
 		card := w.mustEnter("card:01", "")
 		off := false
 		w.logins.SwitchedOff = func(client string) bool { return off && client == "ward" }
@@ -194,7 +198,7 @@ func TestSwitchedOff(t *testing.T) {
 		if v := w.look(w.begin("card"), card); v.Step == idp.Authenticate {
 			t.Error("nor is it by what the card itself opened")
 		}
-		if _, err := w.enters("card:01", w.held("two", idp.DeskAgent, "card:01").Key); !errors.Is(err, authenticators.ErrAnswer) {
+		if _, err := w.enters("card:01", w.held("two", deskKey, "card:01").Key); !errors.Is(err, authenticators.ErrAnswer) {
 			t.Errorf("SignIn() = %v", err)
 		}
 	})

@@ -38,21 +38,18 @@ type Session struct {
 // of itself. Such a session has an SSO token and no browser: its key has a form
 // that no cookie's has.
 type LegacyDesk struct {
-	Device     string `json:"device"`      // as the agent names the computer
-	LogSession string `json:"log_session"` // as the agent names the session
-	Address    string `json:"address"`     // of the computer, as the agent says it
-	Version    string `json:"version"`     // of the agent
-	Product    string `json:"product"`     // the agent, as rules call it; "" one of the old service's, or from an older release
+	Device     string `json:"device"`        // as the agent names the computer
+	LogSession string `json:"log_session"`   // as the agent names the session
+	Address    string `json:"address"`       // of the computer, as the agent says it
+	Version    string `json:"version"`       // of the agent
+	Key        string `json:"key,omitempty"` // the thumbprint of the agent's key that the card signed; "" an agent of the old service's, or an older one of ours
 }
 
-// DeskAgent is the agent whose sessions of the old service sign in at their desk
-// too. Its SSO token goes nowhere but to the bridge: the old agents give theirs
-// to every application, so whoever shows such a token need not be at the desk.
-const DeskAgent = "lanyard-agent"
-
 // AtDesk says whether s is a session of the old service that only the agent at
-// its desk can show.
-func (s Session) AtDesk() bool { return s.Legacy != nil && s.Legacy.Product == DeskAgent }
+// its desk can show: that which has the key that the card signed. The old agents
+// give their SSO token to every application, so whoever shows one need not be at
+// the desk.
+func (s Session) AtDesk() bool { return s.Legacy != nil && s.Legacy.Key != "" }
 
 // Timers are how long a session lives: at most, and without an act of its
 // person. Zero means no limit of one's own.

@@ -224,5 +224,5 @@ func here(r *http.Request) string {
 
 // asDesk is what the session of a desk keeps of it.
 func asDesk(d smartcard.GatewayDesk, address string) idp.LegacyDesk {
-	return idp.LegacyDesk{Device: d.Device, LogSession: d.LogSession, Address: address, Version: d.Version, Product: d.Product}
+	return idp.LegacyDesk{Device: d.Device, LogSession: d.LogSession, Address: address, Version: d.Version}
 }

@@ -211,25 +211,44 @@ func agentOf(r *http.Request) (product, version string) {
 	return "", strings.ReplaceAll(m[1], " ", "")
 }
 
+// ourEncoding is that of the response of an agent of ours: a challenge.Opening,
+// with the card's certificate in a parameter of its own.
+const ourEncoding = "jws"
+
 // readAnswer reads what the card has signed.
 func readAnswer(o object) (smartcard.GatewayAnswer, bool) {
 	a := smartcard.GatewayAnswer{UID: o.get("uid")}
 	a.Challenge, a.Signature = strings.TrimSpace(o.get("challenge")), strings.TrimSpace(o.get("signature"))
+	if a.Challenge == "" || !idp.IsUID(a.UID) {
+		return a, false
+	}
 	var encoding string
 	for _, p := range o.Params {
 		if p.Name == "response" {
 			encoding = p.Encoding
 		}
 	}
-	text := strings.Map(func(c rune) rune {
+	var err error
+	switch encoding {
+	case "base64":
+		a.CMS, err = decoded(o.get("response"))
+		return a, err == nil && len(a.CMS) > 0
+	case ourEncoding:
+		a.JWS = []byte(o.get("response"))
+		a.Certificate, err = decoded(o.get("certificate"))
+		return a, err == nil && len(a.JWS) > 0
+	}
+	return a, false
+}
+
+// decoded reads base64, in lines or not.
+func decoded(text string) ([]byte, error) {
+	return base64.StdEncoding.DecodeString(strings.Map(func(c rune) rune {
 		if c == ' ' || c == '\r' || c == '\n' || c == '\t' {
 			return -1
 		}
 		return c
-	}, o.get("response"))
-	var err error
-	a.CMS, err = base64.StdEncoding.DecodeString(text)
-	return a, err == nil && encoding == "base64" && len(a.CMS) > 0 && a.Challenge != "" && idp.IsUID(a.UID)
+	}, text))
 }
 
 // echo begins an answer: it names the agent's session.

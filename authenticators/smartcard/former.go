@@ -27,8 +27,9 @@ type FormerSessions interface {
 	KeyOf(token string) string
 
 	// Worth returns what the live session with that key proves now, if it is one
-	// that f takes: authenticators.ErrAnswer if not.
-	Worth(ctx context.Context, key string, f authenticators.Former) (authenticators.Evidence, error)
+	// that f takes and the agent whose key has that thumbprint opened it:
+	// authenticators.ErrAnswer if not.
+	Worth(ctx context.Context, key, agent string, f authenticators.Former) (authenticators.Evidence, error)
 }
 
 // ProofsConfig is what Proofs need beside their room; all of it must be there
@@ -44,7 +45,8 @@ type ProofsConfig struct {
 // Proofs let a person into applications of ours by the session that their card
 // opened at the gateway of the old service, from the same desk. The agent that
 // holds its SSO token shows it where the gateway is, and gets a proof of it: for
-// one question, for its own key, once and for seconds. It answers desk-auth/1
+// one question, for its own key, once and for seconds. That key the card signed
+// when it opened the session: the SSO token alone is worth nothing here. It answers desk-auth/1
 // with that in place of a card's signature. The SSO token itself goes nowhere
 // else, and everything around the answer is as with a card: the completion code
 // is for the agent alone, and worth nothing but in the browser that began.
@@ -76,7 +78,7 @@ func (ps *Proofs) Give(ctx context.Context, c Caller, token string) (string, err
 		return "", ErrNotAsked
 	}
 	session := ps.c.Sessions.KeyOf(token)
-	if _, err := ps.worth(ctx, session, d.Transaction); err != nil {
+	if _, err := ps.worth(ctx, session, c, d.Transaction); err != nil {
 		return "", err
 	}
 	proof, err := ps.room.random()
@@ -113,7 +115,7 @@ func (ps *Proofs) Respond(ctx context.Context, c Caller, proof string) (string, 
 	if subtle.ConstantTimeCompare([]byte(of.Transaction), []byte(t.ID))&subtle.ConstantTimeCompare([]byte(of.Key), []byte(c.KeyThumbprint)) != 1 {
 		return "", refuse(errors.New("the proof is another question's"))
 	}
-	e, err := ps.worth(ctx, of.Session, t)
+	e, err := ps.worth(ctx, of.Session, c, t)
 	if err != nil {
 		return "", err
 	}
@@ -126,10 +128,10 @@ func (ps *Proofs) Respond(ctx context.Context, c Caller, proof string) (string, 
 	return completion, err
 }
 
-// worth returns what a session proves to the application of t.
-func (ps *Proofs) worth(ctx context.Context, session string, t Transaction) (authenticators.Evidence, error) {
+// worth returns what a session of agent c proves to the application of t.
+func (ps *Proofs) worth(ctx context.Context, session string, c Caller, t Transaction) (authenticators.Evidence, error) {
 	if ps.c.Off(t.ClientID) {
 		return authenticators.Evidence{}, refuse(errors.New("the application is switched off"))
 	}
-	return ps.c.Sessions.Worth(ctx, session, t.Former)
+	return ps.c.Sessions.Worth(ctx, session, c.KeyThumbprint, t.Former)
 }

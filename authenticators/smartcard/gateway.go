@@ -5,13 +5,16 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/lanyard-id/lanyard/authenticators"
+	"github.com/lanyard-id/lanyard/authenticators/smartcard/challenge"
 	"github.com/lanyard-id/lanyard/authenticators/smartcard/cms"
 )
 
@@ -38,6 +41,7 @@ type GatewayRules interface {
 type GatewayConfig struct {
 	Questions authenticators.Questions
 	Rules     GatewayRules
+	URL       string                       // where agents know it to be
 	Sign      func([]byte) ([]byte, error) // signs a challenge as the service's
 	SHA1      bool                         // take signatures with SHA-1
 
@@ -48,7 +52,9 @@ type GatewayConfig struct {
 
 // Gateway asks cards as the old service did: the agent at the desk has the card
 // sign a challenge, in CMS. It judges cards as its room does, and is a way of its
-// own: who comes through it has proved less of where they are.
+// own: who comes through it has proved less of where they are. An agent of ours
+// has the card sign a challenge.Opening in place of that, which names this gateway
+// and the agent's own key. What the card of an old agent signs is never one.
 type Gateway struct {
 	room *Room
 	c    GatewayConfig
@@ -74,7 +80,10 @@ type GatewayQuestion struct{ Challenge, Signature string }
 type GatewayAnswer struct {
 	GatewayQuestion
 	UID string // who the agent says it is, by the card
-	CMS []byte
+	CMS []byte // as the agents of the old service send it
+
+	JWS         []byte // of an agent of ours, in place of CMS; nil: it is none
+	Certificate []byte // that goes with JWS, DER
 }
 
 // asked is a question that waits.
@@ -154,7 +163,11 @@ func (g *Gateway) Judge(ctx context.Context, d GatewayDesk, a GatewayAnswer) (au
 	if subtle.ConstantTimeCompare(sum[:], was.Signature) != 1 || was.Desk != d {
 		return authenticators.Evidence{}, refuse(errors.New("the question is another desk's"))
 	}
-	s, err := g.signed(ctx, a, now)
+	leaf, issuer, key, err := g.signed(a, now)
+	if err != nil {
+		return authenticators.Evidence{}, err
+	}
+	s, err := g.stands(ctx, leaf, issuer, now)
 	if err != nil {
 		return authenticators.Evidence{}, err
 	}
@@ -163,38 +176,82 @@ func (g *Gateway) Judge(ctx context.Context, d GatewayDesk, a GatewayAnswer) (au
 	}
 	once := sha256.Sum256([]byte("cis1 " + a.Challenge))
 	e := authenticators.Evidence{Subject: s.card.Holder, Method: authenticators.LegacySmartcard, Level: s.level, At: now,
-		Authenticator: "card:" + s.serial, Once: base64.RawURLEncoding.EncodeToString(once[:]), Ends: s.ends, Flag: s.flag, Departures: was.Departures}
+		Authenticator: "card:" + s.serial, Once: base64.RawURLEncoding.EncodeToString(once[:]), Ends: s.ends, Flag: s.flag, Departures: was.Departures, Key: key}
 	if !s.series.IsZero() && s.series.Before(s.ends) {
 		e.Ends, e.EndsWith = s.series, authenticators.WithSeries
 	}
 	return e, nil
 }
 
-// signed returns how the card stands that signed the challenge of a.
-func (g *Gateway) signed(ctx context.Context, a GatewayAnswer, now time.Time) (standing, error) {
+// signed returns the certificate of the card that signed the challenge of a, and
+// its issuer's. key is the agent's that the card signed with it; "" if it signed
+// none.
+func (g *Gateway) signed(a GatewayAnswer, now time.Time) (leaf, issuer *x509.Certificate, key string, err error) {
+	raw, err := base64.StdEncoding.DecodeString(a.Challenge)
+	if err != nil {
+		return nil, nil, "", refuse(errors.New("the challenge is no base64"))
+	}
+	if a.JWS != nil {
+		return g.opened(a, raw, now)
+	}
 	m, err := cms.Parse(a.CMS)
 	if errors.Is(err, cms.ErrSHA1) && g.c.SHA1 {
 		err = nil
 	}
 	switch {
 	case errors.Is(err, cms.ErrSHA1):
-		return standing{}, ErrSHA1
+		return nil, nil, "", ErrSHA1
 	case err != nil:
-		return standing{}, refuse(err)
+		return nil, nil, "", refuse(err)
 	}
-	leaf, issuer, err := g.room.trust.read([][]byte{m.Certificate}, now)
-	if err != nil {
-		return standing{}, err
-	}
-	raw, err := base64.StdEncoding.DecodeString(a.Challenge)
-	if err != nil {
-		return standing{}, refuse(errors.New("the challenge is no base64"))
+	if leaf, issuer, err = g.room.trust.read([][]byte{m.Certificate}, now); err != nil {
+		return nil, nil, "", err
 	}
 	// The old agents sign the challenge; whether as it stands in the message or
 	// as the bytes that it stands for, nobody has written down.
 	if !m.Verify(leaf, raw, []byte(a.Challenge)) {
-		return standing{}, refuse(errors.New("the signature is not the card's over the challenge"))
+		return nil, nil, "", refuse(errors.New("the signature is not the card's over the challenge"))
 	}
+	return leaf, issuer, "", nil
+}
+
+// opened is signed of an agent of ours. PKCS #1 v1.5 is not taken, even where
+// desk-auth/1 takes it: by that the old agents have whatever bytes signed.
+func (g *Gateway) opened(a GatewayAnswer, raw []byte, now time.Time) (leaf, issuer *x509.Certificate, key string, err error) {
+	m, err := challenge.ParseOpening(a.JWS)
+	if err != nil {
+		return nil, nil, "", refuse(err)
+	}
+	if leaf, issuer, err = g.room.trust.read([][]byte{a.Certificate}, now); err != nil {
+		return nil, nil, "", err
+	}
+	if m.Header.Certificate != challenge.CertificateThumbprint(leaf) {
+		return nil, nil, "", refuse(errors.New("x5t#S256 is of another certificate"))
+	}
+	if m.Header.Alg == challenge.RS256 {
+		return nil, nil, "", refuse(errors.New("an agent of ours does not sign so"))
+	}
+	if err := m.Verify(leaf.PublicKey, g.room.algs); err != nil {
+		return nil, nil, "", refuse(err)
+	}
+	if subtle.ConstantTimeCompare([]byte(m.Opening.Nonce), []byte(base64.RawURLEncoding.EncodeToString(raw))) != 1 || !sameAddress(m.Opening.Gateway, g.c.URL) {
+		return nil, nil, "", refuse(errors.New("the card signed for another gateway, or another challenge"))
+	}
+	return leaf, issuer, m.Opening.AgentKey, nil
+}
+
+// sameAddress compares two of a scheme and a host, as RFC 3986 §6.2.2 and §6.2.3
+// do.
+func sameAddress(a, b string) bool {
+	plain := func(address string) string {
+		scheme, host, _ := strings.Cut(strings.ToLower(address), "://")
+		return scheme + "://" + strings.TrimSuffix(host, map[string]string{"https": ":443", "http": ":80"}[scheme])
+	}
+	return plain(a) == plain(b)
+}
+
+// stands returns how a card stands here.
+func (g *Gateway) stands(ctx context.Context, leaf, issuer *x509.Certificate, now time.Time) (standing, error) {
 	s, err := g.room.stands(ctx, leaf, issuer, now)
 	if err != nil {
 		return standing{}, err

@@ -50,7 +50,7 @@ func (p parts) mountBridge(pages *api.Server, agents *desk.Server, room *smartca
 		return
 	}
 	at := strings.TrimSuffix(cmp.Or(b.URL, origin(p.issuer)), "/")
-	gateway := smartcard.GatewayConfig{Questions: live.Questions("cis1"), Rules: p.registry, Sign: p.signChallenge, SHA1: b.SHA1}
+	gateway := smartcard.GatewayConfig{Questions: live.Questions("cis1"), Rules: p.registry, URL: at, Sign: p.signChallenge, SHA1: b.SHA1}
 	if b.Desk {
 		gateway.Departures, sessions.Departures = live.Departures, live
 	}

@@ -33,7 +33,7 @@ cmd/lanyard-agent                     -> cmd/lanyard-agent/internal/card cmd/lan
 cmd/lanyard-agent/internal/card       -> authenticators/smartcard/virtualcard + purego x/sys
 cmd/lanyard-agent/internal/card/virtualreader -> authenticators/smartcard/virtualcard
 cmd/lanyard-agent/internal/desk       -> authenticators/smartcard/challenge cmd/lanyard-agent/internal/card cmd/lanyard-agent/internal/gateway cmd/lanyard-agent/internal/prompt + go-jose x/sys
-cmd/lanyard-agent/internal/gateway    -> authenticators/smartcard/cms cmd/lanyard-agent/internal/card
+cmd/lanyard-agent/internal/gateway    -> authenticators/smartcard/challenge
 cmd/lanyard-agent/internal/prompt     -> + x/sys x/term
 cmd/lanyard-agent/internal/settings   -> cmd/lanyard-agent/internal/desk + x/sys
 api                                   -> api/ops authenticators authenticators/federated authenticators/passkey authenticators/smartcard authenticators/totp idp idp/registry web + chi ulid x/time

@@ -1,6 +1,11 @@
 package main
 
 import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"encoding/base64"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -39,6 +44,7 @@ func (s running) atFrontOf(p *person, client string, more url.Values, issuer str
 	p.open(s.authorizeURL(client, more))
 	p.send("/login/smartcard/begin", nil)
 	a := newDeskAgent(p.t, s.issuer, nil, now)
+	a.key = deskKey()
 	a.redeem(p.starts().Get("h"))
 	return &frontDesk{deskAgent: a, p: p, issuer: issuer}
 }
@@ -88,9 +94,19 @@ func startFronted(t *testing.T) (s *deskService, at func(client string, more url
 	}
 }
 
+// deskKey is that of the one agent of ours whose desks these tests are about: the
+// card signs it at the gateway, and what is shown of that session is shown with it.
+var deskKey = sync.OnceValue(func() *ecdsa.PrivateKey {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	return key
+})
+
 // asNew makes an agent the new one, whose sessions sign in at their desk.
 func asNew(a *legacyclient.Agent) *legacyclient.Agent {
-	a.Program, a.Version = idp.DeskAgent, "0.1.0"
+	a.Program, a.Version, a.Key = "lanyard-agent", "0.1.0", deskKey()
 	return a
 }
 
@@ -205,6 +221,105 @@ func TestFrontChannel(t *testing.T) {
 			t.Errorf("%d %v", got.status, got.body)
 		}
 		wantLives(t, a, true)
+	})
+	t.Run("P19: no signature that an old agent has its card make opens a session that signs in here, whatever its gateway says and whoever shows it", func(t *testing.T) {
+		old := s.legacyAgent(oneRole, card(oneRole)) // the victim's
+		relays := func(change func(mallory *legacyclient.Agent, challenge string) (shown string)) (string, error) {
+			mallory := asNew(s.legacyAgent(oneRole, card(oneRole)))
+			mallory.Card, mallory.X509, mallory.Device = nil, old.X509, "EVIL" // no card here
+			challenge, signature, _, err := mallory.Activate(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = mallory.Validate(t.Context(), challenge, signature, change(mallory, challenge))
+			return mallory.Ticket, err
+		}
+		sign := func(content []byte, hash crypto.Hash) string {
+			victim := *old
+			victim.Hash, victim.Bare = hash, true
+			response, err := victim.Sign(base64.StdEncoding.EncodeToString(content))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return response
+		}
+		ticket, err := relays(func(mallory *legacyclient.Agent, challenge string) string {
+			mallory.Key = nil // it is shown as what it is
+			raw, err := base64.StdEncoding.DecodeString(challenge)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return sign(raw, crypto.SHA1)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := at("basic", nil).asks(ticket); got.status != http.StatusForbidden || got.body["error"] != "no_session" {
+			t.Errorf("%d %v", got.status, got.body)
+		}
+		for _, hash := range []crypto.Hash{crypto.SHA1, crypto.SHA256} {
+			for what, shown := range map[string]func(input, response string) string{
+				"in place of the JWS": func(_, response string) string { return response },
+				"in the JWS": func(input, _ string) string {
+					h := hash.New()
+					h.Write([]byte(input))
+					signature, err := old.Card.Sign(rand.Reader, h.Sum(nil), hash) // as it stands in the message
+					if err != nil {
+						t.Fatal(err)
+					}
+					return input + "." + base64.RawURLEncoding.EncodeToString(signature)
+				},
+			} {
+				_, err := relays(func(mallory *legacyclient.Agent, challenge string) string {
+					raw, err := base64.StdEncoding.DecodeString(challenge)
+					if err != nil {
+						t.Fatal(err)
+					}
+					input, err := mallory.Opening(raw) // which her gateway gives the old agent for a challenge
+					if err != nil {
+						t.Fatal(err)
+					}
+					return shown(input, sign([]byte(input), hash))
+				})
+				if err == nil {
+					t.Errorf("%v %s: a session", hash, what)
+				}
+			}
+		}
+	})
+	t.Run("P19: what a card signed for another bridge or another challenge opens nothing", func(t *testing.T) {
+		a := asNew(s.legacyAgent(oneRole, card(oneRole)))
+		a.Bridge = "https://gas.evil.example"
+		wantLegacyRefused(t, a.SignIn(t.Context()), http.StatusBadRequest, "SES-03")
+		a.Bridge = strings.ToUpper(s.issuer)
+		if err := a.SignIn(t.Context()); err != nil {
+			t.Errorf("the same in capitals: %v", err)
+		}
+		challenge, signature, _, err := a.Activate(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		other, err := a.Sign(base64.StdEncoding.EncodeToString(make([]byte, 32)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := a.Validate(t.Context(), challenge, signature, other); err == nil {
+			t.Error("a session")
+		}
+	})
+	t.Run("P19: an SSO token is worth nothing here to who has not the key that the card signed with it", func(t *testing.T) {
+		a := s.newSignedIn(oneRole)
+		p := newPerson(t)
+		p.open(s.authorizeURL("basic", nil))
+		p.send("/login/smartcard/begin", nil)
+		thief := &frontDesk{deskAgent: newDeskAgent(t, s.issuer, nil, s.clock.Now), p: p, issuer: s.issuer}
+		thief.redeem(p.starts().Get("h"))
+		if got := thief.asks(a.Ticket); got.status != http.StatusForbidden || got.body["error"] != "no_session" {
+			t.Errorf("%d %v", got.status, got.body)
+		}
+		f := at("basic", nil)
+		f.enters(a.Ticket)
+		f.p.wantCode()
 	})
 	t.Run("P19: a proof is of one session, one question and one agent, once and for half a minute", func(t *testing.T) {
 		a := s.newSignedIn(oneRole)

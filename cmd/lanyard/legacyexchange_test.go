@@ -140,7 +140,9 @@ func legacyPair(t *testing.T, more map[string]string) (both []running, settings 
 	maps.Copy(on, more)
 	both, settings, authority := productionWith(t, pairIssuer, 2, func(settings map[string]string) { maps.Copy(settings, on) })
 	return both, settings, func(uid string) *legacyclient.Agent {
-		return newLegacyAgent(t, both[0].issuer, authority, uid, card(uid), time.Now())
+		a := newLegacyAgent(t, both[0].issuer, authority, uid, card(uid), time.Now())
+		a.Bridge = pairIssuer
+		return a
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -121,6 +122,7 @@ func (ss *Sessions) Begin(ctx context.Context, e authenticators.Evidence, d idp.
 		return Opened{}, ss.refused(ctx, event, idp.ErrUnmet)
 	}
 	token := NewToken()
+	d.Key = e.Key
 	s := idp.Session{ID: idp.NewSID(), Key: KeyOf(token), Subject: p.UID, Method: e.Method, Level: e.Level, AuthTime: e.At, LastAct: now,
 		Ends: e.Ends, EndsWith: e.EndsWith, Timers: ss.Timers, Authenticator: e.Authenticator, Legacy: &d}
 	event.Session = s.ID
@@ -237,10 +239,10 @@ var _ idp.FormerSessions = (*Sessions)(nil)
 func (ss *Sessions) KeyOf(token string) string { return KeyOf(token) }
 
 // Worth returns what the live session with that key proves to applications of
-// ours, if f takes it and only the agent at its desk can show its token. It is no act of its person, and gives nothing that a
+// ours, if f takes it and agent is the thumbprint of the key that the card signed when it opened it. It is no act of its person, and gives nothing that a
 // session of ours which began and was used as it was would not. Whatever is
 // wrong is authenticators.ErrAnswer.
-func (ss *Sessions) Worth(ctx context.Context, key string, f authenticators.Former) (authenticators.Evidence, error) {
+func (ss *Sessions) Worth(ctx context.Context, key, agent string, f authenticators.Former) (authenticators.Evidence, error) {
 	no := func(why string) (authenticators.Evidence, error) {
 		return authenticators.Evidence{}, fmt.Errorf("%w: %s", authenticators.ErrAnswer, why)
 	}
@@ -254,8 +256,8 @@ func (ss *Sessions) Worth(ctx context.Context, key string, f authenticators.Form
 	if err != nil {
 		return authenticators.Evidence{}, err
 	}
-	if !s.AtDesk() {
-		return no("the session is of an agent that gives its token to applications")
+	if !s.AtDesk() || subtle.ConstantTimeCompare([]byte(s.Legacy.Key), []byte(agent)) != 1 {
+		return no("the session is of an agent that gives its token to applications, or of another desk's")
 	}
 	if s.AuthTime.Before(f.Since) || f.Subject != "" && f.Subject != s.Subject || !s.AsOurs(ss.Ours[s.Level]).Live(ss.Now()) {
 		return no("the session of the old service is too old, or another's")

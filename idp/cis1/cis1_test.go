@@ -242,22 +242,27 @@ func TestRefresh(t *testing.T) {
 }
 
 func TestWorth(t *testing.T) {
+	const key, other = "thumbprint", "another's"
 	for _, tt := range []struct {
-		rule    string
-		product string
-		want    error
+		rule          string
+		signed, shown string // the agent's key
+		want          error
 	}{
-		{"P19: a session that the agent at its desk made, and alone can show, is worth its card there", idp.DeskAgent, nil},
-		{"P19: one of an old agent, or of an agent that nobody wrote down, is worth nothing there", "", authenticators.ErrAnswer},
-		{"P19: nor is one of any other agent", idp.DeskAgent + "-x", authenticators.ErrAnswer},
+		{"P19: a session that the agent at its desk made, and alone can show, is worth its card there", key, key, nil},
+		{"P19: to whoever else has its token it is worth nothing", key, other, authenticators.ErrAnswer},
+		{"P19: nor is it to who shows no key", key, "", authenticators.ErrAnswer},
+		{"P19: one of an old agent, whose card signed no key, is worth nothing there", "", key, authenticators.ErrAnswer},
+		{"P19: whoever shows it with none", "", "", authenticators.ErrAnswer},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
 			g := aGate(t)
-			o, err := g.sessions.Begin(t.Context(), g.evidence(), idp.LegacyDesk{Device: "WS", Product: tt.product}, "request")
+			e := g.evidence()
+			e.Key = tt.signed
+			o, err := g.sessions.Begin(t.Context(), e, idp.LegacyDesk{Device: "WS", Key: tt.shown}, "request")
 			if err != nil {
 				t.Fatal(err)
 			}
-			e, err := g.sessions.Worth(t.Context(), o.Session.Key, authenticators.Former{Since: g.now.Add(-time.Hour)})
+			e, err = g.sessions.Worth(t.Context(), o.Session.Key, tt.shown, authenticators.Former{Since: g.now.Add(-time.Hour)})
 			if !errors.Is(err, tt.want) || (err == nil) != (tt.want == nil) || (err == nil) != (e.Subject == nurse) {
 				t.Errorf("Worth() = %+v, %v; want %v", e, err, tt.want)
 			}
@@ -267,19 +272,19 @@ func TestWorth(t *testing.T) {
 
 func TestDepartures(t *testing.T) {
 	for _, tt := range []struct {
-		rule    string
-		product string
-		depart  func(*gate, *authenticators.Evidence) error // while the card answers
-		want    error
+		rule   string
+		key    string
+		depart func(*gate, *authenticators.Evidence) error // while the card answers
+		want   error
 	}{
-		{"own rule: a session that is opened while its person signs out is over", idp.DeskAgent, func(g *gate, _ *authenticators.Evidence) error {
+		{"own rule: a session that is opened while its person signs out is over", "thumbprint", func(g *gate, _ *authenticators.Evidence) error {
 			return g.live.Depart(g.t.Context(), nurse, "card:01")
 		}, authenticators.ErrAnswer},
-		{"own rule: one whose card was asked after that is not", idp.DeskAgent, func(g *gate, e *authenticators.Evidence) error {
+		{"own rule: one whose card was asked after that is not", "thumbprint", func(g *gate, e *authenticators.Evidence) error {
 			e.Departures++
 			return g.live.Depart(g.t.Context(), nurse, "card:01")
 		}, nil},
-		{"own rule: nor one by another card", idp.DeskAgent, func(g *gate, _ *authenticators.Evidence) error {
+		{"own rule: nor one by another card", "thumbprint", func(g *gate, _ *authenticators.Evidence) error {
 			return g.live.Depart(g.t.Context(), nurse, "card:02")
 		}, nil},
 		{"own rule: nor one of an old agent, which no sign-out at a browser ends", "", func(g *gate, _ *authenticators.Evidence) error {
@@ -290,10 +295,11 @@ func TestDepartures(t *testing.T) {
 			g := aGate(t)
 			g.sessions.Departures = g.live
 			e := g.evidence()
+			e.Key = tt.key
 			if err := tt.depart(g, &e); err != nil {
 				t.Fatal(err)
 			}
-			o, err := g.sessions.Begin(t.Context(), e, idp.LegacyDesk{Device: "WS", Product: tt.product}, "request")
+			o, err := g.sessions.Begin(t.Context(), e, idp.LegacyDesk{Device: "WS"}, "request")
 			if !errors.Is(err, tt.want) || (err == nil) != (tt.want == nil) || (o.Token == "") != (err != nil) {
 				t.Fatalf("Begin() = %+v, %v; want %v", o, err, tt.want)
 			}

@@ -1,12 +1,14 @@
-// Package challenge is the one message that a card signs at a desk: what it
-// says, how its bytes are made, and how they are read.
+// Package challenge is what a card signs at a desk: what it says, how its bytes
+// are made, and how they are read. There is one message to sign in with, and one
+// to open a session at the gateway of the old service.
 //
 // Server and desk agent share it, so it needs the standard library only. The
-// message is a JWS (RFC 7515, compact) of the protocol desk-auth/1. Its type
-// and its first byte keep it apart from everything else that a card may be
-// asked to sign: no hash, no document and no token can pass for it. Sign is
-// the only way to make one and takes no bytes from anybody; Parse reads one
-// and leaves nothing that two readers could understand differently.
+// messages are JWS (RFC 7515, compact), the first of the protocol desk-auth/1.
+// Their types and their first byte keep them apart from everything else that a
+// card may be asked to sign: no hash, no document and no token can pass for one. Sign and
+// SignOpening are the only ways to make them and take no bytes from anybody;
+// Parse and ParseOpening read them
+// and leave nothing that two readers could understand differently.
 //
 // It knows no trust: whether the certificate is good, the values are those of
 // an open question and the card is somebody's is judged in package smartcard.

@@ -34,10 +34,10 @@ func (a Agent) Check() error {
 	})
 }
 
-func (h Header) check() error {
+func (h Header) check(typ string) error {
 	return firstBad([]rule{
 		{"alg", known(string(h.Alg), string(ES256), string(ES384), string(PS256), string(RS256))},
-		{"typ", h.Type == Type},
+		{"typ", h.Type == typ},
 		{"x5t#S256", IsDigest(h.Certificate)},
 	})
 }

@@ -10,9 +10,15 @@ import (
 // Message is a message that was read and is well formed. Nothing in it may be
 // believed before Verify.
 type Message struct {
-	Header  Header
+	signed
 	Payload Payload
+}
 
+// signed is the part that all messages have alike.
+type signed struct {
+	Header Header
+
+	payload   []byte // as it came
 	input     []byte // what was signed: header and payload as they came
 	signature []byte
 }
@@ -22,34 +28,41 @@ type Message struct {
 // member there once and spelt exactly, of the right type and form, no
 // other member and nothing behind. Everything else is ErrMalformed.
 func Parse(jws []byte) (Message, error) {
+	s, err := readSigned(jws, Type)
+	if err != nil {
+		return Message{}, err
+	}
+	p, err := readPayload(s.payload)
+	if err != nil {
+		return Message{}, err
+	}
+	return Message{signed: s, Payload: p}, nil
+}
+
+// readSigned reads all of a message of that type but what it says.
+func readSigned(jws []byte, typ string) (signed, error) {
 	if len(jws) > MaxSize {
-		return Message{}, malformed("too long")
+		return signed{}, malformed("too long")
 	}
 	parts := bytes.Split(jws, []byte("."))
 	if len(parts) != 3 {
-		return Message{}, malformed("not three parts")
+		return signed{}, malformed("not three parts")
 	}
 	header, ok1 := decode(string(parts[0]))
 	payload, ok2 := decode(string(parts[1]))
 	signature, ok3 := decode(string(parts[2]))
 	if !ok1 || !ok2 || !ok3 || len(signature) == 0 {
-		return Message{}, malformed("base64url")
+		return signed{}, malformed("base64url")
 	}
-
-	h, err := readHeader(header)
+	h, err := readHeader(header, typ)
 	if err != nil {
-		return Message{}, err
+		return signed{}, err
 	}
-	p, err := readPayload(payload)
-	if err != nil {
-		return Message{}, err
-	}
-
 	input := jws[:len(parts[0])+1+len(parts[1])]
-	return Message{Header: h, Payload: p, input: bytes.Clone(input), signature: signature}, nil
+	return signed{Header: h, payload: payload, input: bytes.Clone(input), signature: signature}, nil
 }
 
-func readHeader(raw []byte) (Header, error) {
+func readHeader(raw []byte, typ string) (Header, error) {
 	o := readObject(raw, "the header")
 	h := Header{
 		Alg:         Alg(o.text("alg")),
@@ -59,7 +72,7 @@ func readHeader(raw []byte) (Header, error) {
 	if err := o.end(); err != nil {
 		return Header{}, err
 	}
-	return h, h.check()
+	return h, h.check(typ)
 }
 
 func readPayload(raw []byte) (Payload, error) {

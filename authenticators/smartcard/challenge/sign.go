@@ -51,6 +51,11 @@ func AlgFor(key crypto.PublicKey) (Alg, error) {
 // that the key is not the certificate's or is of a kind without an algorithm;
 // any other error is the card's own.
 func Sign(p Payload, certificate *x509.Certificate, key crypto.Signer) ([]byte, error) {
+	return write(Type, p, p.check(), certificate, key)
+}
+
+// write makes a message of that type, unless bad says what is wrong with it.
+func write(typ string, says any, bad error, certificate *x509.Certificate, key crypto.Signer) ([]byte, error) {
 	alg, err := AlgFor(key.Public())
 	if err != nil {
 		return nil, err
@@ -58,14 +63,14 @@ func Sign(p Payload, certificate *x509.Certificate, key crypto.Signer) ([]byte, 
 	if k, ok := certificate.PublicKey.(interface{ Equal(crypto.PublicKey) bool }); !ok || !k.Equal(key.Public()) {
 		return nil, fmt.Errorf("%w: it is not the certificate's", ErrSignature)
 	}
-	if err := p.check(); err != nil {
-		return nil, err
+	if bad != nil {
+		return nil, bad
 	}
-	header, err := json.Marshal(Header{Alg: alg, Type: Type, Certificate: CertificateThumbprint(certificate)})
+	header, err := json.Marshal(Header{Alg: alg, Type: typ, Certificate: CertificateThumbprint(certificate)})
 	if err != nil {
 		return nil, fmt.Errorf("write header: %w", err)
 	}
-	payload, err := json.Marshal(p)
+	payload, err := json.Marshal(says)
 	if err != nil {
 		return nil, fmt.Errorf("write payload: %w", err)
 	}
@@ -108,7 +113,7 @@ func fits(n *big.Int, size int) bool { return n.Sign() > 0 && n.BitLen() <= 8*si
 // Verify returns nil if key made the signature of m by one of the allowed
 // algorithms, and ErrSignature if not. The algorithm must be one for that
 // kind of key: the header alone never chooses (RFC 8725 §3.1).
-func (m Message) Verify(key crypto.PublicKey, allowed []Alg) error {
+func (m signed) Verify(key crypto.PublicKey, allowed []Alg) error {
 	alg := m.Header.Alg
 	own, err := AlgFor(key)
 	if err != nil {

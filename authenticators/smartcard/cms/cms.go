@@ -1,6 +1,5 @@
 // Package cms reads what a card signed for the gateway of the old service: CMS
-// SignedData (RFC 5652) over a challenge, as the old agents send it. Agents of
-// ours make such messages here too.
+// SignedData (RFC 5652) over a challenge, as the old agents send it.
 //
 // It knows no trust. Who asks judges the certificate first, and only then lets
 // the signature be checked with its key: a stranger's key must not cost anything.
@@ -10,7 +9,6 @@ package cms
 
 import (
 	"bytes"
-	"crypto"
 	"crypto/subtle"
 	"crypto/x509"
 	"encoding/asn1"
@@ -126,21 +124,6 @@ func (m Message) Verify(leaf *x509.Certificate, contents ...[]byte) bool {
 		}
 	}
 	return false
-}
-
-// Sign returns a message over content, by the card with certificate c. What the
-// card signs is the SHA-256 of signed attributes, which nothing else that it signs
-// looks like, and never a digest that somebody else has made.
-func Sign(content []byte, c *x509.Certificate, key crypto.Signer) ([]byte, error) {
-	m, err := pkcs7.NewSignedData(content)
-	if err != nil {
-		return nil, err
-	}
-	m.SetDigestAlgorithm(pkcs7.OIDDigestAlgorithmSHA256)
-	if err := m.AddSigner(c, key, pkcs7.SignerInfoConfig{}); err != nil {
-		return nil, err
-	}
-	return m.Finish()
 }
 
 func lookUp(all []algorithm, oid asn1.ObjectIdentifier) (sha1, known bool) {

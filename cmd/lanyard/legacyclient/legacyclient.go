@@ -1,5 +1,5 @@
 // Package legacyclient is an agent and an application of the old service (CIS1)
-// in software, for tests. It was written from what is known of that service and
+// in software, for tests, and what an agent of Lanyard's does otherwise there. It was written from what is known of that service and
 // knows nothing of ours: it takes no word, path or parser of it.
 package legacyclient
 
@@ -7,8 +7,10 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	"crypto/ecdsa"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/asn1"
 	"encoding/base64"
@@ -36,6 +38,9 @@ type Agent struct {
 	X509 *x509.Certificate
 	Hash crypto.Hash // that signs; SHA-1 as the agents did
 	Bare bool        // the card signs the challenge itself, without attributes
+
+	Key    *ecdsa.PrivateKey // of an agent of Lanyard's, which the card signs; nil: it is one of the old service's
+	Bridge string            // where that one knows the gateway to be; empty: at Base
 
 	Ticket  string
 	Session map[string]string // what authvalidate told
@@ -73,7 +78,9 @@ func (a *Agent) Post(ctx context.Context, path string, params ...[2]string) (map
 	for _, p := range params {
 		q := gpParam{Name: p[0], Text: p[1]}
 		if p[0] == "response" {
-			q.Encoding = "base64"
+			if q.Encoding = "base64"; a.Key != nil {
+				q.Encoding = "jws"
+			}
 		}
 		o.Params = append(o.Params, q)
 	}
@@ -131,10 +138,14 @@ func (a *Agent) Activate(ctx context.Context) (challenge, signature string, raw 
 
 // Validate brings what the card has signed.
 func (a *Agent) Validate(ctx context.Context, challenge, signature, response string) ([]byte, error) {
-	said, roles, raw, err := a.Post(ctx, "/login/authvalidate", [2]string{"service", "AUTHENTICATION"}, [2]string{"auth_method", "3"},
-		[2]string{"app_url", "NHST"}, [2]string{"log_session_id", a.Log}, [2]string{"device_id", a.Device + ",ClientIP=10.1.2.3"},
-		[2]string{"challenge", challenge}, [2]string{"signature", signature}, [2]string{"uid", a.UID}, [2]string{"card_type", "p11"},
-		[2]string{"response", response}, [2]string{"mobility", "0"})
+	params := [][2]string{{"service", "AUTHENTICATION"}, {"auth_method", "3"},
+		{"app_url", "NHST"}, {"log_session_id", a.Log}, {"device_id", a.Device + ",ClientIP=10.1.2.3"},
+		{"challenge", challenge}, {"signature", signature}, {"uid", a.UID}, {"card_type", "p11"},
+		{"response", response}, {"mobility", "0"}}
+	if a.Key != nil {
+		params = append(params, [2]string{"certificate", base64.StdEncoding.EncodeToString(a.X509.Raw)})
+	}
+	said, roles, raw, err := a.Post(ctx, "/login/authvalidate", params...)
 	if err == nil {
 		a.Session, a.Roles, a.Ticket = said, roles, said["sso_ticket"]
 	}
@@ -245,6 +256,15 @@ func (a *Agent) Sign(challenge string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if a.Key != nil {
+		input, err := a.Opening(content)
+		if err != nil {
+			return "", err
+		}
+		digest := sha256.Sum256([]byte(input))
+		signature, err := a.Card.Sign(rand.Reader, digest[:], &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: crypto.SHA256})
+		return input + "." + base64.RawURLEncoding.EncodeToString(signature), err
+	}
 	der, err := a.CMS(content)
 	if err != nil {
 		return "", err
@@ -258,6 +278,22 @@ func (a *Agent) Sign(challenge string) (string, error) {
 		text = text[n:]
 	}
 	return base64.StdEncoding.EncodeToString([]byte(mail.String())), nil
+}
+
+// Opening is what the card signs for an agent of Lanyard's, by RSA-PSS.
+func (a *Agent) Opening(content []byte) (string, error) {
+	text := base64.RawURLEncoding.EncodeToString
+	point, err := a.Key.PublicKey.Bytes()
+	if err != nil {
+		return "", err
+	}
+	jwk := sha256.Sum256([]byte(`{"crv":"P-256","kty":"EC","x":"` + text(point[1:33]) + `","y":"` + text(point[33:]) + `"}`))
+	card, at := sha256.Sum256(a.X509.Raw), a.Bridge
+	if at == "" {
+		at = a.Base
+	}
+	return text([]byte(`{"alg":"PS256","typ":"desk-gateway+jws","x5t#S256":"`+text(card[:])+`"}`)) + "." +
+		text([]byte(`{"v":1,"gateway":"`+at+`","sn":"`+text(content)+`","epk":"`+text(jwk[:])+`"}`)), nil
 }
 
 // CMS is the card's message over content.

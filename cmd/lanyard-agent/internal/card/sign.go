@@ -1,7 +1,6 @@
 package card
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/rsa"
@@ -21,18 +20,10 @@ type key struct {
 	c  connection // nil when the transaction is over
 }
 
-// ForGateway is how the gateway of the old service has a digest signed, which
-// knows no RSA-PSS: a SHA-256, and for nothing else.
-type ForGateway struct{}
-
-// HashFunc implements crypto.SignerOpts.
-func (ForGateway) HashFunc() crypto.Hash { return crypto.SHA256 }
-
 // Public returns the public key.
 func (k *key) Public() crypto.PublicKey { return k.certificate.PublicKey }
 
 // Sign signs a digest: by RSA-PSS with a salt as long as the hash, or by ECDSA.
-// ForGateway lets RSA sign as PKCS #1 v1.5 has it.
 func (k *key) Sign(random io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -44,9 +35,6 @@ func (k *key) Sign(random io.Reader, digest []byte, opts crypto.SignerOpts) ([]b
 	}
 	block := digest
 	if public, ok := k.certificate.PublicKey.(*rsa.PublicKey); ok {
-		if opts == (ForGateway{}) {
-			return authenticate(k.c, algorithmOf(k.certificate), paddedOld(public.Size(), digest))
-		}
 		if pss, ok := opts.(*rsa.PSSOptions); !ok || pss.SaltLength != rsa.PSSSaltLengthEqualsHash {
 			return nil, errors.New("the card signs by RSA-PSS, with a salt as long as the hash")
 		}
@@ -91,16 +79,6 @@ func tagged(tag byte, value []byte) []byte {
 		head = []byte{tag, 0x81, byte(n)}
 	}
 	return append(head, value...)
-}
-
-// paddedOld is EMSA-PKCS1-v1_5 (RFC 8017 §9.2) of a SHA-256, for a key of so many
-// bytes.
-func paddedOld(size int, digest []byte) []byte {
-	info := append([]byte{0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20}, digest...)
-	block := bytes.Repeat([]byte{0xFF}, size)
-	block[0], block[1], block[size-len(info)-1] = 0x00, 0x01, 0x00
-	copy(block[size-len(info):], info)
-	return block
 }
 
 // padded is EMSA-PSS (RFC 8017 §9.1.1) for a key of so many bits: a card does

@@ -9,12 +9,15 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/lanyard-id/lanyard/authenticators/smartcard/challenge"
+	"github.com/lanyard-id/lanyard/cmd/lanyard-agent/internal/gateway"
 )
 
 // begins redeems and begins a pulse.
 func begins(t *testing.T, s *aService) (p *pulse, ctx context.Context) {
 	t.Helper()
-	r, err := newRun(Service{Alias: "id.example", Issuer: origin, Origin: origin}, &http.Client{Transport: s, Timeout: callTime}, time.Now)
+	r, err := newRun(Service{Alias: "id.example", Issuer: origin, Origin: origin}, nil, &http.Client{Transport: s, Timeout: callTime}, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,5 +166,25 @@ func TestPulse(t *testing.T) {
 				t.Errorf("afterwards %v, %d", context.Cause(ctx), s.count())
 			}
 		})
+	})
+}
+
+func TestRunKey(t *testing.T) {
+	t.Run("own rule: each sign-in has a key of its own, but where a session of the old service may be held: there it has that of this", func(t *testing.T) {
+		g := gateway.New(gateway.Config{Base: origin, HTTP: &http.Client{}, Version: "0.1.0", Now: time.Now})
+		thumbs := map[string]int{}
+		for _, a := range []Agent{{}, {}, {Gateway: g}, {Gateway: g}} {
+			for _, bridge := range []string{"", origin} {
+				r, err := newRun(Service{Alias: "id.example", Issuer: origin, Origin: origin, Bridge: bridge}, a.key(bridge), nil, time.Now)
+				if err != nil {
+					t.Fatal(err)
+				}
+				thumbs[r.thumb]++
+			}
+		}
+		held, err := challenge.KeyThumbprint(&g.Key().PublicKey)
+		if err != nil || thumbs[held] != 2 || len(thumbs) != 7 {
+			t.Errorf("%v of %d, %v", thumbs, len(thumbs), err)
+		}
 	})
 }

@@ -3,7 +3,8 @@
 // desk alone.
 //
 // It keeps nothing but, where settings say so, what package gateway holds of the
-// old service. Each sign-in is one run with a key of its own, and what the
+// old service. Each sign-in is one run with a key of its own, or where something
+// may be held with the key that goes with that, and what the
 // service answers counts only where it is what this computer's settings say.
 package desk
 
@@ -106,11 +107,13 @@ type run struct {
 	ahead    time.Duration // the service's clock, of ours
 }
 
-// newRun makes a key for one sign-in.
-func newRun(s Service, client *http.Client, now func() time.Time) (*run, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, fmt.Errorf("make key: %w", err)
+// newRun makes a key for one sign-in, if it is given none.
+func newRun(s Service, key *ecdsa.PrivateKey, client *http.Client, now func() time.Time) (*run, error) {
+	var err error
+	if key == nil {
+		if key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
+			return nil, fmt.Errorf("make key: %w", err)
+		}
 	}
 	r := &run{service: s, http: client, key: key, now: now}
 	if r.thumb, err = challenge.KeyThumbprint(&key.PublicKey); err != nil {

@@ -2,6 +2,7 @@ package desk
 
 import (
 	"context"
+	"crypto/ecdsa"
 	"errors"
 	"fmt"
 	"net"
@@ -149,7 +150,7 @@ func (a Agent) begin(ctx context.Context, l Link) (*run, *bounce, error) {
 	if err := service.Check(); err != nil {
 		return nil, nil, err
 	}
-	r, err := newRun(service, a.HTTP, a.Now)
+	r, err := newRun(service, a.key(service.Bridge), a.HTTP, a.Now)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -163,6 +164,15 @@ func (a Agent) begin(ctx context.Context, l Link) (*run, *bounce, error) {
 	}
 	b.expect(r.question.Transaction)
 	return r, b, nil
+}
+
+// key is what a sign-in at a service with that bridge proves: what is held of the
+// old service is shown with no other. nil is one of its own.
+func (a Agent) key(bridge string) *ecdsa.PrivateKey {
+	if a.Gateway == nil || bridge == "" {
+		return nil
+	}
+	return a.Gateway.Key()
 }
 
 func (a Agent) self() challenge.Agent {

@@ -3,7 +3,9 @@
 // too, as the old agents did, and holds the SSO token for them.
 //
 // The token is in this process alone, for the person whose desktop session this
-// is, and goes to the bridge and nowhere else. It is given up when its card is
+// is, and goes to the bridge and nowhere else. With it goes a key of this process,
+// which the card signs when it opens the session: for sign-ins at the service the
+// token alone is worth nothing. It is given up when its card is
 // taken out, when another person's card is shown, when the person signs out, when
 // the agent ends, and when it has lived as long as the gateway gave it.
 package gateway
@@ -12,12 +14,13 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -26,8 +29,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/lanyard-id/lanyard/authenticators/smartcard/cms"
-	"github.com/lanyard-id/lanyard/cmd/lanyard-agent/internal/card"
+	"github.com/lanyard-id/lanyard/authenticators/smartcard/challenge"
 )
 
 // Where the bridge answers. Nothing of it is taken from an answer.
@@ -62,6 +64,7 @@ type Config struct {
 type Gateway struct {
 	c      Config
 	device string
+	key    *ecdsa.PrivateKey
 	work   sync.WaitGroup
 
 	mu     sync.Mutex
@@ -90,8 +93,12 @@ func New(c Config) *Gateway {
 	if name = regexp.MustCompile(`[^A-Za-z0-9._-]`).ReplaceAllString(name, ""); name == "" {
 		name = "desk"
 	}
-	return &Gateway{c: c, device: name[:min(len(name), 64)]}
+	key, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader) // never fails: crypto/rand
+	return &Gateway{c: c, device: name[:min(len(name), 64)], key: key}
 }
+
+// Key is that which cards sign here. Who proves what is held proves this key too.
+func (g *Gateway) Key() *ecdsa.PrivateKey { return g.key }
 
 // Opening is a session that the card at this desk is about to open.
 type Opening struct {
@@ -99,6 +106,7 @@ type Opening struct {
 	log, uid             string
 	challenge, signature string
 	response             string
+	certificate          []byte // of the card, DER
 }
 
 var twelveDigits = regexp.MustCompile(`^[0-9]{12}$`)
@@ -113,8 +121,7 @@ func holderOf(c *x509.Certificate) string {
 	return ""
 }
 
-// challengeLen is how long a challenge is. Another is not signed: it could mean
-// something.
+// challengeLen is how long a challenge is. Another is not signed.
 const challengeLen = 32
 
 // Open asks for a challenge for the card with that certificate. It is nil, with
@@ -177,17 +184,22 @@ func (g *Gateway) Meets(c *x509.Certificate) {
 	})
 }
 
-// Sign has the card sign the challenge, with SHA-256.
+// Sign has the card sign the challenge, with the address of the bridge as this
+// computer's settings have it and the key of this process.
 func (o *Opening) Sign(c *x509.Certificate, key crypto.Signer) error {
 	raw, err := base64.StdEncoding.DecodeString(o.challenge)
 	if err != nil {
 		return err
 	}
-	message, err := cms.Sign(raw, c, signer{key})
+	thumb, err := challenge.KeyThumbprint(&o.g.key.PublicKey)
 	if err != nil {
 		return err
 	}
-	o.response = base64.StdEncoding.EncodeToString(message)
+	jws, err := challenge.SignOpening(challenge.Opening{Version: challenge.Version, Gateway: o.g.c.Base, Nonce: base64.RawURLEncoding.EncodeToString(raw), AgentKey: thumb}, c, key)
+	if err != nil {
+		return err
+	}
+	o.response, o.certificate = string(jws), c.Raw
 	return nil
 }
 
@@ -210,17 +222,10 @@ func (o *Opening) Finish(gone func(context.Context)) {
 	})
 }
 
-// signer is a card that signs as the gateway takes it.
-type signer struct{ crypto.Signer }
-
-// Sign implements crypto.Signer.
-func (s signer) Sign(random io.Reader, digest []byte, _ crypto.SignerOpts) ([]byte, error) {
-	return s.Signer.Sign(random, digest, card.ForGateway{})
-}
-
 func (o *Opening) finish(ctx context.Context, gone func(context.Context)) error {
 	said, err := o.g.post(ctx, validatePath, o.log, "AUTHENTICATION", param{Name: "challenge", Text: o.challenge}, param{Name: "signature", Text: o.signature},
-		param{Name: "uid", Text: o.uid}, param{Name: "card_type", Text: "p11"}, param{Name: "response", Encoding: "base64", Text: o.response}, param{Name: "mobility", Text: "0"})
+		param{Name: "uid", Text: o.uid}, param{Name: "card_type", Text: "p11"}, param{Name: "response", Encoding: "jws", Text: o.response},
+		param{Name: "certificate", Text: base64.StdEncoding.EncodeToString(o.certificate)}, param{Name: "mobility", Text: "0"})
 	if err != nil {
 		return err
 	}
