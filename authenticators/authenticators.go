@@ -9,6 +9,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -40,6 +41,10 @@ type Former struct {
 	Subject string    `json:"subject,omitempty"` // the person's uid; empty: whoever it is
 	Only    bool      `json:"only,omitempty"`    // nothing else of a card is taken: to show it here is to no purpose
 }
+
+// ErrFormerOver says that no application takes the session of the old service that
+// was shown, nor will one. It is an ErrAnswer.
+var ErrFormerOver = fmt.Errorf("%w: the session of the old service is over", ErrAnswer)
 
 // Evidence is what a room learned: who, how, how surely, and when.
 type Evidence struct {

@@ -52,6 +52,8 @@ func (s Session) proves(level authenticators.Level, now time.Time) error {
 	switch {
 	case s.Level < level:
 		return ErrTooLow
+	case s.Of != "": // nobody was asked for anything when it began: a program at the desk can begin one
+		return ErrStale
 	case now.Sub(s.AuthTime) > FreshFor || s.AuthTime.After(now.Add(clocksApart)):
 		return ErrStale
 	}

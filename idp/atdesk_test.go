@@ -170,6 +170,66 @@ func TestAtDesk(t *testing.T) {
 	})
 }
 
+func TestShown(t *testing.T) {
+	t.Run("P19: whatever a program does with its token, a session of the old service is worth its card for no longer than one of ours that nobody uses", func(t *testing.T) {
+		w := aWard(t)
+		s := idp.Session{Level: authenticators.AAL3, AuthTime: w.now, LastAct: w.now.Add(14 * time.Minute), Legacy: &idp.LegacyDesk{Key: deskKey}}
+		for after, want := range map[time.Duration]bool{0: true, 14 * time.Minute: true, 15 * time.Minute: false, 20 * time.Minute: false} {
+			if got := s.Shown(idp.Timers{}, w.now.Add(after)); got != want {
+				t.Errorf("after %v: %t", after, got)
+			}
+		}
+	})
+	t.Run("P19: it is asked again when the browser comes back", func(t *testing.T) {
+		w := aWard(t)
+		w.logins.AtDesk = w.live
+		of := w.held("one", deskKey, "card:01")
+		w.now = w.now.Add(15 * time.Minute)
+		if _, err := w.live.TouchSession(t.Context(), of.Key, w.now); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.enters("card:01", of.Key); !errors.Is(err, authenticators.ErrAnswer) {
+			t.Errorf("SignIn() = %v", err)
+		}
+	})
+	t.Run("P19: at a browser where somebody is signed in no session of anybody else lets in", func(t *testing.T) {
+		w := aWard(t)
+		s := w.mustEnter("card:01", "")
+		l := w.begin("step-up")
+		if f := w.look(l, s).Former(w.now); f.Subject != nurse {
+			t.Errorf("%+v would do", f)
+		}
+		l.Hint = "555000000102"
+		if f := w.look(l, s).Former(w.now); f.Subject != l.Hint {
+			t.Errorf("%+v would do, where somebody else is asked for", f)
+		}
+	})
+	t.Run("P19: who changes an account shows their card: a browser's session that came of one of the old service is not enough, however new", func(t *testing.T) {
+		w := aWard(t)
+		w.logins.AtDesk = w.live
+		s, card := w.mustEnter("card:01", w.held("one", deskKey, "card:01").Key), w.mustEnter("card:01", "")
+		for _, may := range []func(idp.Session) error{
+			func(s idp.Session) error { return s.MayAdd(authenticators.AAL2, w.now) },
+			func(s idp.Session) error { return s.MayRemove(authenticators.AAL2, w.now) },
+		} {
+			if err := may(s); !errors.Is(err, idp.ErrStale) {
+				t.Errorf("by that: %v", err)
+			}
+			if err := may(card); err != nil {
+				t.Errorf("by the card: %v", err)
+			}
+		}
+		l := w.begin("change")
+		l.Card = true
+		if v := w.look(l, s); v.Step != idp.Authenticate || !v.Former(w.now).Since.IsZero() {
+			t.Errorf("step %v, and %+v would do", v.Step, v.Former(w.now))
+		}
+		if v := w.look(l, card); v.Step == idp.Authenticate {
+			t.Error("the card's own is asked for once more")
+		}
+	})
+}
+
 // living are sessions of the old service that all live.
 type living struct{}
 

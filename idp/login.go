@@ -28,6 +28,7 @@ type Login struct {
 	MaxAge       *time.Duration `json:"max_age,omitempty"`
 	Silent       bool           `json:"silent,omitempty"` // prompt=none
 	Fresh        bool           `json:"fresh,omitempty"`  // prompt=login
+	Card         bool           `json:"card,omitempty"`   // a session of the old service will not do, however new: whoever changes an account shows what they hold
 	Locale       string         `json:"locale,omitempty"` // of ui_locales, the first language that pages have
 	StartedAt    time.Time      `json:"started_at"`
 
@@ -131,9 +132,9 @@ func next(v View, now time.Time) (Step, error) {
 // wantsAnother says whether l needs a sign-in of its own although session s,
 // which an earlier login made, is live. OIDC Core §3.1.2.1: prompt=login,
 // max_age, of which 0 is prompt=login however fast the request comes, and
-// login_hint when it names somebody else.
+// login_hint when it names somebody else. Card is a rule of our own.
 func (l Login) wantsAnother(s Session, now time.Time) bool {
-	return l.Fresh ||
+	return l.Fresh || l.Card && s.Of != "" ||
 		l.MaxAge != nil && (*l.MaxAge == 0 || now.Sub(s.AuthTime) > *l.MaxAge) ||
 		l.Hint != "" && l.Hint != s.Subject
 }

@@ -119,6 +119,15 @@ func (s Session) AsOurs(t Timers) Session {
 	return s
 }
 
+// Shown says whether s, of the old service, still is worth to a session of ours
+// with those timers what its card was. Its person was last there when they showed
+// the card: that it was used since at the old service any program can say that has
+// its token.
+func (s Session) Shown(t Timers, now time.Time) bool {
+	s.LastAct = s.AuthTime
+	return s.AsOurs(t).Live(now)
+}
+
 // Over are the fences of a session that was ended, of all that came of it, and of
 // that of the old service that it came of.
 func (s Session) Over() []Fence {

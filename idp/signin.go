@@ -57,7 +57,7 @@ func (ls *Logins) SignIn(ctx context.Context, l Login, request string, e authent
 			return Session{}, "", err
 		}
 		s.ID, s.Of, s.Role = of.ID, of.Key, of.Role
-		if l.wantsAnother(s, ls.Now()) { // it did when the question was asked, and not now
+		if l.wantsAnother(s, ls.Now()) || !of.Shown(ls.Timers[of.Level], ls.Now()) { // it did when the question was asked, and not now
 			return Session{}, "", ls.refused(ctx, event, authenticators.ErrAnswer)
 		}
 	}
@@ -181,7 +181,7 @@ func (v View) Former(now time.Time) authenticators.Former {
 	}
 	_, only := v.Client.Issue(l.Wants, authenticators.Smartcard, authenticators.AAL3)
 	f := authenticators.Former{Only: only != nil}
-	if v.Off || l.Fresh || l.MaxAge != nil && *l.MaxAge == 0 {
+	if v.Off || l.Fresh || l.Card || l.MaxAge != nil && *l.MaxAge == 0 {
 		return f
 	}
 	longest := LongestLegacy().Max
@@ -189,6 +189,9 @@ func (v View) Former(now time.Time) authenticators.Former {
 		longest = min(longest, *l.MaxAge)
 	}
 	f.Since, f.Subject = now.Add(-longest), l.Hint
+	if l.Hint == "" && v.Session != nil { // who wants to be somebody else at this browser says so: that takes a card
+		f.Subject = v.Session.Subject
+	}
 	return f
 }
 

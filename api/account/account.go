@@ -97,7 +97,7 @@ func (n need) login(back string, now time.Time) idp.Login {
 	}
 	if n.fresh {
 		age := idp.FreshFor
-		l.MaxAge = &age
+		l.MaxAge, l.Card = &age, true
 	}
 	return l
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"github.com/lanyard-id/lanyard/api"
+	"github.com/lanyard-id/lanyard/authenticators"
 	"github.com/lanyard-id/lanyard/authenticators/smartcard"
 	"github.com/lanyard-id/lanyard/authenticators/smartcard/challenge"
 	"github.com/lanyard-id/lanyard/idp"
@@ -226,7 +227,11 @@ func (s *Server) GiveProof(w http.ResponseWriter, r *http.Request) {
 	proof, err := s.Proofs.Give(r.Context(), caller, shown.Ticket)
 	if refused(err) {
 		s.Log.InfoContext(r.Context(), "desk refused", "step", "give proof", "reason", err.Error())
-		fail(w, http.StatusForbidden, noSession)
+		why := noSession
+		if errors.Is(err, authenticators.ErrFormerOver) {
+			why = sessionOver
+		}
+		fail(w, http.StatusForbidden, why)
 		return
 	}
 	if err != nil {

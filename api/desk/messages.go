@@ -33,6 +33,7 @@ const (
 	invalidProof   = "invalid_dpop_proof" // RFC 9449 §7.1
 	handleGone     = "handle_gone"
 	noSession      = "no_session"
+	sessionOver    = "session_over" // and nobody need ask by it again
 	tooLarge       = "too_large"
 	notJSON        = "not_json"
 )

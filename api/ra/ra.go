@@ -88,7 +88,7 @@ func (p *Pages) login(back string, fresh bool) idp.Login {
 	l := idp.Login{ClientID: idp.RegistrationClient, Scopes: []string{"openid"}, Wants: []idp.ACR{idp.AAL3Any}, State: back, StartedAt: p.Now()}
 	if fresh {
 		age := idp.FreshFor
-		l.MaxAge = &age
+		l.MaxAge, l.Card = &age, true
 	}
 	return l
 }

@@ -428,20 +428,66 @@ func TestFrontChannel(t *testing.T) {
 		}
 	})
 	t.Run("P19: no token lives longer than that session", func(t *testing.T) {
-		a := s.newSignedIn(oneRole)
-		for range 59 {
-			s.pass(10 * time.Minute)
-			legacyAsks(t, a, "/sessionmanager/session/update", "tokenid")
-		}
-		f := at("basic", nil)
+		short := startLegacy(t, func(p *parts) { p.bridge.Desk, p.bridge.SessionMax = true, 20*time.Minute })
+		a := short.newSignedIn(oneRole)
+		short.pass(10 * time.Minute)
+		f := short.atFront(t, "basic", nil, short.issuer, short.clock.Now)
 		f.enters(a.Ticket)
-		tokens := s.redeem(t, "basic", f.p.wantCode(), nil)
+		tokens := short.redeem(t, "basic", f.p.wantCode(), nil)
 		claims := payload(t, tokens)
 		if lives, _ := tokens.body["expires_in"].(float64); lives < 500 || lives > 600 || claims["exp"].(float64)-claims["iat"].(float64) > 600 {
 			t.Errorf("tokens of a session that has ten minutes left live %v s", lives)
 		}
-		s.pass(10*time.Minute + time.Second)
-		s.userinfo(t, tokens.said("access_token")).wantError(t, http.StatusUnauthorized, "invalid_token")
+		short.pass(10*time.Minute + time.Second)
+		short.userinfo(t, tokens.said("access_token")).wantError(t, http.StatusUnauthorized, "invalid_token")
+	})
+	t.Run("P19: no program keeps a session worth its card: 15 minutes after that was shown it is asked for, whatever was called meanwhile", func(t *testing.T) {
+		a := s.newSignedIn(oneRole)
+		for range 2 {
+			s.pass(8 * time.Minute)
+			legacyAsks(t, a, "/sessionmanager/session/update", "tokenid")
+			if _, err := a.Choose(t.Context(), a.Roles[0].ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := at("basic", nil).asks(a.Ticket); got.status != http.StatusForbidden || got.body["error"] != "session_over" {
+			t.Errorf("%d %v", got.status, got.body)
+		}
+		wantLives(t, a, true) // to the old service it goes on
+	})
+	t.Run("P19: at a browser where somebody is signed in the desk's session of another person lets nobody in", func(t *testing.T) {
+		a := s.newSignedIn(oneRole)
+		p := newPerson(t)
+		g := s.atFrontOf(p, "basic", nil, s.issuer, s.clock.Now)
+		g.card = s.card(card(fiveRoles), year)
+		g.respond(g.answer(nil)).wantOK(t)
+		g.comesBack()
+		g.p.wantCode()
+		f := s.atFrontOf(p, "basic", url.Values{"acr_values": {"AAL3_N3_SMARTCARD"}}, s.issuer, s.clock.Now)
+		if got := f.asks(a.Ticket); got.status != http.StatusForbidden || got.body["error"] != "no_session" {
+			t.Errorf("%d %v", got.status, got.body)
+		}
+		own := s.newSignedIn(fiveRoles)
+		f.enters(own.Ticket)
+		f.p.wantCode()
+	})
+	t.Run("P19: who changes what they sign in with shows the card, and is not asked twice", func(t *testing.T) {
+		a := s.newSignedIn(oneRole)
+		f := at("basic", nil)
+		f.enters(a.Ticket)
+		f.p.wantCode()
+		f.p.open(s.issuer + "/account/add")
+		f.p.send("/login/smartcard/begin", nil)
+		f.redeem(f.p.starts().Get("h"))
+		if got := f.asks(a.Ticket); got.status != http.StatusForbidden || got.body["error"] != "no_session" {
+			t.Errorf("%d %v", got.status, got.body)
+		}
+		f.card = s.card(card(oneRole), year)
+		f.respond(f.answer(nil)).wantOK(t)
+		f.comesBack()
+		if f.p.at.Path != "/account/add" {
+			t.Errorf("with the card they are at %s", f.p.at)
+		}
 	})
 	t.Run("own rule: a card that is shown at the browser after that makes a session of its own", func(t *testing.T) {
 		a := s.newSignedIn(oneRole)

@@ -246,12 +246,9 @@ func (ss *Sessions) Worth(ctx context.Context, key, agent string, f authenticato
 	no := func(why string) (authenticators.Evidence, error) {
 		return authenticators.Evidence{}, fmt.Errorf("%w: %s", authenticators.ErrAnswer, why)
 	}
-	if f.Since.IsZero() {
-		return no("the request takes no session of the old service")
-	}
 	s, _, err := ss.find(ctx, key)
 	if errors.Is(err, idp.ErrToken) {
-		return no("the session of the old service is over")
+		return authenticators.Evidence{}, fmt.Errorf("%w: it has ended", authenticators.ErrFormerOver)
 	}
 	if err != nil {
 		return authenticators.Evidence{}, err
@@ -259,8 +256,14 @@ func (ss *Sessions) Worth(ctx context.Context, key, agent string, f authenticato
 	if !s.AtDesk() || subtle.ConstantTimeCompare([]byte(s.Legacy.Key), []byte(agent)) != 1 {
 		return no("the session is of an agent that gives its token to applications, or of another desk's")
 	}
-	if s.AuthTime.Before(f.Since) || f.Subject != "" && f.Subject != s.Subject || !s.AsOurs(ss.Ours[s.Level]).Live(ss.Now()) {
-		return no("the session of the old service is too old, or another's")
+	if !s.Shown(ss.Ours[s.Level], ss.Now()) {
+		return authenticators.Evidence{}, fmt.Errorf("%w: its card was shown too long ago", authenticators.ErrFormerOver)
+	}
+	if f.Since.IsZero() {
+		return no("the request takes no session of the old service")
+	}
+	if s.AuthTime.Before(f.Since) || f.Subject != "" && f.Subject != s.Subject {
+		return no("the session of the old service is too old for the request, or another's")
 	}
 	return authenticators.Evidence{Subject: s.Subject, Method: s.Method, Level: s.Level, At: s.AuthTime, Authenticator: s.Authenticator,
 		Ends: s.Ends, EndsWith: s.EndsWith, Session: s.Key}, nil

@@ -308,7 +308,8 @@ func isChallenge(s string) bool {
 
 // readPrompt reads prompt and max_age. OIDC Core §3.1.2.1. Consent is given by
 // the terms of use, and whom to sign in as is asked wherever a sign-in is.
-func readPrompt(l *idp.Login, _ idp.Client, form url.Values) error {
+func readPrompt(l *idp.Login, c idp.Client, form url.Values) error {
+	l.Card = c.ID == idp.AdminClient
 	prompts := strings.Fields(form.Get("prompt"))
 	l.Silent = slices.Contains(prompts, oidc.PromptNone)
 	if l.Silent && len(prompts) > 1 {
