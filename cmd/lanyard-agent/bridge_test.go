@@ -7,11 +7,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/lanyard-id/lanyard/cmd/lanyard-agent/internal/card"
 	"github.com/lanyard-id/lanyard/cmd/lanyard-agent/internal/desk"
 	"github.com/lanyard-id/lanyard/cmd/lanyard-agent/internal/gateway"
 )
@@ -247,6 +249,41 @@ func TestBridge(t *testing.T) {
 		}
 		if b.Gateway.Holds() || b.called("/login/authlogout") != 1 {
 			t.Errorf("it holds %t, after %v", b.Gateway.Holds(), b.calls)
+		}
+	})
+	t.Run("own rule: with another person's card at the desk nobody is let in by what is held: they are asked, and are who the card says", func(t *testing.T) {
+		b := s.bridgedAgent(t, uid)
+		b.signsIn(t, s)
+		b.holds(t)
+		other, err := os.ReadFile(string(s.cardFile(t, "555000000102")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(string(b.Cards.(card.File)), other, 0o600); err != nil { // in the place of the first
+			t.Fatal(err)
+		}
+		br := b.signsIn(t, s)
+		if len(b.p.asked) != 2 || strings.Contains(br.page, holder) || b.called("/login/deskproof") != 0 {
+			t.Errorf("the passcode was asked for %d times, after %v: %s", len(b.p.asked), b.calls, br.page)
+		}
+	})
+	t.Run("own rule: who is let in without being asked for anything is told to what and as whom, and who was asked is not", func(t *testing.T) {
+		b := s.bridgedAgent(t, uid)
+		d := desk.At(b.Agent)
+		for _, want := range []string{"", "Signed in to "} {
+			browser := newBrowser(t)
+			link, waiting := browser.begins(s)
+			ended, before := make(chan error, 1), len(b.p.told)
+			go func() { ended <- d.Open(context.WithoutCancel(t.Context()), link) }()
+			browser.returns(waiting)
+			if err := <-ended; err != nil {
+				t.Fatal(err)
+			}
+			said := strings.Join(b.p.told[before:], "")
+			if !strings.HasPrefix(said, want) || (said == "") != (want == "") || said != "" && !strings.Contains(said, " as "+uid) {
+				t.Errorf("it says %q", said)
+			}
+			b.holds(t)
 		}
 	})
 	t.Run("own rule: who asks for the status hears since when a session of the old service is held, in both languages, and nothing that opens it", func(t *testing.T) {

@@ -155,6 +155,7 @@ func (b *browser) until(waiting, want string) {
 type typist struct {
 	passcodes []string
 	asked     []prompt.Question
+	told      []string // but that a card is waited for
 }
 
 func (p *typist) Ask(_ context.Context, q prompt.Question) ([]byte, error) {
@@ -167,7 +168,10 @@ func (p *typist) Ask(_ context.Context, q prompt.Question) ([]byte, error) {
 
 func (p *typist) Choose(context.Context, prompt.Question, []string) (int, error) { return 0, nil }
 
-func (p *typist) Tell(context.Context, string, string) error { return nil }
+func (p *typist) Tell(_ context.Context, _, words string) error {
+	p.told = append(p.told, words)
+	return nil
+}
 
 func (s service) agent(cards card.Source, p prompt.Prompt) desk.Agent {
 	return desk.Agent{Services: []desk.Service{{Alias: aliasOf(s.issuer), Issuer: s.issuer, Origin: s.issuer}}, Cards: cards, Prompt: p,

@@ -72,15 +72,9 @@ type Readers struct {
 // Wait implements Source. A card that cannot be used is waited for to be changed
 // for another, unless one that can be used is there too.
 func (r Readers) Wait(ctx context.Context, tell func(Waiting)) (Card, error) {
-	s := r.service
-	if s == nil {
-		var err error
-		if s, err = system(); err != nil {
-			return nil, err
-		}
-	}
-	if r.Poll {
-		s = polled{s}
+	s, err := r.system()
+	if err != nil {
+		return nil, err
 	}
 	told := Waiting("")
 	say := func(w Waiting) {
@@ -198,28 +192,53 @@ func (c *inReader) watch(ctx context.Context, s service) {
 // UntilGone returns when the card that was shown is taken out, or has been since,
 // or nobody can say whether it is there, or ctx is done.
 func (r Readers) UntilGone(ctx context.Context, shown About) {
+	s, err := r.system()
+	if err != nil {
+		return
+	}
+	var seen []reader
+	for {
+		now, err := s.Readers(ctx, seen)
+		if err != nil || !slices.ContainsFunc(now, shown.in) {
+			return
+		}
+		seen = now
+	}
+}
+
+// Alone says whether the card that was shown is there, as it was, and no other
+// that somebody could sign in with. A card that cannot be asked may be one.
+func (r Readers) Alone(ctx context.Context, shown About) bool {
+	s, err := r.system()
+	if err != nil {
+		return false
+	}
+	l := look{service: s}
+	if err := l.again(ctx); err != nil {
+		return false
+	}
+	defer closeBut(l.found, nil)
+	return slices.ContainsFunc(l.now, shown.in) && !l.soon && len(l.found) == 1 && l.found[0].about.GUID == shown.GUID
+}
+
+// in says whether it is the card in a reader, and has been since it was shown. One
+// that somebody resets does not answer for a moment, and was not taken out.
+func (a About) in(r reader) bool {
+	return r.name == a.Reader && r.present && (r.atr == a.ATR || !r.answered()) && r.events == a.events
+}
+
+func (r Readers) system() (service, error) {
 	s := r.service
 	if s == nil {
 		var err error
 		if s, err = system(); err != nil {
-			return
+			return nil, err
 		}
 	}
 	if r.Poll {
 		s = polled{s}
 	}
-	// One that somebody resets does not answer for a moment, and was not taken out.
-	there := func(r reader) bool {
-		return r.name == shown.Reader && r.present && (r.atr == shown.ATR || !r.answered()) && r.events == shown.events
-	}
-	var seen []reader
-	for {
-		now, err := s.Readers(ctx, seen)
-		if err != nil || !slices.ContainsFunc(now, there) {
-			return
-		}
-		seen = now
-	}
+	return s, nil
 }
 
 // About implements Card.

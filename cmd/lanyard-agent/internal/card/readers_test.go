@@ -47,6 +47,34 @@ func TestReaders(t *testing.T) {
 			_ = c.Close()
 		})
 	})
+	t.Run("own rule: a card is alone at its desk when no other is there with which somebody could sign in, or which cannot be asked", func(t *testing.T) {
+		asha, other := aCard(t, "Asha", nil), aCard(t, "Other", nil)
+		r := newRoom(with("A", asha), &slotOf{name: "B"}, &slotOf{name: "C PICC"})
+		c := opened(t, r)
+		shown := c.About()
+		_ = c.Close()
+		wants := func(what string, want bool) {
+			t.Helper()
+			if got := (Readers{service: r}).Alone(t.Context(), shown); got != want {
+				t.Errorf("%s: %t", what, got)
+			}
+		}
+		wants("by itself", true)
+		r.alter(func() { r.slots[1] = with("B", other) })
+		wants("with another", false)
+		r.alter(func() { r.slots[1] = &slotOf{name: "B"} })
+		wants("by itself again", true)
+		r.alter(func() { r.slots[2] = with("C PICC", asha) })
+		wants("the same, without contacts too", true)
+		r.alter(func() { r.slots[2] = &slotOf{name: "C PICC"} })
+		there := r.slots[0]
+		r.alter(func() { r.slots[0] = with("A", other) })
+		wants("another in its place", false)
+		r.alter(func() { r.slots[0] = &slotOf{name: "A"} })
+		wants("nowhere", false)
+		r.alter(func() { r.slots[0] = there })
+		wants("as it was", true)
+	})
 	t.Run("own rule: a card that is taken out is gone, and one that stays is not", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			r := newRoom(with("A", aCard(t, "Asha", nil)))

@@ -31,6 +31,12 @@ func (f File) Wait(context.Context, func(Waiting)) (Card, error) {
 	return virtual{c}, nil
 }
 
+// Alone says whether the card in the file is the one that was shown.
+func (f File) Alone(ctx context.Context, shown About) bool {
+	c, err := f.Wait(ctx, nil)
+	return err == nil && c.About().GUID == shown.GUID && c.About().Certificate.Equal(shown.Certificate)
+}
+
 func (f File) read() ([]byte, error) {
 	file, err := os.Open(string(f))
 	if err != nil {

@@ -29,6 +29,8 @@ type signIn struct {
 
 	opening *gateway.Opening // at the old gateway, by the card that has signed; nil: none
 	shown   card.About       // that card
+
+	entered string // whose session of the old service answered; "": a card did
 }
 
 // run has the question signed, and sees the browser back.
@@ -50,7 +52,7 @@ func (s *signIn) run(ctx context.Context, b *bounce) error {
 		return err
 	}
 	if s.opening != nil {
-		s.opening.Finish(s.gone) //nolint:contextcheck // the session is this desk's, not this sign-in's
+		s.opening.Finish(gateway.Card{Holder: s.shown.Holder(), Gone: s.gone, Alone: s.alone}) //nolint:contextcheck // the session is this desk's, not this sign-in's
 	}
 	b.lead(s.r.service.Origin+donePath, s.r.question.Transaction, completion)
 	alone := time.NewTimer(returnTime)
@@ -71,13 +73,14 @@ func (s *signIn) run(ctx context.Context, b *bounce) error {
 }
 
 // answer answers the question: by the session that is held of the old service, if
-// it will do, and by a card if not.
+// it will do and its card is the only one there, and by a card if not.
 func (s *signIn) answer(ctx context.Context) (response, error) {
-	if s.bridged() && s.agent.Gateway.Holds() {
+	if holder, ok := s.held(ctx); ok {
 		if _, err := s.says(ctx, report{State: entering}); err != nil { // the page hears of this desk while the bridge is asked
 			return response{}, err
 		}
 		if proof := s.agent.Gateway.Proof(ctx, s.r.proof); proof != "" {
+			s.entered = holder
 			return response{Proof: proof}, nil
 		}
 	}
@@ -91,6 +94,23 @@ func (s *signIn) answer(ctx context.Context) (response, error) {
 // bridged says whether the service has a bridge to the old one that this computer
 // knows of.
 func (s *signIn) bridged() bool { return s.agent.Gateway != nil && s.r.service.Bridge != "" }
+
+// held says whose session of the old service may answer.
+func (s *signIn) held(ctx context.Context) (holder string, ok bool) {
+	if !s.bridged() {
+		return "", false
+	}
+	return s.agent.Gateway.Enters(ctx)
+}
+
+// alone says whether the card that has signed is the only one there. Where nobody
+// can say it is not.
+func (s *signIn) alone(ctx context.Context) bool {
+	cards, ok := s.agent.Cards.(interface {
+		Alone(ctx context.Context, shown card.About) bool
+	})
+	return ok && cards.Alone(ctx, s.shown)
+}
 
 // gone returns when the card that has signed is taken out.
 func (s *signIn) gone(ctx context.Context) {

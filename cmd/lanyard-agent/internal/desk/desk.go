@@ -7,6 +7,10 @@ import (
 	"time"
 )
 
+// enteredTime is how long it stays at the desk that somebody was signed in who was
+// asked for nothing.
+const enteredTime = 15 * time.Second
+
 // explainTime is how long words about a sign-in that ended stay at the desk.
 const explainTime = 2 * time.Minute
 
@@ -23,7 +27,8 @@ type Desk struct {
 func At(a Agent) *Desk { return &Desk{agent: a, hush: func() {}} }
 
 // Open signs in by a link. When nobody was signed in it says why, until that was
-// read or the next link comes, and returns the reason. While a sign-in is under
+// read or the next link comes, and returns the reason; who was signed in without
+// being asked for anything is told for a moment. While a sign-in is under
 // way it tells the page of another that it has to wait.
 func (d *Desk) Open(ctx context.Context, l Link) error {
 	ended := func(error) {}
@@ -37,13 +42,18 @@ func (d *Desk) Open(ctx context.Context, l Link) error {
 		return err
 	}
 	defer done()
-	err := d.agent.SignIn(ctx, l)
+	entered, err := d.agent.signIn(ctx, l)
 	d.free()
 	ended(err)
 	if why, ok := errors.AsType[Ended](err); ok && why.Words != "" {
 		until, cancel := context.WithTimeout(until, explainTime)
 		defer cancel()
 		_ = d.agent.Prompt.Tell(until, why.Language, why.Words) // err is returned
+	}
+	if entered.words != "" {
+		until, cancel := context.WithTimeout(until, enteredTime)
+		defer cancel()
+		_ = d.agent.Prompt.Tell(until, entered.language, entered.words) // they are signed in
 	}
 	return err
 }

@@ -99,9 +99,18 @@ func (e Ended) Unwrap() error { return e.Err }
 // It returns when the browser has come for the completion code, or with Ended,
 // which the page is told too.
 func (a Agent) SignIn(ctx context.Context, l Link) error {
+	_, err := a.signIn(ctx, l)
+	return err
+}
+
+// entered is a sign-in at which nobody was asked for anything: a session of the
+// old service answered.
+type entered struct{ language, words string }
+
+func (a Agent) signIn(ctx context.Context, l Link) (entered, error) {
 	r, b, err := a.begin(ctx, l)
 	if err != nil {
-		return a.ended(r, "", err)
+		return entered{}, a.ended(r, "", err)
 	}
 	defer b.close() //nolint:contextcheck // it ends what it serves, whoever has gone
 
@@ -117,9 +126,24 @@ func (a Agent) SignIn(ctx context.Context, l Link) error {
 		if last, told := lastOf(err); told {
 			words = s.pulse.finish(ctx, last)
 		}
-		return a.ended(r, words, err)
+		return entered{}, a.ended(r, words, err)
 	}
-	return nil
+	return s.without(), nil
+}
+
+// without is what the person is told who was not asked for their card; zero if
+// they were.
+func (s *signIn) without() entered {
+	if s.entered == "" {
+		return entered{}
+	}
+	q := s.question()
+	to := q.Application
+	if to == "" {
+		to = q.Service
+	}
+	const most = 120
+	return entered{q.Language, fmt.Sprintf(prompt.In(q.Language).Entered, prompt.Line(to, most), prompt.Line(s.entered, most))}
 }
 
 // Refuse tells the page behind a link that this desk signs in somebody already.

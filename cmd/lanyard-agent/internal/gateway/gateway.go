@@ -77,6 +77,8 @@ type Gateway struct {
 type held struct {
 	ticket, log, uid string
 	since, ends      time.Time
+	card             Card
+	spent            bool               // the bridge says that nobody enters by it any more: it waits for its end
 	forget           context.CancelFunc // stops looking out for its card
 }
 
@@ -203,10 +205,16 @@ func (o *Opening) Sign(c *x509.Certificate, key crypto.Signer) error {
 	return nil
 }
 
+// Card is the card that opened a session, as it stands at this desk.
+type Card struct {
+	Holder string                     // the name on it
+	Gone   func(context.Context)      // returns when it was taken out, or its context is done
+	Alone  func(context.Context) bool // says whether it is there, and no other card
+}
+
 // Finish shows what the card has signed and holds the session that it opened, in
-// the background. gone returns when the card was taken out, or its context is
-// done.
-func (o *Opening) Finish(gone func(context.Context)) {
+// the background.
+func (o *Opening) Finish(c Card) {
 	g := o.g
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -216,13 +224,13 @@ func (o *Opening) Finish(gone func(context.Context)) {
 	g.work.Go(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*callTime)
 		defer cancel()
-		if err := o.finish(ctx, gone); err != nil {
+		if err := o.finish(ctx, c); err != nil {
 			return // the next card opens one; a refusal is in the service's journal
 		}
 	})
 }
 
-func (o *Opening) finish(ctx context.Context, gone func(context.Context)) error {
+func (o *Opening) finish(ctx context.Context, c Card) error {
 	said, err := o.g.post(ctx, validatePath, o.log, "AUTHENTICATION", param{Name: "challenge", Text: o.challenge}, param{Name: "signature", Text: o.signature},
 		param{Name: "uid", Text: o.uid}, param{Name: "card_type", Text: "p11"}, param{Name: "response", Encoding: "jws", Text: o.response},
 		param{Name: "certificate", Text: base64.StdEncoding.EncodeToString(o.certificate)}, param{Name: "mobility", Text: "0"})
@@ -240,10 +248,10 @@ func (o *Opening) finish(ctx context.Context, gone func(context.Context)) error 
 	}
 	watching, forget := context.WithCancel(context.WithoutCancel(ctx))
 	now := o.g.c.Now()
-	h := held{ticket: ticket, log: o.log, uid: o.uid, since: now, ends: now.Add(time.Duration(min(minutes, 24*60)) * time.Minute), forget: forget}
+	h := held{ticket: ticket, log: o.log, uid: o.uid, since: now, ends: now.Add(time.Duration(min(minutes, 24*60)) * time.Minute), forget: forget, card: c}
 	o.g.hold(ctx, h)
 	o.g.work.Go(func() {
-		gone(watching)
+		c.Gone(watching)
 		if watching.Err() == nil {
 			end, cancel := context.WithTimeout(context.WithoutCancel(watching), callTime)
 			defer cancel()
@@ -274,7 +282,21 @@ func (g *Gateway) hold(ctx context.Context, h held) {
 
 // Holds says whether a session is held that may still live, and a bridge answers
 // for it as far as is known.
-func (g *Gateway) Holds() bool { return g.newest().ticket != "" && !g.isQuiet() }
+func (g *Gateway) Holds() bool {
+	h := g.newest()
+	return h.ticket != "" && !h.spent && !g.isQuiet()
+}
+
+// Enters says whose session is held, if one is that may let them in: whose card
+// opened it, and is the only one at this desk. Where another lies there too, nobody
+// knows whose turn it is.
+func (g *Gateway) Enters(ctx context.Context) (holder string, ok bool) {
+	h := g.newest()
+	if !g.Holds() || h.card.Alone == nil || !h.card.Alone(ctx) {
+		return "", false
+	}
+	return h.card.Holder, true
+}
 
 // Standing is how a desk stands with the old service.
 type Standing struct {
@@ -299,23 +321,42 @@ func (g *Gateway) newest() held {
 // that dpop makes a proof of possession for. It is "" where there is none to be
 // had: then the card is asked for.
 func (g *Gateway) Proof(ctx context.Context, dpop func(uri string) (string, error)) string {
-	ticket := g.newest().ticket
-	if ticket == "" {
+	h := g.newest()
+	if h.ticket == "" || h.spent {
 		return ""
 	}
 	var answer struct {
 		Proof string `json:"proof"`
+		Error string `json:"error"`
 	}
-	if err := g.ask(ctx, func(ctx context.Context) error {
-		raw, err := g.askProof(ctx, ticket, dpop)
-		if err != nil {
-			return err
-		}
-		return json.Unmarshal(raw, &answer)
-	}); err != nil || len(answer.Proof) > 256 {
+	err := g.ask(ctx, func(ctx context.Context) error {
+		raw, err := g.askProof(ctx, h.ticket, dpop)
+		_ = json.Unmarshal(raw, &answer) // what cannot be read says nothing
+		return err
+	})
+	if answer.Error == over {
+		g.spend(h.ticket)
+	}
+	if err != nil || len(answer.Proof) > 256 {
 		return ""
 	}
 	return answer.Proof
+}
+
+// over is what the bridge says of a session by which nobody enters any more,
+// whatever is asked.
+const over = "session_over"
+
+// spend asks no more with a ticket. The session is not ended: what was entered by
+// it may go on.
+func (g *Gateway) spend(ticket string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for i := range g.held {
+		if g.held[i].ticket == ticket {
+			g.held[i].spent = true
+		}
+	}
 }
 
 func (g *Gateway) askProof(ctx context.Context, ticket string, dpop func(uri string) (string, error)) ([]byte, error) {

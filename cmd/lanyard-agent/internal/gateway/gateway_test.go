@@ -22,6 +22,7 @@ type aBridge struct {
 	mu    sync.Mutex
 	heard []string
 	seen  []string // the addresses that were called
+	no    string   // the word with which it refuses proofs; "": it gives them
 	hangs bool     // it takes calls, and answers none
 	says  int      // the number of what it says to sign-outs; 0: all is well
 }
@@ -32,7 +33,7 @@ func (b *aBridge) RoundTrip(r *http.Request) (*http.Response, error) {
 	b.mu.Lock()
 	b.heard = append(b.heard, r.URL.Path+" "+string(body))
 	b.seen = append(b.seen, r.URL.String())
-	n, hangs, says := len(b.heard), b.hangs, b.says
+	n, hangs, says, no := len(b.heard), b.hangs, b.says, b.no
 	b.mu.Unlock()
 	if hangs {
 		<-r.Context().Done()
@@ -50,7 +51,10 @@ func (b *aBridge) RoundTrip(r *http.Request) (*http.Response, error) {
 			return &http.Response{StatusCode: http.StatusForbidden, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(answer))}, nil
 		}
 	case proofPath:
-		answer = `{"proof":"p"}`
+		if answer = `{"proof":"p"}`; no != "" {
+			answer = `{"error":"` + no + `"}`
+			return &http.Response{StatusCode: http.StatusForbidden, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(answer))}, nil
+		}
 	}
 	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(answer))}, nil
 }
@@ -115,7 +119,7 @@ func shows(t *testing.T, g *Gateway, uid string, gone func(context.Context)) {
 		t.Fatal(err)
 	}
 	before := g.newest().ticket
-	o.Finish(gone)
+	o.Finish(Card{Holder: uid, Gone: gone, Alone: func(context.Context) bool { return true }})
 	waitFor(t, func() bool { return g.newest().ticket != before })
 }
 
@@ -202,6 +206,55 @@ func TestHeld(t *testing.T) {
 		now = now.Add(time.Minute)
 		if proof := g.Proof(t.Context(), dpop); proof != "p" || !g.Holds() {
 			t.Errorf("a minute later Proof() = %q", proof)
+		}
+	})
+	t.Run("own rule: by a session that the bridge calls over nobody asks again, and by one that a request does not take the next one does", func(t *testing.T) {
+		g, b := opened(t, time.Now)
+		shows(t, g, "555000000101", stays)
+		dpop := func(string) (string, error) { return "dpop", nil }
+		b.set(func() { b.no = "no_session" })
+		if g.Proof(t.Context(), dpop) != "" || !g.Holds() {
+			t.Error("it gave up what another request may take")
+		}
+		b.set(func() { b.no = "session_over" })
+		if g.Proof(t.Context(), dpop) != "" || g.Holds() {
+			t.Error("it asks on")
+		}
+		waitFor(t, func() bool { return strings.Contains(b.last(), "sso_ticket") })
+		n := b.calls()
+		if _, ok := g.Enters(t.Context()); ok || g.Proof(t.Context(), dpop) != "" || b.calls() != n || b.logouts() != 0 {
+			t.Errorf("it asked again, or ended what was entered: %d calls, %d ends", b.calls()-n, b.logouts())
+		}
+		if g.End(t.Context()) != nil || b.logouts() != 1 {
+			t.Error("it is not ended with its card")
+		}
+		b.set(func() { b.no = "" })
+		shows(t, g, "555000000101", stays)
+		if g.Proof(t.Context(), dpop) != "p" {
+			t.Error("the next card's is not shown")
+		}
+	})
+	t.Run("own rule: a session lets in only while its card is the only one at the desk", func(t *testing.T) {
+		g, _ := opened(t, time.Now)
+		c, key := cardOf(t, "555000000101")
+		o, err := g.Open(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := o.Sign(c, key); err != nil {
+			t.Fatal(err)
+		}
+		alone := true
+		o.Finish(Card{Holder: "Asha", Gone: stays, Alone: func(context.Context) bool { return alone }})
+		waitFor(t, g.Holds)
+		if holder, ok := g.Enters(t.Context()); !ok || holder != "Asha" {
+			t.Errorf("Enters() = %q, %t", holder, ok)
+		}
+		if alone = false; !g.Holds() {
+			t.Error("it is held no more")
+		}
+		if _, ok := g.Enters(t.Context()); ok {
+			t.Error("it lets in")
 		}
 	})
 	t.Run("own rule: who signs out is told whether the bridge has ended it", func(t *testing.T) {

@@ -28,6 +28,8 @@ type Words struct {
 	Pick       string // asks for the number of a line, at a terminal
 	Empty      string // at a terminal: an empty line turns away
 
+	Entered string // %s what, %s whose: somebody was signed in without being asked for anything
+
 	Unreachable string // no answer from the service
 	Gone        string // the link was used or is too old
 	Stranded    string // the link is of a service that this computer does not know
@@ -77,6 +79,8 @@ var words = map[string]Words{
 		Pick:       "Number",
 		Empty:      "empty to stop",
 
+		Entered: "Signed in to %s as %s. You were not asked for your passcode: this card signed in at this desk before. If you did not want this, take the card out.",
+
 		Unreachable: "The sign-in service does not answer. Check that this computer is connected to the network, then start again from the sign-in page.",
 		Gone:        "This sign-in was started already, or was left too long. Start again from the sign-in page.",
 		Stranded:    "This computer is not set up for that sign-in page. Do not type your passcode. Tell your IT support.",
@@ -107,6 +111,8 @@ var words = map[string]Words{
 		NextCard:   "Dangos y cerdyn nesaf",
 		Pick:       "Rhif",
 		Empty:      "gwag i stopio",
+
+		Entered: "Wedi mewngofnodi i %s fel %s. Ni ofynnwyd am eich cod pas: mae'r cerdyn hwn wedi mewngofnodi wrth y ddesg hon o'r blaen. Os nad oeddech chi eisiau hyn, tynnwch y cerdyn allan.",
 
 		Unreachable: "Nid yw'r gwasanaeth mewngofnodi yn ateb. Gwiriwch fod y cyfrifiadur hwn wedi'i gysylltu â'r rhwydwaith, yna dechreuwch eto o'r dudalen fewngofnodi.",
 		Gone:        "Mae'r mewngofnodi hwn wedi'i ddechrau'n barod, neu wedi'i adael yn rhy hir. Dechreuwch eto o'r dudalen fewngofnodi.",
