@@ -46,6 +46,19 @@ type Former struct {
 // was shown, nor will one. It is an ErrAnswer.
 var ErrFormerOver = fmt.Errorf("%w: the session of the old service is over", ErrAnswer)
 
+// OfFormer is why a session of the old service was not taken that is there, and
+// which one it is, for the log.
+type OfFormer struct {
+	Err                  error
+	SID, Subject, Device string
+}
+
+// Error is the reason.
+func (o OfFormer) Error() string { return o.Err.Error() }
+
+// Unwrap returns the reason.
+func (o OfFormer) Unwrap() error { return o.Err }
+
 // Evidence is what a room learned: who, how, how surely, and when.
 type Evidence struct {
 	Subject       string    // the person's uid

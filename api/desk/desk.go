@@ -226,7 +226,11 @@ func (s *Server) GiveProof(w http.ResponseWriter, r *http.Request) {
 
 	proof, err := s.Proofs.Give(r.Context(), caller, shown.Ticket)
 	if refused(err) {
-		s.Log.InfoContext(r.Context(), "desk refused", "step", "give proof", "reason", err.Error())
+		log := s.Log
+		if of, ok := errors.AsType[authenticators.OfFormer](err); ok {
+			log = log.With("sid", of.SID, "subject", of.Subject, "device", of.Device)
+		}
+		log.InfoContext(r.Context(), "desk refused", "step", "give proof", "reason", err.Error())
 		why := noSession
 		if errors.Is(err, authenticators.ErrFormerOver) {
 			why = sessionOver

@@ -317,6 +317,16 @@ func TestFrontChannel(t *testing.T) {
 		if got := thief.asks(a.Ticket); got.status != http.StatusForbidden || got.body["error"] != "no_session" {
 			t.Errorf("%d %v", got.status, got.body)
 		}
+		log, err := os.ReadFile(s.log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(strings.TrimSpace(string(log)), "\n")
+		if i := slices.IndexFunc(lines, func(l string) bool {
+			return strings.Contains(l, "give proof") && strings.Contains(l, s.signedInBy("N3_SMARTCARD", "cis1-gateway").Session) && strings.Contains(l, a.Device)
+		}); i < 0 {
+			t.Error("the log does not say of which session and which desk")
+		}
 		f := at("basic", nil)
 		f.enters(a.Ticket)
 		f.p.wantCode()

@@ -243,9 +243,6 @@ func (ss *Sessions) KeyOf(token string) string { return KeyOf(token) }
 // session of ours which began and was used as it was would not. Whatever is
 // wrong is authenticators.ErrAnswer.
 func (ss *Sessions) Worth(ctx context.Context, key, agent string, f authenticators.Former) (authenticators.Evidence, error) {
-	no := func(why string) (authenticators.Evidence, error) {
-		return authenticators.Evidence{}, fmt.Errorf("%w: %s", authenticators.ErrAnswer, why)
-	}
 	s, _, err := ss.find(ctx, key)
 	if errors.Is(err, idp.ErrToken) {
 		return authenticators.Evidence{}, fmt.Errorf("%w: it has ended", authenticators.ErrFormerOver)
@@ -253,20 +250,27 @@ func (ss *Sessions) Worth(ctx context.Context, key, agent string, f authenticato
 	if err != nil {
 		return authenticators.Evidence{}, err
 	}
-	if !s.AtDesk() || subtle.ConstantTimeCompare([]byte(s.Legacy.Key), []byte(agent)) != 1 {
-		return no("the session is of an agent that gives its token to applications, or of another desk's")
-	}
-	if !s.Shown(ss.Ours[s.Level], ss.Now()) {
-		return authenticators.Evidence{}, fmt.Errorf("%w: its card was shown too long ago", authenticators.ErrFormerOver)
-	}
-	if f.Since.IsZero() {
-		return no("the request takes no session of the old service")
-	}
-	if s.AuthTime.Before(f.Since) || f.Subject != "" && f.Subject != s.Subject {
-		return no("the session of the old service is too old for the request, or another's")
+	if no := ss.unfit(s, agent, f); no != nil {
+		return authenticators.Evidence{}, authenticators.OfFormer{Err: no, SID: s.ID, Subject: s.Subject, Device: s.Legacy.Device}
 	}
 	return authenticators.Evidence{Subject: s.Subject, Method: s.Method, Level: s.Level, At: s.AuthTime, Authenticator: s.Authenticator,
 		Ends: s.Ends, EndsWith: s.EndsWith, Session: s.Key}, nil
+}
+
+// unfit says why f does not take s, which lives, from that agent; nil if it does.
+func (ss *Sessions) unfit(s idp.Session, agent string, f authenticators.Former) error {
+	no := func(why string) error { return fmt.Errorf("%w: %s", authenticators.ErrAnswer, why) }
+	switch {
+	case !s.AtDesk() || subtle.ConstantTimeCompare([]byte(s.Legacy.Key), []byte(agent)) != 1:
+		return no("the session is of an agent that gives its token to applications, or of another desk's")
+	case !s.Shown(ss.Ours[s.Level], ss.Now()):
+		return fmt.Errorf("%w: its card was shown too long ago", authenticators.ErrFormerOver)
+	case f.Since.IsZero():
+		return no("the request takes no session of the old service")
+	case s.AuthTime.Before(f.Since), f.Subject != "" && f.Subject != s.Subject:
+		return no("the session of the old service is too old for the request, or another's")
+	}
+	return nil
 }
 
 // person returns who signed in, if that still stands, and idp.ErrToken if not.
