@@ -47,6 +47,7 @@ func (p *Pages) asks(v visit) (asked, error) {
 	}
 	if v.Method == http.MethodPost {
 		named(a.values)
+		told(a.values)
 	}
 	if a.values.Get("remove") == "true" {
 		a.short = true // which rule it is, is known
@@ -238,6 +239,8 @@ func (p *Pages) belongs(a asked, done registry.Done) string {
 		return "/ra/organisations/" + url.PathEscape(a.values.Get("code"))
 	case registry.PositionsMoved:
 		return "/ra/organisations/" + url.PathEscape(a.values.Get("from"))
+	case registry.NoticeSent:
+		return "/ra/organisations/" + url.PathEscape(a.values.Get("organisation"))
 	case registry.PersonAdded, registry.RobotAdded:
 		if done.ID != "" {
 			return "/ra/people/" + url.PathEscape(done.ID)

@@ -48,10 +48,10 @@ func (p *Pages) field(v visit, a asked, fl field) web.FormField {
 		out.Begins = p.say(v, "ra.group."+fl.begins)
 	}
 	switch fl.as {
-	case area, lines, codes:
-		if out.As = "area"; fl.code {
-			out.Lines = 10
-		}
+	case area:
+		out.As, out.Lines = "area", 10
+	case lines, codes:
+		out.As = "area"
 	case date:
 		out.As, out.Width = "date", "10"
 	case number:
@@ -248,6 +248,10 @@ func (p *Pages) checkBody(v visit, a asked, s subject, preview registry.Preview)
 	switch a.kind {
 	case idp.SessionEnded, idp.SignedOutAll, registry.LockLifted, registry.AuthenticatorCode, registry.ApplicantInvited, registry.ApplicantRefused:
 		changes.Table, changes.None = nil, p.say(v, "ra.effect."+string(a.kind)) // nothing in the registry is different
+	case registry.NoticeSent:
+		if changes.None = p.say(v, "ra.effect.notice_sent.none"); preview.Told != nil && *preview.Told > 0 {
+			changes.None = p.Server.Site.Count(v.lang, "ra.effect.notice_sent", *preview.Told)
+		}
 	}
 	return append(body, changes)
 }

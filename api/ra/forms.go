@@ -33,7 +33,6 @@ type field struct {
 	width   string
 	list    string // of what may be offered: organisations or roles
 	is      entry  // of a target: what it is, if not text
-	code    bool   // it is not language: as a tool writes it
 	begins  string // the group of fields that begins with it: ra.group.NAME
 	file    string // of text that may come as a file too: how the names of such files end
 }
@@ -139,9 +138,9 @@ var forms = []form{
 
 	{kind: registry.AuthenticatorCode, fields: append(to("uid"), identity(registry.InPerson, registry.ByVideo)...), stand: standIdentity},
 	{kind: registry.CardIssued, fields: slices.Concat(to("uid"), card, []field{why}), stand: map[string]string{"serial": "00", "series": "9", "ends_on": "2200-01-01"}},
-	{kind: registry.CertificateIssued, fields: append(to("uid", "old"), field{name: "csr", as: area, code: true, file: ".csr,.req,.p10,.pem,.txt"}, field{name: "series", as: number, width: "4"}, why),
+	{kind: registry.CertificateIssued, fields: append(to("uid", "old"), field{name: "csr", as: area, file: ".csr,.req,.p10,.pem,.txt"}, field{name: "series", as: number, width: "4"}, why),
 		stand: map[string]string{"csr": "-", "series": "9"}},
-	{kind: registry.CertificateRecorded, fields: append(to("uid", "old"), field{name: "certificate", as: area, code: true, file: ".crt,.cer,.pem,.txt"}, field{name: "series", as: number, width: "4"}, why),
+	{kind: registry.CertificateRecorded, fields: append(to("uid", "old"), field{name: "certificate", as: area, file: ".crt,.cer,.pem,.txt"}, field{name: "series", as: number, width: "4"}, why),
 		stand: map[string]string{"certificate": "-", "series": "9"}},
 	{kind: registry.CardSuspended, fields: append(to("serial"), why), short: true, stops: true},
 	{kind: registry.CardResumed, fields: append(to("serial"), why), short: true},
@@ -168,6 +167,8 @@ var forms = []form{
 		stand: map[string]string{"successor": anyOwn, "on": "2200-01-01"}},
 	{kind: registry.OrganisationClosed, fields: append(to("code"), field{name: "on", as: date}, field{name: "successor", width: "10", list: "organisations"}, why), stops: true,
 		stand: map[string]string{"on": "2200-01-01"}},
+	{kind: registry.NoticeSent, fields: append(to("organisation"), field{name: "role", width: "20", list: "roles"}, field{name: "series", as: number, width: "4"},
+		field{name: "subject"}, field{name: "text", as: area}), stand: map[string]string{"subject": "A", "text": "A"}},
 
 	{kind: registry.SeriesRuleSet, fields: []field{{name: "remove", as: target, is: tick}, {name: "series", as: number, width: "4"}, {name: "blocked_from", as: date}, {name: "legacy_gateway", as: tick}, why},
 		stand: map[string]string{"series": "9"}},

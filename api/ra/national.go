@@ -31,6 +31,14 @@ func named(values url.Values) {
 	}
 }
 
+// told leaves of the role whom a notice is for its last code, by which people
+// are chosen: what is offered while somebody types has three.
+func told(values url.Values) {
+	if role := values.Get("role"); role != "" {
+		values.Set("role", strings.TrimSpace(role[strings.LastIndex(role, ":")+1:]))
+	}
+}
+
 // activities are those of the national tables that are known outside, by their
 // codes: who types one of these need not type its name.
 var activities = map[string]string{

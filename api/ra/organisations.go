@@ -130,7 +130,8 @@ func (p *Pages) organisationActs(v visit, r registry.Records, o directory.Organi
 		acts[i].Href = "/ra/change/" + string(registry.OrganisationChanged) + "?" + query("code", o.Code)
 	}
 	acts = slices.Concat(acts, rs.act(registry.OrganisationAdded, "", "parent", o.Code), asks.act(registry.PositionsMoved, "", "from", o.Code),
-		asks.act(registry.OrganisationsMerged, "", "code", o.Code), rs.act(registry.OrganisationClosed, "", "code", o.Code))
+		asks.act(registry.OrganisationsMerged, "", "code", o.Code), rs.act(registry.OrganisationClosed, "", "code", o.Code),
+		rs.act(registry.NoticeSent, "", "organisation", o.Code))
 	if len(acts) > 0 {
 		page.Groups = append(page.Groups, web.Group{ID: "acts-organisation", Heading: p.say(v, "ra.acts.organisation"), Acts: acts})
 	}

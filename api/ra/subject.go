@@ -26,6 +26,9 @@ type subject struct {
 // says so of the change.
 func (p *Pages) subject(v visit, a asked) (subject, error) {
 	uid, code := first(a.values, "uid", "duplicate"), first(a.values, "code", "from")
+	if a.kind == registry.NoticeSent {
+		code = a.values.Get("organisation")
+	}
 	serial, position := first(a.values, "old", "serial"), a.values.Get("position")
 	if all := list(a.values.Get("uids")); uid == "" && len(all) == 1 {
 		uid = all[0]
@@ -63,7 +66,7 @@ func (p *Pages) subject(v visit, a asked) (subject, error) {
 
 func (a asked) belongsToOrganisation() bool {
 	switch a.kind {
-	case registry.OrganisationAdded, registry.OrganisationChanged, registry.OrganisationClosed, registry.OrganisationsMerged, registry.PositionsMoved:
+	case registry.OrganisationAdded, registry.OrganisationChanged, registry.OrganisationClosed, registry.OrganisationsMerged, registry.PositionsMoved, registry.NoticeSent:
 		return true
 	}
 	return false

@@ -12,9 +12,8 @@ import (
 )
 
 func TestEveryChangeHasAForm(t *testing.T) {
-	// Applications and documents are looked after by the API and the commands,
-	// which send notices too.
-	elsewhere := []registry.Kind{registry.ClientAdded, registry.ClientChanged, registry.ClientRemoved, registry.DocumentApplied, registry.NoticeSent}
+	// Applications and documents are looked after by the API and the commands.
+	elsewhere := []registry.Kind{registry.ClientAdded, registry.ClientChanged, registry.ClientRemoved, registry.DocumentApplied}
 	for _, kind := range registry.Kinds() {
 		if _, ok := formOf(kind); ok == slices.Contains(elsewhere, kind) {
 			t.Errorf("%s has a form: %v", kind, ok)

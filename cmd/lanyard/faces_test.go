@@ -68,7 +68,7 @@ var askings = map[rules.Kind]struct {
 	rules.ApplicantInvited:     {"POST /applicants", long, "applicant invite --email {email} --organisation {organisation} --confirmed"},
 	rules.ApplicantAccepted:    {"POST /applicants/{applicant}/accept", long, "applicant accept {applicant} --how {check.how} --assurance {check.assurance} --document {check.documents} --confirmed"},
 	rules.ApplicantRefused:     {"POST /applicants/{applicant}/refuse", short, "applicant refuse {applicant} --reason {reason}"},
-	rules.NoticeSent:           {"POST /notices", none, "notice send --organisation {organisation} --role {role} --series {series} --subject {subject} --text {text}"},
+	rules.NoticeSent:           {"POST /notices", long, "notice send --organisation {organisation} --role {role} --series {series} --subject {subject} --text {text}"},
 	rules.SeriesRuleSet:        {"PUT /policy/series/{series}", long, "policy series {series}"},
 	rules.AgentRuleSet:         {"PUT /policy/agents/{product}", long, "policy agent {product} --below {below} --blocked-from {blocked_from}"},
 	rules.ClientAdded:          {"POST /clients", none, "client add --id {client.id} --name {client.name} --auth-method {client.auth_method} --redirect-uri {client.redirect_uris}"},

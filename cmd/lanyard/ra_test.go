@@ -106,6 +106,49 @@ func TestDeskOfTheRegistrationAuthority(t *testing.T) {
 		p.open(s.issuer + "/ra/people/" + fiveRoles)
 		p.wantPage(http.StatusOK, "Verified")
 	})
+	t.Run("own rule: a notice goes to as many as its page has said, and to nobody before", func(t *testing.T) {
+		p := newPerson(t)
+		p.atDeskOf(s, raManager, "/ra/organisations/X26")
+		const form = "/ra/change/notice_sent?organisation=X26"
+		if !strings.Contains(p.html(), form) {
+			t.Fatal("the organisation's page does not offer it")
+		}
+		p.post(form, url.Values{"subject": {"a"}, "series": {"x"}})
+		p.wantPage(http.StatusUnprocessableEntity, "Card series")
+		p.post(form, url.Values{"role": {"R9999"}, "subject": {"a"}, "text": {"b"}})
+		p.wantPage(http.StatusOK, "Nobody is meant")
+		p.post(form, url.Values{"role": {"S0080:G0450:R5090"}, "series": {"10"}, "subject": {"Card readers"}, "text": {"They are replaced.\r\n\r\nUse the others."}})
+		p.wantPage(http.StatusOK, "This mail goes to 1 person.")
+		sent, mails := p.hidden("/ra/change/notice_sent/do"), newPerson(t)
+		if sent.Get("role") != "R5090" {
+			t.Errorf("it is for the role %q", sent.Get("role"))
+		}
+		mails.open(s.issuer + "/dev/mail")
+		if strings.Contains(mails.text(), "Card readers") {
+			t.Error("to look at it sends it")
+		}
+		p.post("/ra/change/notice_sent/do?organisation=X26", sent)
+		p.wantPage(http.StatusOK, "Notice sent by e-mail")
+		if p.at.Path != "/ra/organisations/X26" {
+			t.Errorf("it leads to %s", p.at)
+		}
+		mails.open(s.issuer + "/dev/mail")
+		if text := mails.text(); strings.Count(text, "Card readers") != 1 || !strings.Contains(text, "daniel.goldberg@northern.example") || !strings.Contains(text, "Use the others.") {
+			t.Errorf("the mails are\n%s", text)
+		}
+	})
+	t.Run("own rule: who may send no notice is told why, where it is not offered", func(t *testing.T) {
+		p := newPerson(t)
+		p.atDeskOf(s, raAgent, "/ra/organisations/X26")
+		if strings.Contains(p.html(), "/ra/change/notice_sent") {
+			t.Error("it is offered")
+		}
+		p.open(s.issuer + "/ra/change/notice_sent?organisation=X26")
+		if p.at.Path != "/ra/why/notice_sent" {
+			t.Errorf("it leads to %s", p.at)
+		}
+		p.wantPage(http.StatusOK, "RA manager")
+	})
 	t.Run("own rule: what a page does not offer is refused beneath it, and by the same rules", func(t *testing.T) {
 		p := newPerson(t)
 		p.atDeskOf(s, raAgent, "/ra/people/"+oneRole)
@@ -113,6 +156,7 @@ func TestDeskOfTheRegistrationAuthority(t *testing.T) {
 			"person_closed":           {"uid": {oneRole}, "reason": {"x"}},
 			"people_merged":           {"duplicate": {oneRole}, "into": {fiveRoles}, "reason": {"x"}},
 			"organisation_closed":     {"code": {"RX9"}, "on": {"2200-01-01"}, "reason": {"x"}},
+			"notice_sent":             {"organisation": {"X26"}, "subject": {"x"}, "text": {"x"}},
 			"series_rule_set":         {"series": {"9"}, "blocked_from": {"2020-01-01"}},
 			"authenticator_invited":   {"uid": {oneRole}, "check.how": {"in_person"}, "check.assurance": {"1"}},
 			"person_changed":          {"uid": {raAgent}, "name.given": {"A"}, "name.family": {"B"}}, // themself

@@ -54,6 +54,13 @@ test("somebody is found by name, uid, e-mail and card, and one page says it all"
     await person.open(at(path));
     await person.inspect(path);
   }
+  await person.open(at("/ra/change/notice_sent?organisation=X26"));
+  await person.page.getByLabel("Role").fill("R5090");
+  await person.page.getByLabel("Subject").fill("Card readers");
+  await person.page.getByLabel("Text", { exact: true }).fill("They are replaced.\n\nUse the others.");
+  await person.click(person.continue);
+  await person.page.getByText("This mail goes to").waitFor();
+  await person.inspect("check of a notice");
 });
 
 test("a position is assigned in three clicks and a check page", async (t) => {
