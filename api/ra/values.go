@@ -43,7 +43,7 @@ func (f form) change(values url.Values) (registry.Change, error) {
 
 // confirmable says whether a change has something that must be confirmed.
 func confirmable(kind registry.Kind) bool {
-	return slices.Contains([]registry.Kind{registry.PersonAdded, registry.PersonVerified, registry.PositionAssigned, registry.PositionChanged, registry.TemporaryGranted,
+	return slices.Contains([]registry.Kind{registry.PersonAdded, registry.PersonChanged, registry.PersonVerified, registry.PositionAssigned, registry.PositionChanged, registry.TemporaryGranted,
 		registry.ApplicantInvited, registry.ApplicantAccepted}, kind)
 }
 

@@ -36,7 +36,8 @@ func personGroup() *cobra.Command {
 		{"add", "Add a person; their uid is chosen for them", http.MethodPost, "/people", with(detailOptions, checkOptions, []option{
 			{"profile", "profile", words, "`state`: verified or unverified", true},
 			{"confirmed", "confirmed", truth, "those who are alike are other people", false}, reasonOption(false)}), ""},
-		{"change UID", "Change what is written down of a person", http.MethodPatch, "/people/{}", with(detailOptions, []option{reasonOption(false)}), ""},
+		{"change UID", "Change what is written down of a person", http.MethodPatch, "/people/{}", with(detailOptions, []option{
+			{"confirmed", "confirmed", truth, "those who are alike are other people", false}, reasonOption(false)}), ""},
 		{"verify UID", "Write down that somebody's identity was checked", http.MethodPost, "/people/{}/verify", with(checkOptions, []option{
 			{"confirmed", "confirmed", truth, "those who are alike are other people, and what they added themselves is theirs", false}}), ""},
 		{"restrict UID", "Keep somebody from everything until their identity is verified again", http.MethodPost, "/people/{}/restrict", []option{reasonOption(true)}, ""},

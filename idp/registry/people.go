@@ -153,7 +153,7 @@ func (ch AddPerson) about(*Records) About { return About{New: ch.Details} }
 
 func (ch AddPerson) make(r *Records, c *Case) error {
 	c.warnAlike(ch.Confirmed)
-	c.warnFaster(r)
+	c.warnFaster(r, "")
 	if ch.Email == "" && ch.Mobile == "" {
 		c.warn(Warning{Code: WarnNoContact})
 	}
@@ -180,12 +180,13 @@ func (c *Case) warnAlike(confirmed bool) {
 	}
 }
 
-// warnFaster warns of those who got the number of the person to be added after
-// it was looked for: somebody else has added them at the same time. Nobody was
-// told of them yet, so nothing that was confirmed before is about them.
-func (c *Case) warnFaster(r *Records) {
+// warnFaster warns of those who got the number of the person to be added, or of
+// the one called uid, after it was looked for: somebody else has written it down
+// at the same time. Nobody was told of them yet, so nothing that was confirmed
+// before is about them.
+func (c *Case) warnFaster(r *Records, uid string) {
 	for _, f := range r.SameNumber {
-		if !slices.ContainsFunc(c.Alike, func(known Found) bool { return known.UID == f.UID }) {
+		if f.UID != uid && !slices.ContainsFunc(c.Alike, func(known Found) bool { return known.UID == f.UID }) {
 			c.warn(Warning{Code: WarnSameNumber, UID: f.UID, Args: []string{f.Display}, Confirm: true})
 		}
 	}
@@ -253,7 +254,38 @@ func (s *Service) likePerson(ctx context.Context, uid string) ([]Found, error) {
 	if p == nil || p.Profile == idp.Verified {
 		return nil, nil // there is nobody to verify: that is told first
 	}
-	alike, err := s.alike(ctx, Details{Name: PersonName(p.Name), Email: p.Email, NINumber: p.NINumber})
+	return s.alikeBut(ctx, uid, Details{Name: PersonName(p.Name), Email: p.Email, NINumber: p.NINumber})
+}
+
+// likeChanged finds who else could be a person on file by what a change writes
+// down anew, and returns the number if it is such. Of what stays as it was those
+// who are alike were confirmed before.
+func (s *Service) likeChanged(ctx context.Context, ch ChangePerson) (number string, alike []Found, err error) {
+	r, err := s.Keeper.Records(ctx, Touch{People: []string{ch.UID}})
+	if err != nil {
+		return "", nil, fmt.Errorf("person %s: %w", ch.UID, err)
+	}
+	p := r.People[ch.UID]
+	if p == nil || p.Profile == idp.Closed || p.Robot.Owner != "" {
+		return "", nil, nil // that is told first
+	}
+	var fresh Details
+	if !strings.EqualFold(ch.NINumber, p.NINumber) {
+		fresh.NINumber = ch.NINumber
+	}
+	if idp.EmailKey(ch.Email) != idp.EmailKey(p.Email) {
+		fresh.Email = ch.Email
+	}
+	if ch.Name.Given != p.Name.Given || ch.Name.Family != p.Name.Family {
+		fresh.Name = ch.Name
+	}
+	alike, err = s.alikeBut(ctx, ch.UID, fresh)
+	return fresh.NINumber, alike, err
+}
+
+// alikeBut is alike without the person called uid.
+func (s *Service) alikeBut(ctx context.Context, uid string, d Details) ([]Found, error) {
+	alike, err := s.alike(ctx, d)
 	return slices.DeleteFunc(alike, func(f Found) bool { return f.UID == uid }), err
 }
 
@@ -293,7 +325,8 @@ func (s *Service) alike(ctx context.Context, d Details) ([]Found, error) {
 type ChangePerson struct {
 	UID string `json:"uid"`
 	Details
-	Reason string `json:"reason,omitempty"`
+	Confirmed bool   `json:"confirmed"` // those that are alike are other people
+	Reason    string `json:"reason,omitempty"`
 }
 
 // Kind implements Change.
@@ -331,6 +364,8 @@ func (ch ChangePerson) make(r *Records, c *Case) error {
 	if idp.EmailKey(p.Email) != idp.EmailKey(ch.Email) {
 		c.tell(r, p, "mail.email", map[string]string{"email": ch.Email}) // at the old address
 	}
+	c.warnAlike(ch.Confirmed)
+	c.warnFaster(r, p.UID)
 	if ch.Email == "" && ch.Mobile == "" {
 		c.warn(Warning{Code: WarnNoContact, UID: p.UID})
 	}

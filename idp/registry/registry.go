@@ -77,8 +77,8 @@ type Case struct {
 	Policy   Approvals
 	NewID    func() string // a free number for a position or a person: 12 digits
 	Sessions []idp.OwnSession
-	Alike    []Found       // who is like the person to be added
-	NINumber string        // of the person to be added
+	Alike    []Found       // who is like the person to be added, or by what is changed of one
+	NINumber string        // of the person to be added, or that one gets anew
 	Below    []string      // codes of the organisations below one that is closed
 	Managed  map[Name]bool // what documents manage
 	Address  string        // of the service, where mails say where to go

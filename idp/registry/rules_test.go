@@ -244,6 +244,44 @@ func TestPeople(t *testing.T) {
 		ask.Confirmed = true
 		w.do(t, manager, ask)
 	})
+	t.Run("own rule: who becomes like somebody else is changed only when they are said to be another", func(t *testing.T) {
+		for name, become := range map[string]func(*Details){
+			WarnSameNumber: func(d *Details) { d.NINumber = "AB123456C" },
+			WarnAlike:      func(d *Details) { d.Name = PersonName{Given: "Asha", Family: "Smith"} },
+			"e-mail":       func(d *Details) { d.Email = "asha@example.org" },
+		} {
+			w := aWorld(t)
+			manager, uid := w.holder(Manager, "MID"), w.nurse("MID")
+			same := w.add(func(p *directory.Person) {
+				p.Name, p.NINumber, p.Email = directory.Name{Given: "Asha", Family: "Smith"}, "AB123456C", "asha@example.org"
+			})
+			ask := ChangePerson{UID: uid, Details: detailsOf(w.person(uid).Person)}
+			become(&ask.Details)
+			w.not(t, manager, ask, ErrConfirm)
+			p, err := w.Check(t.Context(), w.actor(manager), ask)
+			if err != nil || !p.Confirm || len(p.Warnings) != 1 || p.Warnings[0].UID != same || name == WarnSameNumber && p.Warnings[0].Code != name {
+				t.Errorf("%s: %+v, %v", name, p, err)
+			}
+			if ask.Confirmed = true; name == "e-mail" {
+				w.not(t, manager, ask, idp.ErrTaken) // it is nobody else's, whatever is confirmed
+				continue
+			}
+			w.do(t, manager, ask)
+			ask.Confirmed, ask.Mobile = false, "+447700900123"
+			w.do(t, manager, ask) // nobody is asked about again what stays as it was
+		}
+	})
+	t.Run("own rule: of two who get one number at once one is told of the other, whatever was confirmed before", func(t *testing.T) {
+		w := aWorld(t)
+		manager, uid, other := w.holder(Manager, "MID"), w.nurse("MID"), ""
+		ask := ChangePerson{UID: uid, Details: detailsOf(w.person(uid).Person), Confirmed: true}
+		ask.NINumber = "AB123456C"
+		w.faster = func() { other = w.add(func(p *directory.Person) { p.NINumber = "AB123456C" }) }
+		_, err := w.Do(t.Context(), w.actor(manager), ask)
+		if no, ok := errors.AsType[*Refused](err); !ok || !errors.Is(err, ErrConfirm) || no.Warnings[0].Code != WarnSameNumber || no.Warnings[0].UID != other || w.person(uid).NINumber != "" {
+			t.Errorf("%v", err)
+		}
+	})
 	t.Run("own rule: an e-mail is one person's, and the old address is told of a new one", func(t *testing.T) {
 		w := aWorld(t)
 		manager := w.holder(Manager, "MID")

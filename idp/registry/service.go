@@ -260,6 +260,8 @@ func (s *Service) about(ctx context.Context, a Actor, ch Change) (Case, error) {
 		c.Alike, err = s.alike(ctx, ch.Details)
 	case InviteApplicant:
 		c.Alike, err = s.alike(ctx, Details{Email: ch.Email})
+	case ChangePerson:
+		c.NINumber, c.Alike, err = s.likeChanged(ctx, ch)
 	case VerifyPerson:
 		c.Alike, err = s.likePerson(ctx, ch.UID)
 	case AcceptApplicant:
