@@ -324,6 +324,7 @@ func (w *world) Below(_ context.Context, code string) ([]string, error) {
 func (*world) FindOrganisations(context.Context, Query) ([]directory.Organisation, string, error) {
 	return nil, "", nil
 }
+func (*world) FindUIDs(context.Context, []string, string, int) ([]Found, error) { return nil, nil }
 func (w *world) Addressees(_ context.Context, a Audience, _ idp.Date, most int) ([]Addressee, error) {
 	w.audience = a
 	return w.told[:min(most, len(w.told))], w.toldNone

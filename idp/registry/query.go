@@ -15,6 +15,11 @@ type Finder interface {
 	// a card, or the beginnings of names. The best come first.
 	FindPeople(ctx context.Context, q Query) ([]Found, string, error)
 
+	// FindUIDs returns who has one of these uids and a position at an
+	// organisation or below it ("": whoever they are) and is not closed: in order
+	// of uids, up to most.
+	FindUIDs(ctx context.Context, uids []string, at string, most int) ([]Found, error)
+
 	// ByNINumber returns whose National Insurance number that is: nobody is told
 	// numbers, and whoever has one is told of. Who is closed counts, so that
 	// nobody comes back unnoticed; a duplicate that was merged does not.

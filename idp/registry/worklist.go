@@ -140,23 +140,26 @@ func (s *Service) locked(ctx context.Context, q Query) ([]Found, error) {
 		return cmp.Or(cmp.Compare(a.Account, b.Account), cmp.Compare(a.Authenticator, b.Authenticator))
 	})
 	after, goesOn := q.Place()
+	locks = slices.DeleteFunc(slices.Clone(locks), func(k idp.LimitKey) bool {
+		return goesOn && !after.Less(Found{UID: k.Account, Why: k.Authenticator}.locked())
+	})
+	var uids []string
+	for _, k := range locks {
+		uids = append(uids, k.Account)
+	}
+	if uids = slices.Compact(uids); len(uids) == 0 {
+		return nil, nil
+	}
+	found, err := s.Finder.FindUIDs(ctx, uids, q.At, q.Size()+1) // something is locked of each
+	if err != nil {
+		return nil, fmt.Errorf("who is locked out: %w", err)
+	}
 	var people []Found
 	for _, k := range locks {
-		if at := (Found{UID: k.Account, Why: k.Authenticator}).locked(); goesOn && !after.Less(at) {
-			continue
-		}
-		if len(people) > q.Size() {
-			break
-		}
-		found, _, err := s.Finder.FindPeople(ctx, Query{Text: k.Account, At: q.At, Most: 1})
-		if err != nil {
-			return nil, fmt.Errorf("who %s is: %w", k.Account, err)
-		}
-		for _, f := range found {
-			if f.Profile != idp.Closed {
-				f.Why = k.Authenticator
-				people = append(people, f)
-			}
+		if i := slices.IndexFunc(found, func(f Found) bool { return f.UID == k.Account }); i >= 0 {
+			f := found[i]
+			f.Why = k.Authenticator
+			people = append(people, f)
 		}
 	}
 	return people, nil

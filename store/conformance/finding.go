@@ -89,6 +89,36 @@ func (w registration) found() {
 	}
 }
 
+// foundByUID: of many uids all are found at once, but for 105, who is closed.
+func (w registration) foundByUID() {
+	t := w.t
+	everybody := []string{ada, "555000000105", "555000000103", "555000000102", "555000000999", "nobody", ""}
+	for name, tt := range map[string]struct {
+		uids []string
+		at   string
+		most int
+		want string
+	}{
+		"everybody":          {everybody, "", 9, "101 102 103"},
+		"the first":          {everybody, "", 2, "101 102"},
+		"at an organisation": {everybody, "RT1", 9, "101 102"},
+		"nowhere":            {everybody, "none", 9, ""},
+		"nobody":             {nil, "", 9, ""},
+	} {
+		found, err := w.FindUIDs(t.Context(), tt.uids, tt.at, tt.most)
+		var got []string
+		for _, f := range found {
+			got = append(got, strings.TrimPrefix(f.UID, "555000000"))
+		}
+		if err != nil || strings.Join(got, " ") != tt.want {
+			t.Errorf("%s: %q, %v, want %q", name, got, err, tt.want)
+		}
+	}
+	if found, err := w.FindUIDs(t.Context(), []string{"555000000102"}, "", 1); err != nil || len(found) != 1 || found[0].Display != "Dr Cole Adams" || !slices.Equal(found[0].At, []string{"RT101"}) {
+		t.Errorf("found %+v, %v", found, err)
+	}
+}
+
 func (w registration) listed() {
 	t := w.t
 	w.must(w.Record(t.Context(), idp.Event{At: noon.AddDate(0, 0, -100), Kind: idp.SignedIn, Subject: ada}))

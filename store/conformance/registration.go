@@ -130,6 +130,7 @@ func Registration(t *testing.T, open func(t *testing.T, doc directory.Document, 
 	t.Run("own rule: what a document manages is told apart", func(t *testing.T) { ward(t).manages() })
 	t.Run("A10: whose card or authenticator is stopped is looked after at once, and cannot sign in with it", func(t *testing.T) { ward(t).stops() })
 	t.Run("own rule: people are found by one box, the best first, page after page", func(t *testing.T) { ward(t).found() })
+	t.Run("own rule: of many uids all are found at once", func(t *testing.T) { ward(t).foundByUID() })
 	t.Run("own rule: worklists tell who is on them and why", func(t *testing.T) { ward(t).listed() })
 	t.Run("own rule: what happened is found by its people and by what they read out", func(t *testing.T) { ward(t).happened() })
 	t.Run("own rule: organisations are found, and those below them", func(t *testing.T) { ward(t).organisations() })

@@ -62,6 +62,20 @@ func (s *Store) FindPeople(_ context.Context, q registry.Query) ([]registry.Foun
 	return people, cursor, nil
 }
 
+// FindUIDs implements registry.Finder.
+func (s *Store) FindUIDs(_ context.Context, uids []string, at string, most int) ([]registry.Found, error) {
+	doc := s.Document()
+	codes := belowOrAll(doc, at)
+	var found []registry.Found
+	for _, p := range doc.People {
+		if slices.Contains(uids, p.UID) && p.Profile != idp.Closed && worksAt(p, codes) {
+			found = append(found, s.found(p))
+		}
+	}
+	slices.SortFunc(found, func(a, b registry.Found) int { return cmp.Compare(a.UID, b.UID) })
+	return found[:min(most, len(found))], nil
+}
+
 // found returns p as lists have them.
 func (s *Store) found(p directory.Person) registry.Found {
 	f := registry.Found{UID: p.UID, Display: p.IDP(nil).Name.Display, Email: p.Email, Profile: p.Profile}

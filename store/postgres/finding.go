@@ -163,6 +163,32 @@ func (s *Store) FindPeople(ctx context.Context, q registry.Query) ([]registry.Fo
 	return people, cursor, nil
 }
 
+// FindUIDs implements registry.Finder.
+func (s *Store) FindUIDs(ctx context.Context, uids []string, at string, most int) ([]registry.Found, error) {
+	ctx, cancel := context.WithTimeout(ctx, slowness)
+	defer cancel()
+	below, err := s.belowOrAll(ctx, at)
+	if err != nil {
+		return nil, err
+	}
+	a := &asking{}
+	today := a.arg(string(idp.DateOf(s.now())))
+	sql := "SELECT " + foundColumns(today+"::text") + ", '' FROM people p WHERE p.uid = ANY (" + a.arg(uids) + ") AND p.profile <> 'closed'"
+	if below != nil {
+		sql += a.worksAt(below)
+	}
+	rows, err := s.pool.Query(ctx, sql+" ORDER BY p.uid LIMIT "+a.arg(most), a.args...)
+	if err != nil {
+		return nil, behind(fmt.Errorf("find people by uid: %w", err))
+	}
+	hits, err := pgx.CollectRows(rows, readFound)
+	if err != nil {
+		return nil, behind(fmt.Errorf("find people by uid: %w", err))
+	}
+	people, _ := page(hits, most)
+	return people, nil
+}
+
 // page returns the first so many, and where more begins.
 func page(all []hit, size int) ([]registry.Found, string) {
 	cursor := ""
