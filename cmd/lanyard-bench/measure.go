@@ -210,7 +210,7 @@ func (b *bench) middle(ctx context.Context, o operation, atOnce int, all *figure
 		sign := costBeside(all.Bare.sign)
 		f, err := measureOne(ctx, b.procs, atOnce, long, o.do)
 		beside, failed := sign()
-		if err := cmp.Or(err, failed); err != nil {
+		if err := errors.Join(err, failed); err != nil {
 			return f, err
 		}
 		f.S = ms(beside)
