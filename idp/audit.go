@@ -2,6 +2,7 @@ package idp
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -41,6 +42,23 @@ type Event struct {
 
 	// Tell is written down likewise: a client that is told when a session ends.
 	Tell *Watch `json:"-"`
+}
+
+// knownRefusal is a refusal of an authenticator that is somebody's.
+type knownRefusal interface {
+	error
+	Subject() string // uid
+	Authenticator() string
+}
+
+// RefusalOf returns e with whose authenticator was refused, where who refused it
+// knows, so that it is found among what happened to them. It does not say that it
+// was they who tried.
+func (e Event) RefusalOf(reason error) Event {
+	if known, ok := errors.AsType[knownRefusal](reason); ok {
+		e.Subject, e.Authenticator = known.Subject(), known.Authenticator()
+	}
+	return e
 }
 
 // Reference is what people read out of a request ID: its first eight letters

@@ -207,7 +207,7 @@ func (ls *Logins) forgive(ctx context.Context, p Person, m authenticators.Method
 
 // RefuseSignIn records that an authenticator was refused, and why.
 func (ls *Logins) RefuseSignIn(ctx context.Context, l Login, request string, reason error) error {
-	return ls.refused(ctx, Event{At: ls.Now(), Request: request, Client: l.ClientID}, reason)
+	return ls.refused(ctx, Event{At: ls.Now(), Request: request, Client: l.ClientID}.RefusalOf(reason), reason)
 }
 
 // refused records a refusal and returns its reason.

@@ -180,7 +180,7 @@ func (r *Room) judge(ctx context.Context, t Transaction, jws []byte, x5c [][]byt
 	if err != nil {
 		return standing{}, refuse(err)
 	}
-	leaf, issuer, err := r.trust.read(x5c, now)
+	leaf, issuer, err := r.read(ctx, x5c, now)
 	if err != nil {
 		return standing{}, err
 	}

@@ -11,6 +11,7 @@ package smartcard
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"time"
 
 	"github.com/lanyard-id/lanyard/authenticators"
@@ -133,6 +134,31 @@ const (
 	ErrUnchecked     authenticators.Refusal = "nobody could say whether the card's certificate is revoked"
 	ErrSeries        authenticators.Refusal = "cards of this series are no longer taken"
 )
+
+// Known is a refusal of a card that the registry knows, with whose it is, for the
+// journal. That a trusted authority issued its certificate was proved; that the
+// card itself was there only what it signs proves.
+type Known struct {
+	error
+	card Card
+}
+
+// Unwrap returns the refusal.
+func (k Known) Unwrap() error { return k.error }
+
+// Subject is the person whose card it is.
+func (k Known) Subject() string { return k.card.Holder }
+
+// Authenticator names the card as evidence does.
+func (k Known) Authenticator() string { return "card:" + k.card.Serial }
+
+// refused is a refusal of c, with whose it is. An outage stays as it is.
+func (c Card) refused(why error) error {
+	if c.Holder == "" || !errors.Is(why, authenticators.ErrRefused) {
+		return why
+	}
+	return Known{why, c}
+}
 
 // SeriesEnded is ErrSeries with the instant from which on it is so.
 type SeriesEnded struct{ From time.Time }

@@ -40,7 +40,7 @@ func (r *Room) Judge(der []byte) (leaf, issuer *x509.Certificate, err error) {
 // inspect is Inspect, and says what of the card ends soon.
 func (r *Room) inspect(ctx context.Context, x5c [][]byte) (Ahead, error) {
 	now := r.now()
-	leaf, issuer, err := r.trust.read(x5c, now)
+	leaf, issuer, err := r.read(ctx, x5c, now)
 	if err != nil {
 		return Ahead{}, err
 	}
@@ -53,20 +53,35 @@ func (r *Room) inspect(ctx context.Context, x5c [][]byte) (Ahead, error) {
 	return Ahead{Certificate: certificate, Series: series}, errors.Join(err1, err2)
 }
 
+// read reads the first certificate and judges it. A refusal for its dates alone
+// says whose card it is.
+func (r *Room) read(ctx context.Context, x5c [][]byte, now time.Time) (leaf, issuer *x509.Certificate, err error) {
+	leaf, issuer, err = r.trust.read(x5c, now)
+	if err == nil || issuer == nil {
+		return leaf, issuer, err
+	}
+	c, unknown := r.cards.CardByCertificate(ctx, IssuerID(issuer), challenge.Serial(leaf))
+	if unknown != nil {
+		return nil, nil, err // an outage too: it has ended, whoever's it is
+	}
+	return nil, nil, c.refused(err)
+}
+
 // stands says how the card with certificate leaf stands, or why it is refused.
 // The registry is asked before the network: nobody is asked about a card that
-// is refused anyway.
+// is refused anyway. What the registry knows of a card is told with its refusal:
+// its path was proved before.
 func (r *Room) stands(ctx context.Context, leaf, issuer *x509.Certificate, now time.Time) (standing, error) {
 	s := standing{serial: challenge.Serial(leaf), level: authenticators.AAL3, ends: leaf.NotAfter}
 	var err error
 	if s.card, err = r.card(ctx, IssuerID(issuer), s.serial); err != nil {
-		return standing{}, err
+		return standing{}, s.card.refused(err)
 	}
 	if s.series, err = r.inSeries(ctx, s.card.Series, now); err != nil {
-		return standing{}, err
+		return standing{}, s.card.refused(err)
 	}
 	if s.flag, err = r.notRevoked(ctx, leaf, issuer); err != nil {
-		return standing{}, err
+		return standing{}, s.card.refused(err)
 	}
 	if s.flag != "" {
 		s.level = authenticators.AAL2
@@ -74,7 +89,7 @@ func (r *Room) stands(ctx context.Context, leaf, issuer *x509.Certificate, now t
 	return s, nil
 }
 
-// card returns the registered card if it may be used, and its refusal if not.
+// card returns the registered card, with its refusal if it may not be used.
 func (r *Room) card(ctx context.Context, issuer, serial string) (Card, error) {
 	c, err := r.cards.CardByCertificate(ctx, issuer, serial)
 	if err != nil {
@@ -83,11 +98,11 @@ func (r *Room) card(ctx context.Context, issuer, serial string) (Card, error) {
 	switch c.State {
 	case Active:
 	case Suspended:
-		return Card{}, ErrSuspended
+		return c, ErrSuspended
 	case Blocked:
-		return Card{}, ErrBlocked
+		return c, ErrBlocked
 	case Revoked:
-		return Card{}, ErrRevoked
+		return c, ErrRevoked
 	default:
 		return Card{}, errors.New("find card: its state is none that we know")
 	}

@@ -54,7 +54,8 @@ func newTrust(roots, intermediates *x509.CertPool, policies []x509.OID) trust {
 }
 
 // read reads the first certificate and judges it. One that was judged before
-// is neither parsed nor are the signatures of its path checked again.
+// is neither parsed nor are the signatures of its path checked again. Where
+// nothing but dates stands in the way, the refusal comes with both certificates.
 func (t trust) read(x5c [][]byte, now time.Time) (leaf, issuer *x509.Certificate, err error) {
 	if len(x5c) > 0 && len(x5c) <= maxCertificates {
 		if path := t.proven.path(x5c[0], now); path != nil {
@@ -70,14 +71,15 @@ func (t trust) read(x5c [][]byte, now time.Time) (leaf, issuer *x509.Certificate
 
 // judge returns the authority that issued leaf, if leaf is a card's
 // certificate for signing in, of a trusted authority, and every link of its
-// path is valid now: else ErrUntrusted, ErrExpired or ErrNotYetValid.
+// path is valid now: else ErrUntrusted, ErrExpired or ErrNotYetValid, the last
+// two with the authority.
 func (t trust) judge(leaf *x509.Certificate, now time.Time) (*x509.Certificate, error) {
 	if !t.forSigningIn(leaf) {
 		return nil, ErrUntrusted
 	}
 	path := t.path(leaf, now)
 	if path == nil {
-		return nil, t.dates(leaf, now)
+		return t.dates(leaf, now)
 	}
 	t.proven.add(path)
 	return path[1], nil
@@ -105,19 +107,19 @@ func (t trust) path(leaf *x509.Certificate, at time.Time) []*x509.Certificate {
 
 // dates says why leaf has no path now. If there is a path at the beginning or
 // the end of its own life, only dates stand in the way.
-func (t trust) dates(leaf *x509.Certificate, now time.Time) error {
+func (t trust) dates(leaf *x509.Certificate, now time.Time) (*x509.Certificate, error) {
 	for _, at := range []time.Time{leaf.NotBefore, leaf.NotAfter} {
 		path := t.path(leaf, at)
 		ended := func(link *x509.Certificate) bool { return now.After(link.NotAfter) }
 		if i := slices.IndexFunc(path, ended); i >= 0 {
-			return Ended{path[i].NotAfter}
+			return path[1], Ended{path[i].NotAfter}
 		}
 		ahead := func(link *x509.Certificate) bool { return now.Before(link.NotBefore) }
 		if slices.ContainsFunc(path, ahead) {
-			return ErrNotYetValid
+			return path[1], ErrNotYetValid
 		}
 	}
-	return ErrUntrusted
+	return nil, ErrUntrusted
 }
 
 // forSigningIn says whether leaf is what cards have in slot 9A. A certificate

@@ -170,20 +170,20 @@ func TestDeskTimes(t *testing.T) {
 func TestDeskRefusals(t *testing.T) {
 	s := startDesk(t)
 	for _, tt := range []struct {
-		rule, serial string
-		ends         time.Duration
-		code, words  string
+		rule, of    string
+		ends        time.Duration
+		code, words string
 	}{
-		{"X2: a certificate that has ended", card(oneRole), -time.Hour, "CRT-01", "Your card's certificate ended on "},
-		{"smartcard: a card that is blocked", card("555000000108"), year, "PAS-03", "Your card is locked."},
-		{"smartcard: a card that is revoked", card("555000000109"), year, "CRT-03", "This card has been cancelled."},
-		{"smartcard: a card of a blocked series", card("555000000110"), year, "CRD-07", "Cards of this type stopped working on 31 March 2026."},
-		{"smartcard: a card that is suspended", card("555000000112"), year, "CRD-06", "This card is suspended."},
-		{"X6: a card that is not registered", card(unknown), year, "CRT-04", "This card is not linked to a profile."},
+		{"X2: a certificate that has ended", oneRole, -time.Hour, "CRT-01", "Your card's certificate ended on "},
+		{"smartcard: a card that is blocked", "555000000108", year, "PAS-03", "Your card is locked."},
+		{"smartcard: a card that is revoked", "555000000109", year, "CRT-03", "This card has been cancelled."},
+		{"smartcard: a card of a blocked series", "555000000110", year, "CRD-07", "Cards of this type stopped working on 31 March 2026."},
+		{"smartcard: a card that is suspended", "555000000112", year, "CRD-06", "This card is suspended."},
+		{"X6: a card that is not registered", unknown, year, "CRT-04", "This card is not linked to a profile."},
 	} {
 		t.Run(tt.rule+", at a desk", func(t *testing.T) {
 			p, handle := s.asked()
-			a := newDeskAgent(t, s.issuer, s.card(tt.serial, tt.ends), s.clock.Now)
+			a := newDeskAgent(t, s.issuer, s.card(card(tt.of), tt.ends), s.clock.Now)
 			a.redeem(handle)
 			got := a.respond(a.answer(nil))
 			detail, _ := got.body["detail"].(string)
@@ -193,6 +193,8 @@ func TestDeskRefusals(t *testing.T) {
 			}
 			if e := s.lastEvent(); e.Kind != idp.SignInNo || e.Client != "basic" || e.Request != got.body["request_id"] {
 				t.Errorf("the journal says %+v", e)
+			} else if known := tt.of != unknown; known != (e.Subject == tt.of && e.Authenticator == "card:0"+tt.of[9:]) || !known && e.Subject+e.Authenticator != "" {
+				t.Errorf("the journal names %q, %q", e.Subject, e.Authenticator)
 			}
 			if news := p.news(s, a.question.Transaction); news["event"] != "refused" || news["code"] != tt.code {
 				t.Errorf("the page hears %v", news)

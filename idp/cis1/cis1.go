@@ -168,7 +168,7 @@ const Client = "cis1-gateway"
 
 // Refuse records that the gateway refused a card, and returns why.
 func (ss *Sessions) Refuse(ctx context.Context, request string, reason error) error {
-	return ss.refused(ctx, idp.Event{At: ss.Now(), Request: request, Client: Client}, reason)
+	return ss.refused(ctx, idp.Event{At: ss.Now(), Request: request, Client: Client}.RefusalOf(reason), reason)
 }
 
 func (ss *Sessions) refused(ctx context.Context, e idp.Event, reason error) error {
