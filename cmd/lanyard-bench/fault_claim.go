@@ -44,6 +44,11 @@ func (w *world) strangers() [][]stranger {
 			{"whose address is free", "/register", func(n int) url.Values { return makes(fmt.Sprintf("7771%08d@rig.example", n)) }},
 			{"whose address is somebody's", "/register", func(n int) url.Values { return makes(email(n)) }},
 		},
+		{
+			{"whose address has a password", forgotten, func(n int) url.Values { return url.Values{"email": {email(half + n)}} }},
+			{"whose address has none", forgotten, func(n int) url.Values { return url.Values{"email": {email(n)}} }},
+			{"whose address is nobody's", forgotten, func(n int) url.Values { return url.Values{"email": {fmt.Sprintf("8881%08d@rig.example", n)}} }},
+		},
 	}
 }
 
@@ -53,8 +58,84 @@ type learned struct {
 	took  []time.Duration // to answer who they are, and a wrong code
 }
 
+// forgotten is where somebody has a code sent who has forgotten their password.
+const forgotten = "/login/totp/forgotten"
+
+// givePasswords writes down that the second half of people have a password. Whoever
+// asks for a new one is never asked for the old, so there is none behind it.
+func (w *world) givePasswords(ctx context.Context) error {
+	conn, err := w.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	var uids []string
+	for _, h := range w.crowd.holders[len(w.crowd.holders)/2:] {
+		uids = append(uids, h.uid)
+	}
+	_, err = conn.Exec(ctx, `INSERT INTO authenticators (id, uid, kind, handle, method, level, state, added_at, record)
+		SELECT 'password ' || uid, uid, 'totp', uid, 'TOTP', 2, 'active', $2, '{}' FROM unnest($1::text[]) AS uid`, uids, time.Now())
+	return err
+}
+
+// sentPasswords is an error unless so many codes for a new password were sent:
+// had nobody a password, there would be nothing to tell apart.
+func (w *world) sentPasswords(ctx context.Context, want int) error {
+	conn, err := w.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	all, err := counts(ctx, conn, `SELECT 'sent', count(*) FROM audit_events
+		WHERE event LIKE '%"kind":"mail_code_sent"%' AND event LIKE '%"reason":"password"%'`)
+	if err == nil && all["sent"] != want {
+		err = fmt.Errorf("%d codes for a new password were sent, want %d", all["sent"], want)
+	}
+	return err
+}
+
+// hasForgotten has a code sent in the middle of a sign-in, as a stranger does, and
+// sets a new password by a wrong one.
+func (w *world) hasForgotten(ctx context.Context, s stranger, n int) (learned, error) {
+	var l learned
+	f := w.flow(n, w.client("ES256", nil))
+	ways, err := f.person.open(ctx, http.MethodGet, f.client.request().address(aal2), nil)
+	if err != nil {
+		return l, err
+	}
+	id, err := formTo(ways.body, "/login/cancel")
+	if err != nil {
+		return l, err
+	}
+	says := s.says(n)
+	says.Set("id", id.fields.Get("id"))
+	asks := url.Values{"mailed": {"0000-0000"}, "code": {"000000"}, "password": {random(16)}}
+	maps.Copy(asks, says)
+	for _, step := range []struct {
+		path string
+		form url.Values
+		want int
+	}{{s.path, says, http.StatusOK}, {"/login/totp/reset", asks, http.StatusBadRequest}} {
+		began := time.Now()
+		a, err := f.person.once(ctx, http.MethodPost, step.path, step.form)
+		if err != nil {
+			return l, err
+		}
+		l.took = append(l.took, time.Since(began))
+		if a.status != step.want {
+			return l, problem("forget a password as somebody "+s.who, a)
+		}
+		page := strings.NewReplacer(says.Get("id"), "(the login)", says.Get("email"), "(the address)").Replace(sameAlways(a))
+		l.pages = append(l.pages, step.path+" "+page)
+	}
+	return l, nil
+}
+
 // try does what a stranger does.
 func (w *world) try(ctx context.Context, s stranger, n int) (learned, error) {
+	if s.path == forgotten {
+		return w.hasForgotten(ctx, s, n)
+	}
 	p := newPerson(w.site())
 	var l learned
 	a, err := p.once(ctx, http.MethodGet, s.path, nil)
@@ -140,6 +221,9 @@ func tellNothing(ctx context.Context, t *trial) error {
 	return t.in(ctx, p, func(w *world) error {
 		tries := 0
 		var broken findings
+		if err := w.givePasswords(ctx); err != nil {
+			return err
+		}
 		for _, row := range w.strangers() {
 			all, err := w.tryAll(ctx, row, rounds)
 			if err != nil {
@@ -150,6 +234,7 @@ func tellNothing(ctx context.Context, t *trial) error {
 				broken.add(compare(t, row[0], who, all[0], all[i+1]))
 			}
 		}
+		broken.add(w.sentPasswords(ctx, rounds))
 		t.report("%d tries: answers, and what the stores are asked, are the same", tries)
 		return broken.err()
 	})

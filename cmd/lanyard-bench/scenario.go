@@ -73,7 +73,7 @@ func scenarios() []scenario {
 		{"A2", "of many that show one step of one-time codes on two servers one signs in", raceSteps},
 		{"D5", "whatever happens to the agent, the reader, the card or the network at a desk, a sign-in ends within 5 s and says why, or goes on, and nothing is left behind", breakDesk},
 		{"F37", "every token that was given out has its row in the journal, written before", killBetween},
-		{"F39", "who claims or makes a profile cannot tell by the answer, its time or what the stores are asked whether there is somebody with that address or number", tellNothing},
+		{"F39", "who claims or makes a profile, or has forgotten a password, cannot tell by the answer, its time or what the stores are asked whether there is somebody with that address or number", tellNothing},
 		{"F40", "of mails none is lost and none comes more often than twice, whoever is killed, and twice only where an answer was lost", carryMails},
 	}
 }
