@@ -145,6 +145,47 @@ func TestAtDesk(t *testing.T) {
 			}
 		}
 	})
+	t.Run("P19: what a browser was used with goes on when the same card's session of the old service lets its person in there, and ends with that", func(t *testing.T) {
+		for _, end := range []string{"at that browser", "at another browser that entered so", "at the desk", "by another authenticator at that browser"} {
+			w := aWatch(t)
+			w.logins.AtDesk = w.live
+			own, of := w.mustEnter("card:01", ""), w.held("one", deskKey, "card:01")
+			w.token(own)
+			e := w.evidence(idp.NewSecret())
+			e.Authenticator, e.Session = "card:01", of.Key
+			s, _, err := w.logins.SignIn(t.Context(), w.begin(idp.NewSecret()), "request", e, own.Key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.pass(idp.FirstLook)
+			w.look()
+			if told := w.told(); len(told) != 0 || s.ID != of.ID {
+				t.Fatalf("told of %q; the browser's sid is %s", told, s.ID)
+			}
+			switch end {
+			case "at that browser":
+				err = w.logins.SignOut(t.Context(), s, "", "request")
+			case "at another browser that entered so":
+				err = w.logins.SignOut(t.Context(), w.mustEnter("card:01", of.Key), "", "request")
+			case "at the desk":
+				var now idp.Session
+				if now, err = w.live.Session(t.Context(), of.Key, w.now); err == nil {
+					err = w.registry.Record(t.Context(), idp.Event{At: w.now, Kind: idp.SessionEnded}, now.Over()...)
+				}
+			case "by another authenticator at that browser":
+				e := w.evidence(idp.NewSecret())
+				e.Authenticator, e.Method = "passkey-1", authenticators.Passkey
+				w.change(func(p *idp.Person) { p.Holds = map[string]bool{"card:01": true, "passkey-1": true} })
+				_, _, err = w.logins.SignIn(t.Context(), w.begin(idp.NewSecret()), "request", e, s.Key)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if told := w.told(); len(told) != 1 || told[0] != own.ID {
+				t.Errorf("ended %s: told of %q, want %s", end, told, own.ID)
+			}
+		}
+	})
 	t.Run("own rule: what came of such a session is over where that is switched off, and no more comes of it", func(t *testing.T) {
 		w := aWard(t)
 		w.logins.AtDesk = w.live

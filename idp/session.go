@@ -32,7 +32,16 @@ type Session struct {
 	// end together. "" is of none.
 	Of    string    `json:"of,omitempty"`
 	Until time.Time `json:"-"` // when that one ends if nobody uses it, as it was found with this one
+
+	// Also are, of a session of the old service, the sids of browsers' own sessions
+	// of the same person and card that were there when the browser was entered by
+	// this one: what they were used with goes on, and ends with it.
+	Also []string `json:"also,omitempty"`
 }
+
+// mostAlso bounds them. What a browser had before the next one ends when it is
+// entered.
+const mostAlso = 16
 
 // LegacyDesk is where a session of the old service was made: what its agent says
 // of itself. Such a session has an SSO token and no browser: its key has a form
@@ -128,12 +137,15 @@ func (s Session) Shown(t Timers, now time.Time) bool {
 	return s.AsOurs(t).Live(now)
 }
 
-// Over are the fences of a session that was ended, of all that came of it, and of
-// that of the old service that it came of.
+// Over are the fences of a session that was ended, of all that came of it or goes
+// on by it, and of that of the old service that it came of.
 func (s Session) Over() []Fence {
 	over := []Fence{{Kind: SessionFence, Hash: s.Key}, {Kind: SIDFence, Hash: s.ID}}
 	if s.Of != "" {
 		over = append(over, Fence{Kind: SessionFence, Hash: s.Of})
+	}
+	for _, sid := range s.Also {
+		over = append(over, Fence{Kind: SIDFence, Hash: sid})
 	}
 	return over
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/lanyard-id/lanyard/authenticators"
@@ -120,7 +121,26 @@ func (ls *Logins) follow(ctx context.Context, s *Session, p Person, old string) 
 	case same && before.Of != "" && (s.Of == "" && s.Authenticator == before.Authenticator || s.ID == before.ID):
 		return ended, nil // that of the old service goes on, and what else came of it, until this one signs out
 	}
-	return append(ended, Fence{Kind: SIDFence, Hash: before.ID}), nil
+	if same && before.Of == "" && s.Authenticator == before.Authenticator {
+		if kept, err := ls.goesOn(ctx, s.Of, before.ID); err != nil || kept {
+			return ended, err
+		}
+	}
+	return ls.over(ctx, before)
+}
+
+// goesOn lets what was used with the session sid go on by the session of the old
+// service with key of, by which its browser was entered, and says whether it does.
+func (ls *Logins) goesOn(ctx context.Context, of, sid string) (bool, error) {
+	now, err := ls.AtDesk.ChangeSession(ctx, of, ls.Now(), func(o *Session) {
+		if !slices.Contains(o.Also, sid) && len(o.Also) < mostAlso {
+			o.Also = append(o.Also, sid)
+		}
+	})
+	if errors.Is(err, ErrNotFound) {
+		return false, nil // it ended this instant, and who enters by it with it
+	}
+	return slices.Contains(now.Also, sid), err
 }
 
 // former returns the live session of the old service with that key that only the
@@ -153,16 +173,19 @@ func (ls *Logins) former(ctx context.Context, key string) (Session, error) {
 func (ls *Logins) off(c Client) bool { return ls.SwitchedOff != nil && ls.SwitchedOff(c.ID) }
 
 // roleAtDesk notes the role of s at the session of the old service that s came of,
-// if it came of one: who enters by that once more is asked no second time. It is
+// if it came of one that has none: who enters by that once more is asked no second time. It is
 // no act of its person there, for nothing that came of that session lengthens it.
 func (ls *Logins) roleAtDesk(ctx context.Context, s Session) error {
 	if s.Of == "" {
 		return nil
 	}
-	of, err := ls.former(ctx, s.Of)
+	_, err := ls.former(ctx, s.Of)
 	if err == nil {
-		of.Role = s.Role
-		err = ls.Sessions.UpdateSession(ctx, of)
+		_, err = ls.AtDesk.ChangeSession(ctx, s.Of, ls.Now(), func(of *Session) {
+			if of.Role == "" { // the old applications work in the role that was chosen for them
+				of.Role = s.Role
+			}
+		})
 	}
 	if errors.Is(err, ErrNotFound) {
 		return ErrLoginRequired // it ended this instant, and s with it

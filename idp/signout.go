@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"time"
 )
 
 // DeskSessions are those of the old service that agents at desks hold, and who
@@ -19,6 +20,10 @@ type DeskSessions interface {
 	// person is who did so of what that authenticator opened. Both are known for
 	// longer than a card may take to answer.
 	Depart(ctx context.Context, uid, authenticator string) error
+
+	// ChangeSession changes a live session, and nothing else that somebody changes
+	// of it at the same instant. ErrNotFound if there is none.
+	ChangeSession(ctx context.Context, key string, now time.Time, change func(*Session)) (Session, error)
 }
 
 // Here returns the session with that key, or nil if nobody is signed in by it;
@@ -51,7 +56,11 @@ func (ls *Logins) SignOut(ctx context.Context, s Session, client, request string
 	}
 	for _, over := range append(ending, s) { // s last: who has to try again is still there
 		event := Event{At: ls.Now(), Kind: SessionEnded, Request: request, Subject: over.Subject, Client: client, Session: over.ID}
-		if err := ls.Journal.Record(ctx, event, over.Over()...); err != nil {
+		fences, err := ls.over(ctx, over)
+		if err != nil {
+			return err
+		}
+		if err := ls.Journal.Record(ctx, event, fences...); err != nil {
 			return fmt.Errorf("record end of session: %w", err)
 		}
 		if over.Of != "" { // it has ended by its sid, and is not to be found and ended once more
@@ -64,6 +73,22 @@ func (ls *Logins) SignOut(ctx context.Context, s Session, client, request string
 		}
 	}
 	return nil
+}
+
+// over is s.Over with what goes on by the session of the old service that s came of.
+func (ls *Logins) over(ctx context.Context, s Session) ([]Fence, error) {
+	fences := s.Over()
+	if s.Of == "" {
+		return fences, nil
+	}
+	of, err := ls.Sessions.Session(ctx, s.Of, ls.Now())
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return nil, fmt.Errorf("what goes on by a session: %w", err)
+	}
+	for _, sid := range of.Also {
+		fences = append(fences, Fence{Kind: SIDFence, Hash: sid})
+	}
+	return fences, nil
 }
 
 // heldWith returns the live sessions of the old service that the card of s opened

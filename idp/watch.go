@@ -101,7 +101,7 @@ func (lo *Lookout) after(ctx context.Context, w Watch) error {
 	if err != nil {
 		return err
 	}
-	own = slices.DeleteFunc(own, func(s OwnSession) bool { return s.ID != w.SID })
+	own = slices.DeleteFunc(own, func(s OwnSession) bool { return s.ID != w.SID && !slices.Contains(s.Also, w.SID) })
 	reason, lives := w.over(p, own)
 	if ended {
 		reason = EndBefore

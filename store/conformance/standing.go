@@ -53,7 +53,7 @@ func Standing(t *testing.T, open func(t *testing.T) StandingStore) {
 				if tt.login != (err == nil && reflect.DeepEqual(got, l)) || !tt.login && !errors.Is(err, idp.ErrLoginGone) {
 					t.Errorf("login %+v, %v; want it: %v", got, err, tt.login)
 				}
-				if tt.session != (there != nil && *there == session) || !tt.session && there != nil {
+				if tt.session != (there != nil && reflect.DeepEqual(*there, session)) || !tt.session && there != nil {
 					t.Errorf("session %+v, want it: %v", there, tt.session)
 				}
 			}

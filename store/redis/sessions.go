@@ -121,17 +121,22 @@ func (s *Store) UpdateSession(ctx context.Context, session idp.Session) error {
 	return nil
 }
 
-// TouchSession notes an act of the person of a live session, and leaves alone
-// whatever else somebody changes of it at the same instant. idp.ErrNotFound if
+// TouchSession notes an act of the person of a live session. idp.ErrNotFound if
 // there is none.
 func (s *Store) TouchSession(ctx context.Context, key string, now time.Time) (idp.Session, error) {
+	return s.ChangeSession(ctx, key, now, func(session *idp.Session) { session.LastAct = now })
+}
+
+// ChangeSession implements idp.DeskSessions. It returns what came of the change,
+// which may be made more than once.
+func (s *Store) ChangeSession(ctx context.Context, key string, now time.Time, change func(*idp.Session)) (idp.Session, error) {
 	var session idp.Session
-	touch := func(tx *goredis.Tx) error {
+	once := func(tx *goredis.Tx) error {
 		b, err := tx.Get(ctx, sessionKey(key)).Bytes()
 		if session, err = liveSession(b, err, now); err != nil {
 			return err
 		}
-		session.LastAct = now
+		change(&session)
 		if b, err = json.Marshal(session); err != nil {
 			return fmt.Errorf("encode session: %w", err)
 		}
@@ -143,13 +148,13 @@ func (s *Store) TouchSession(ctx context.Context, key string, now time.Time) (id
 	const tries = 5
 	var err error
 	for range tries {
-		err = s.rdb.Watch(ctx, touch, sessionKey(key))
+		err = s.rdb.Watch(ctx, once, sessionKey(key))
 		if !errors.Is(err, goredis.TxFailedErr) {
 			break
 		}
 	}
 	if err != nil && !errors.Is(err, idp.ErrNotFound) {
-		err = fmt.Errorf("touch session: %w", outage(err))
+		err = fmt.Errorf("change session: %w", outage(err))
 	}
 	return session, err
 }
