@@ -48,6 +48,10 @@ type About struct {
 // Holder is the name in the card's certificate, to show to its holder.
 func (a About) Holder() string { return a.Certificate.Subject.CommonName }
 
+// same says whether both are of one card. Two that were badly made may have one
+// GUID: they have a certificate each.
+func (a About) same(b About) bool { return a.GUID == b.GUID && a.Certificate.Equal(b.Certificate) }
+
 // Source is where cards are.
 type Source interface {
 	// Wait waits for a card until ctx is done. tell hears what it waits for,

@@ -132,7 +132,7 @@ func distinct(found []*inReader) []*inReader {
 	})
 	kept := found[:0]
 	for _, c := range found {
-		if slices.ContainsFunc(kept, func(k *inReader) bool { return k.about.GUID == c.about.GUID }) {
+		if slices.ContainsFunc(kept, func(k *inReader) bool { return k.about.same(c.about) }) {
 			_ = c.Close() // nothing was asked of it but what it shows to everybody
 			continue
 		}

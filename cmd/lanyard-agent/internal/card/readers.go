@@ -218,7 +218,7 @@ func (r Readers) Alone(ctx context.Context, shown About) bool {
 		return false
 	}
 	defer closeBut(l.found, nil)
-	return slices.ContainsFunc(l.now, shown.in) && !l.soon && len(l.found) == 1 && l.found[0].about.GUID == shown.GUID
+	return slices.ContainsFunc(l.now, shown.in) && !l.soon && len(l.found) == 1 && l.found[0].about.same(shown)
 }
 
 // in says whether it is the card in a reader, and has been since it was shown. One

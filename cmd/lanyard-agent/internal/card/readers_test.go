@@ -3,11 +3,14 @@ package card
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"errors"
 	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/lanyard-id/lanyard/authenticators/smartcard/virtualcard"
 )
 
 // chooser is somebody who chooses.
@@ -49,6 +52,11 @@ func TestReaders(t *testing.T) {
 	})
 	t.Run("own rule: a card is alone at its desk when no other is there with which somebody could sign in, or which cannot be asked", func(t *testing.T) {
 		asha, other := aCard(t, "Asha", nil), aCard(t, "Other", nil)
+		twin := aCard(t, "Twin", func(c *virtualcard.Config) { // badly made: with the GUID of another
+			if _, err := hex.Decode(c.GUID[:], []byte(asha.GUID())); err != nil {
+				t.Fatal(err)
+			}
+		})
 		r := newRoom(with("A", asha), &slotOf{name: "B"}, &slotOf{name: "C PICC"})
 		c := opened(t, r)
 		shown := c.About()
@@ -62,6 +70,8 @@ func TestReaders(t *testing.T) {
 		wants("by itself", true)
 		r.alter(func() { r.slots[1] = with("B", other) })
 		wants("with another", false)
+		r.alter(func() { r.slots[1] = with("B", twin) })
+		wants("with another of one GUID", false)
 		r.alter(func() { r.slots[1] = &slotOf{name: "B"} })
 		wants("by itself again", true)
 		r.alter(func() { r.slots[2] = with("C PICC", asha) })
@@ -70,6 +80,8 @@ func TestReaders(t *testing.T) {
 		there := r.slots[0]
 		r.alter(func() { r.slots[0] = with("A", other) })
 		wants("another in its place", false)
+		r.alter(func() { r.slots[0] = with("A", twin) })
+		wants("another of one GUID in its place", false)
 		r.alter(func() { r.slots[0] = &slotOf{name: "A"} })
 		wants("nowhere", false)
 		r.alter(func() { r.slots[0] = there })

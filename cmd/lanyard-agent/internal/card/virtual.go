@@ -34,7 +34,7 @@ func (f File) Wait(context.Context, func(Waiting)) (Card, error) {
 // Alone says whether the card in the file is the one that was shown.
 func (f File) Alone(ctx context.Context, shown About) bool {
 	c, err := f.Wait(ctx, nil)
-	return err == nil && c.About().GUID == shown.GUID && c.About().Certificate.Equal(shown.Certificate)
+	return err == nil && c.About().same(shown)
 }
 
 func (f File) read() ([]byte, error) {
