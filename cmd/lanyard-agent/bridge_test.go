@@ -61,9 +61,16 @@ func (s service) bridgedAgent(t *testing.T, uid string) *bridged {
 	b := &bridged{p: &typist{passcodes: []string{passcode, passcode, passcode}}}
 	b.Agent = s.agent(s.cardFile(t, uid), b.p)
 	b.Services[0].Bridge = s.issuer
-	b.Gateway = gateway.New(gateway.Config{Base: s.issuer, HTTP: &http.Client{Transport: b}, Version: version, Now: time.Now})
-	t.Cleanup(func() { b.Gateway.Close(context.WithoutCancel(t.Context())) })
+	b.waits(t, s, 10*time.Second) // another test may have the machine
 	return b
+}
+
+// waits has a sign-in there wait for the bridge for so long.
+func (b *bridged) waits(t *testing.T, s service, patience time.Duration) {
+	t.Helper()
+	g := gateway.New(gateway.Config{Base: s.issuer, HTTP: &http.Client{Transport: b}, Version: version, Now: time.Now, Patience: patience})
+	t.Cleanup(func() { g.Close(context.WithoutCancel(t.Context())) })
+	b.Gateway = g
 }
 
 // signsIn signs in at a new browser of that desk, and waits until the agent is
@@ -213,6 +220,7 @@ func TestBridge(t *testing.T) {
 	})
 	t.Run("own rule: a bridge that takes calls and answers none keeps nobody out: they sign in by card, and it is let alone for a while", func(t *testing.T) {
 		b := s.bridgedAgent(t, uid)
+		b.waits(t, s, 4*time.Second) // and its person with it
 		b.signsIn(t, s)
 		b.holds(t)
 		b.mu.Lock()
@@ -288,6 +296,7 @@ func TestBridge(t *testing.T) {
 	})
 	t.Run("own rule: who asks for the status hears since when a session of the old service is held, in both languages, and nothing that opens it", func(t *testing.T) {
 		b := s.bridgedAgent(t, uid)
+		b.waits(t, s, 4*time.Second) // and its person with it
 		standing := newStanding(b.Services, b.Gateway, time.Now)
 		says := func(en, cy string) {
 			t.Helper()

@@ -44,6 +44,12 @@ class Bridged extends Desk {
     });
   }
 
+  // silent says whether the agent has waited for the bridge in vain.
+  async silent() {
+    const { out } = await this.does("status", "--json");
+    return Boolean(JSON.parse(out).agent.old_service?.silent);
+  }
+
   get asked() {
     return this.told.match(/^GETPIN/gm)?.length ?? 0;
   }
@@ -60,7 +66,22 @@ async function works(person, place) {
 }
 
 test("one card and its passcode open the next browser of the desk too, until the person signs out", async (t) => {
-  const desk = await Bridged.at(t);
+  // Where others have the machine a call may last longer than the agent waits, 1.5
+  // seconds. It lets the bridge alone then and has the card shown, as it must; that
+  // is no trial of the rule, so a new desk makes one.
+  for (let left = 2; ; left--) {
+    const desk = await Bridged.at(t);
+    try {
+      await oneCard(t, desk);
+      return;
+    } catch (error) {
+      if (left === 0 || !(await desk.silent())) throw error;
+      t.diagnostic("the bridge was too slow for the agent: once more, at a new desk");
+    }
+  }
+});
+
+async function oneCard(t, desk) {
   const first = await Person.arrive(t);
   await desk.opens(await ask(first));
   await works(first, 0);
@@ -107,4 +128,4 @@ test("one card and its passcode open the next browser of the desk too, until the
   await works(second, 1);
   assert.deepEqual((await claims(second)).amr, ["CIS2_SMARTCARD"]);
   assert.equal(desk.asked, 1, "the card and its passcode are asked for once more");
-});
+}

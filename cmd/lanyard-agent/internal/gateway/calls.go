@@ -25,7 +25,7 @@ func (g *Gateway) post(ctx context.Context, path, log, service string, more ...p
 
 // send posts, and returns what is answered: a refusal with an error.
 func (g *Gateway) send(ctx context.Context, path, kind string, body []byte) (object, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTime)
+	ctx, cancel := context.WithTimeout(ctx, max(callTime, g.c.Patience))
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, g.c.Base+path, bytes.NewReader(body))
 	if err != nil {

@@ -12,6 +12,7 @@ package gateway
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/ecdsa"
@@ -45,19 +46,20 @@ const (
 // the new.
 const callTime = 4 * time.Second
 
-// A sign-in waits for a call for so long at most, and where the bridge was silent
-// none waits for it again for a while.
+// A sign-in waits for a call for so long at most, unless its Config says otherwise,
+// and where the bridge was silent none waits for it again for a while.
 const (
 	askTime   = 1500 * time.Millisecond
 	quietTime = time.Minute
 )
 
-// Config is what a Gateway needs; all of it must be there.
+// Config is what a Gateway needs; all of it must be there but where it says so.
 type Config struct {
-	Base    string // of the bridge, as https://gas.hospital.example
-	HTTP    *http.Client
-	Version string // of the agent
-	Now     func() time.Time
+	Base     string // of the bridge, as https://gas.hospital.example
+	HTTP     *http.Client
+	Version  string // of the agent
+	Now      func() time.Time
+	Patience time.Duration // how long a sign-in waits for a call; 0: 1.5 seconds
 }
 
 // Gateway is the bridge's gateway, as this desk sees it.
@@ -82,9 +84,11 @@ type held struct {
 	forget           context.CancelFunc // stops looking out for its card
 }
 
-// mostHeld bounds how many sessions one person holds: the card opens one each
-// time that it is shown.
-const mostHeld = 4
+// mostHeld bounds how many sessions one person holds. The card opens one each time
+// that it is shown, which is every quarter of an hour at least, and a session lives
+// for hours where old applications keep it alive. The one too many ends with the
+// browsers that came of it, so there must be room for those that somebody works in.
+const mostHeld = 16
 
 // New returns the gateway of a bridge.
 func New(c Config) *Gateway {
@@ -152,7 +156,7 @@ func (g *Gateway) ask(ctx context.Context, call func(context.Context) error) err
 	if g.isQuiet() {
 		return errors.New("the bridge did not answer a moment ago")
 	}
-	asking, cancel := context.WithTimeout(ctx, askTime)
+	asking, cancel := context.WithTimeout(ctx, cmp.Or(g.c.Patience, askTime))
 	defer cancel()
 	err := call(asking)
 	if err != nil && asking.Err() != nil && ctx.Err() == nil {
