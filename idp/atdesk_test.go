@@ -1,6 +1,7 @@
 package idp_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -183,6 +184,24 @@ func TestAtDesk(t *testing.T) {
 			}
 			if told := w.told(); len(told) != 1 || told[0] != own.ID {
 				t.Errorf("ended %s: told of %q, want %s", end, told, own.ID)
+			}
+		}
+	})
+	t.Run("own rule: a role that is chosen at a browser is that of the session it came of, unless one was chosen there", func(t *testing.T) {
+		for _, chosen := range []string{"", "2"} {
+			w := aWard(t)
+			w.logins.AtDesk = w.live
+			of := w.held("one", deskKey, "card:01")
+			of.Role = chosen
+			if err := w.live.UpdateSession(t.Context(), of); err != nil {
+				t.Fatal(err)
+			}
+			s := w.mustEnter("card:01", of.Key)
+			if _, err := w.logins.ChooseRole(t.Context(), w.look(w.begin("b"), s), "request", "1"); err != nil {
+				t.Fatal(err)
+			}
+			if now, err := w.live.Session(t.Context(), of.Key, w.now); err != nil || now.Role != cmp.Or(chosen, "1") {
+				t.Errorf("chosen at the gateway %q, and now %q, %v", chosen, now.Role, err)
 			}
 		}
 	})

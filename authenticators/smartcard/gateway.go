@@ -101,7 +101,7 @@ func (g *Gateway) Ask(ctx context.Context, d GatewayDesk) (GatewayQuestion, erro
 		return GatewayQuestion{}, err
 	}
 	before := int64(0)
-	if g.c.Departures != nil && d.Product != "" {
+	if g.c.Departures != nil {
 		var err error
 		if before, err = g.c.Departures(ctx); err != nil {
 			return GatewayQuestion{}, fmt.Errorf("count who has left: %w", err)
@@ -163,7 +163,7 @@ func (g *Gateway) Judge(ctx context.Context, d GatewayDesk, a GatewayAnswer) (au
 	if subtle.ConstantTimeCompare(sum[:], was.Signature) != 1 || was.Desk != d {
 		return authenticators.Evidence{}, refuse(errors.New("the question is another desk's"))
 	}
-	leaf, issuer, key, err := g.signed(a, now)
+	leaf, issuer, key, err := g.signed(ctx, a, now)
 	if err != nil {
 		return authenticators.Evidence{}, err
 	}
@@ -186,13 +186,13 @@ func (g *Gateway) Judge(ctx context.Context, d GatewayDesk, a GatewayAnswer) (au
 // signed returns the certificate of the card that signed the challenge of a, and
 // its issuer's. key is the agent's that the card signed with it; "" if it signed
 // none.
-func (g *Gateway) signed(a GatewayAnswer, now time.Time) (leaf, issuer *x509.Certificate, key string, err error) {
+func (g *Gateway) signed(ctx context.Context, a GatewayAnswer, now time.Time) (leaf, issuer *x509.Certificate, key string, err error) {
 	raw, err := base64.StdEncoding.DecodeString(a.Challenge)
 	if err != nil {
 		return nil, nil, "", refuse(errors.New("the challenge is no base64"))
 	}
 	if a.JWS != nil {
-		return g.opened(a, raw, now)
+		return g.opened(ctx, a, raw, now)
 	}
 	m, err := cms.Parse(a.CMS)
 	if errors.Is(err, cms.ErrSHA1) && g.c.SHA1 {
@@ -204,7 +204,7 @@ func (g *Gateway) signed(a GatewayAnswer, now time.Time) (leaf, issuer *x509.Cer
 	case err != nil:
 		return nil, nil, "", refuse(err)
 	}
-	if leaf, issuer, err = g.room.trust.read([][]byte{m.Certificate}, now); err != nil {
+	if leaf, issuer, err = g.room.read(ctx, [][]byte{m.Certificate}, now); err != nil {
 		return nil, nil, "", err
 	}
 	// The old agents sign the challenge; whether as it stands in the message or
@@ -217,12 +217,12 @@ func (g *Gateway) signed(a GatewayAnswer, now time.Time) (leaf, issuer *x509.Cer
 
 // opened is signed of an agent of ours. PKCS #1 v1.5 is not taken, even where
 // desk-auth/1 takes it: by that the old agents have whatever bytes signed.
-func (g *Gateway) opened(a GatewayAnswer, raw []byte, now time.Time) (leaf, issuer *x509.Certificate, key string, err error) {
+func (g *Gateway) opened(ctx context.Context, a GatewayAnswer, raw []byte, now time.Time) (leaf, issuer *x509.Certificate, key string, err error) {
 	m, err := challenge.ParseOpening(a.JWS)
 	if err != nil {
 		return nil, nil, "", refuse(err)
 	}
-	if leaf, issuer, err = g.room.trust.read([][]byte{a.Certificate}, now); err != nil {
+	if leaf, issuer, err = g.room.read(ctx, [][]byte{a.Certificate}, now); err != nil {
 		return nil, nil, "", err
 	}
 	if m.Header.Certificate != challenge.CertificateThumbprint(leaf) {
@@ -261,7 +261,7 @@ func (g *Gateway) stands(ctx context.Context, leaf, issuer *x509.Certificate, no
 		return standing{}, fmt.Errorf("ask about series: %w", err)
 	}
 	if !taken {
-		return standing{}, ErrNotAtGateway
+		return standing{}, s.card.refused(ErrNotAtGateway)
 	}
 	return s, nil
 }

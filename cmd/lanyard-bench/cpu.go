@@ -103,9 +103,9 @@ func costOf(long time.Duration, do func() error) (time.Duration, error) {
 // costBeside times do while something else is measured, and returns what ends
 // it and says what one took. Its processors may be slow for a second and fast in
 // the next, by what else runs on the same machine: what is compared is timed in
-// the same seconds, here some of every tenth of one.
+// the same seconds, here once every 25 ms.
 func costBeside(do func() error) (end func() (time.Duration, error)) {
-	const pause, together = 25 * time.Millisecond, 1
+	const pause = 25 * time.Millisecond
 	ending, ended := make(chan struct{}), make(chan struct{})
 	var spent time.Duration
 	var n int
@@ -115,11 +115,12 @@ func costBeside(do func() error) (end func() (time.Duration, error)) {
 		runtime.LockOSThread() // whose time is its own
 		defer runtime.UnlockOSThread()
 		for failed == nil {
-			began := threadCPU()
-			for range together {
-				failed = errors.Join(failed, do())
+			began, err := threadCPU()
+			if err == nil {
+				err = do()
 			}
-			spent, n = spent+threadCPU()-began, n+together
+			now, err2 := threadCPU()
+			spent, n, failed = spent+now-began, n+1, errors.Join(err, err2)
 			select {
 			case <-ending:
 				return
@@ -136,10 +137,8 @@ func costBeside(do func() error) (end func() (time.Duration, error)) {
 
 // threadCPU returns the time that this thread has used, to the nanosecond:
 // getrusage(2) knows that of a thread at its last tick.
-func threadCPU() time.Duration {
+func threadCPU() (time.Duration, error) {
 	var t unix.Timespec
-	if unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t) != nil {
-		return 0
-	}
-	return time.Duration(t.Nano())
+	err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t)
+	return time.Duration(t.Nano()), err
 }

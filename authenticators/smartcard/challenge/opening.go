@@ -11,7 +11,7 @@ const OpeningType = "desk-gateway+jws"
 // Opening is what a card signs to open a session at the gateway of the old
 // service for an agent of ours. The agents of that service have cards sign any
 // bytes that their gateway sends, as PKCS #1 v1.5 with SHA-1: whatever somebody
-// has them sign, it is never this.
+// has them sign by the RSA key that their cards have, it is never this.
 type Opening struct {
 	Version  int64  `json:"v"`       // Version
 	Gateway  string `json:"gateway"` // where the agent knows the gateway to be, by its settings
