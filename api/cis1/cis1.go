@@ -48,6 +48,10 @@ const (
 	ProofPath = "/login/deskproof"
 )
 
+// addressHeader says what the bridge calls itself, to whoever looks whether it is
+// there. What cards sign here has to name it.
+const addressHeader = "Lanyard-Bridge"
+
 // Cards is the door of a smartcard.Gateway.
 type Cards interface {
 	// Ask returns what the card at a desk is to sign.
@@ -102,7 +106,7 @@ func New(c Config) *Server { return &Server{Config: c} }
 func (s *Server) Mount(plain, card chi.Router, unknown http.HandlerFunc) {
 	const post, get = http.MethodPost, http.MethodGet
 	on := func(r chi.Router, path string, answer http.HandlerFunc, methods ...string) {
-		r.Handle(path, s.near(s.switched(bounded(only(methods, answer))), unknown))
+		r.Handle(path, s.near(s.switched(bounded(s.only(methods, answer))), unknown))
 	}
 	if s.Gateway {
 		on(plain, activatePath, s.activate, post)
@@ -127,10 +131,11 @@ func (s *Server) Mount(plain, card chi.Router, unknown http.HandlerFunc) {
 }
 
 // only answers requests of those methods.
-func only(methods []string, next http.Handler) http.Handler {
+func (s *Server) only(methods []string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !slices.Contains(methods, r.Method) {
 			w.Header().Set("Allow", strings.Join(methods, ", "))
+			w.Header().Set(addressHeader, s.URL)
 			http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
 			return
 		}

@@ -10,7 +10,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/lanyard-id/lanyard/authenticators"
@@ -234,20 +233,10 @@ func (g *Gateway) opened(ctx context.Context, a GatewayAnswer, raw []byte, now t
 	if err := m.Verify(leaf.PublicKey, g.room.algs); err != nil {
 		return nil, nil, "", refuse(err)
 	}
-	if subtle.ConstantTimeCompare([]byte(m.Opening.Nonce), []byte(base64.RawURLEncoding.EncodeToString(raw))) != 1 || !sameAddress(m.Opening.Gateway, g.c.URL) {
+	if subtle.ConstantTimeCompare([]byte(m.Opening.Nonce), []byte(base64.RawURLEncoding.EncodeToString(raw))) != 1 || !challenge.SameGateway(m.Opening.Gateway, g.c.URL) {
 		return nil, nil, "", refuse(errors.New("the card signed for another gateway, or another challenge"))
 	}
 	return leaf, issuer, m.Opening.AgentKey, nil
-}
-
-// sameAddress compares two of a scheme and a host, as RFC 3986 §6.2.2 and §6.2.3
-// do.
-func sameAddress(a, b string) bool {
-	plain := func(address string) string {
-		scheme, host, _ := strings.Cut(strings.ToLower(address), "://")
-		return scheme + "://" + strings.TrimSuffix(host, map[string]string{"https": ":443", "http": ":80"}[scheme])
-	}
-	return plain(a) == plain(b)
 }
 
 // stands returns how a card stands here.

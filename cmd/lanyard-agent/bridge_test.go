@@ -340,6 +340,11 @@ func TestBridge(t *testing.T) {
 				t.Errorf("of %s it says %s", base, got)
 			}
 		}
+		other := strings.Replace(s.issuer, "localhost", "127.0.0.1", 1) // the same bridge by another name
+		found, err := gateway.Try(t.Context(), http.DefaultClient, other)
+		if err != nil || found.Address != s.issuer || !found.Opens(s.issuer) || other != s.issuer && found.Opens(other) {
+			t.Errorf("of %s Try() = %+v, %v", other, found, err)
+		}
 	})
 	t.Run("own rule: without the setting the agent calls no bridge", func(t *testing.T) {
 		b := s.bridgedAgent(t, uid)

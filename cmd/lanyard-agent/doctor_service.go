@@ -67,7 +67,7 @@ func (e *examination) bridge(ctx context.Context, s desk.Service) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	at, err := gateway.Try(ctx, desk.NewClient(), s.Bridge)
+	found, err := gateway.Try(ctx, desk.NewClient(), s.Bridge)
 	switch {
 	case errors.Is(err, gateway.ErrNotThere):
 		e.note(warn, "bridge", firstLine(err), "see that the service has bridge.gateway and bridge.desk, and bridge.networks this computer's; people sign in with their card meanwhile")
@@ -75,9 +75,13 @@ func (e *examination) bridge(ctx context.Context, s desk.Service) {
 	case err != nil:
 		e.note(warn, "bridge", s.Bridge+" does not answer: "+firstLine(err), "see that this computer reaches it, and trusts who issued its certificate; people sign in with their card meanwhile")
 		return
+	case !found.Opens(s.Bridge):
+		e.note(warn, "bridge", fmt.Sprintf("the bridge calls itself %.200q, and the settings say %q: people sign in with their card each time", found.Address, s.Bridge),
+			"write the service's bridge.url as Bridge")
+	default:
+		e.note(fine, "bridge", s.Bridge+" answers, and takes sessions of the old service from this desk", "")
 	}
-	e.note(fine, "bridge", s.Bridge+" answers, and takes sessions of the old service from this desk", "")
-	e.clock("the bridge", at)
+	e.clock("the bridge", found.At)
 }
 
 // answers asks for an address, and follows no redirect. Any answer will do.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/rand"
@@ -180,11 +181,20 @@ func TestDoctorBridge(t *testing.T) {
 			w.WriteHeader(http.StatusMethodNotAllowed)
 		}
 	}
+	named := func(name string, next http.HandlerFunc) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Lanyard-Bridge", cmp.Or(name, "HTTP://"+r.Host))
+			next(w, r)
+		}
+	}
 	for _, tt := range []struct {
 		rule    string
 		handler http.HandlerFunc
 		want    []string
 	}{
+		{"own rule: a bridge that the settings call as it calls itself is in order, whichever way it is written", named("", there(noon, "")), []string{"ok    bridge: http://"}},
+		{"own rule: a bridge that calls itself otherwise than the settings do opens nothing, and that is a warning", named("https://gas.example", there(noon, "")),
+			[]string{`warn  bridge: the bridge calls itself "https://gas.example", and the settings say "http://127.0.0.1:`, "write the service's bridge.url as Bridge", "ok    clock: that of the bridge "}},
 		{"own rule: a bridge that is there is said to be, and its clock is compared", there(noon, ""), []string{"ok    bridge: http://", "ok    clock: that of the bridge "}},
 		{"own rule: a bridge whose clock is wrong is said to be", there(noon.Add(2*time.Minute), ""), []string{"ok    bridge: ", "warn  clock: that of the bridge is 2m0s ahead"}},
 		{"own rule: a bridge without a gateway for this desk is a warning: people sign in without", there(noon, "/login/authactivate"), []string{"warn  bridge: the bridge is not there for this desk: /login/authactivate answers with status 404; "}},

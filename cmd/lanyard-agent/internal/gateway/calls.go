@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/lanyard-id/lanyard/authenticators/smartcard/challenge"
 )
 
 // post sends a message of the old agents, and returns what is answered.
@@ -44,29 +46,44 @@ func (g *Gateway) send(ctx context.Context, path, kind string, body []byte) (obj
 // takes sessions for this desk.
 var ErrNotThere = errors.New("the bridge is not there for this desk")
 
+// addressHeader is where a bridge says what it calls itself.
+const addressHeader = "Lanyard-Bridge"
+
+// Found is what a bridge says of itself.
+type Found struct {
+	At      time.Time // when it was asked; zero: it does not say
+	Address string    // what it calls itself; "": it does not say
+}
+
+// Opens says whether what cards sign for the bridge at base is taken there, as far
+// as it says what it calls itself.
+func (f Found) Opens(base string) bool {
+	return f.Address == "" || challenge.SameGateway(f.Address, base)
+}
+
 // Try looks whether a bridge is there, and opens nothing: it asks for the
-// addresses of the agents in a way that no agent does. It returns when the bridge
-// says that it was asked; zero if it does not say.
-func Try(ctx context.Context, by *http.Client, base string) (time.Time, error) {
-	var at time.Time
+// addresses of the agents in a way that no agent does.
+func Try(ctx context.Context, by *http.Client, base string) (Found, error) {
+	var found Found
 	for _, path := range []string{activatePath, proofPath} {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+path, nil)
 		if err != nil {
-			return at, err
+			return found, err
 		}
 		resp, err := by.Do(req)
 		if err != nil {
-			return at, err
+			return found, err
 		}
-		_ = resp.Body.Close() // all is in its status
+		_ = resp.Body.Close() // all is in its head
 		if resp.StatusCode != http.StatusMethodNotAllowed {
-			return at, fmt.Errorf("%w: %s answers with status %d", ErrNotThere, path, resp.StatusCode)
+			return found, fmt.Errorf("%w: %s answers with status %d", ErrNotThere, path, resp.StatusCode)
 		}
 		if said, err := http.ParseTime(resp.Header.Get("Date")); err == nil { // some proxies leave it out
-			at = said
+			found.At = said
 		}
+		found.Address = resp.Header.Get(addressHeader) // bridges of before had none
 	}
-	return at, nil
+	return found, nil
 }
 
 // maxAnswer bounds what the bridge may answer: the roles of a person are many.
