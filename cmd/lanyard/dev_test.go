@@ -51,7 +51,7 @@ func TestDevelopment(t *testing.T) {
 		p.link("card=" + card(expired))
 		p.open(s.issuer + "/dev/requests?q=" + p.header.Get("X-Request-Id")[:8])
 		p.wantPage(http.StatusOK, "page refused code=CRT-01 client=basic")
-		p.wantPage(http.StatusOK, "Audit: sign_in_refused client=basic reason=the card's certificate has ended")
+		p.wantPage(http.StatusOK, "Audit: sign_in_refused subject=555000000106 client=basic authenticator=card:0106 reason=the card's certificate has ended")
 	})
 	t.Run("own rule: the key of demo-jwt is shown", func(t *testing.T) {
 		s := start(t, func(o *devOptions) { o.seed = "" }) // ours has no such client
